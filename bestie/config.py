@@ -77,6 +77,10 @@ def _add_bestie(cfg: CN) -> None:
     # A component with more instances than this is left as it is.
     model.REFINE.MAX_INSTANCES = 5
 
+    # Clicks only: guide the refined center term by all pixels of the clicked classes. False: by accepted
+    # components, as the pseudo term (what the reference implementation does).
+    model.REFINE.GUIDE_CENTERS = False
+
     # Center clustering (paper, section 3.4): blobs of short offsets propose centers.
     model.CLUSTER = CN()
     model.CLUSTER.ENABLED = True
@@ -92,6 +96,8 @@ def _add_bestie(cfg: CN) -> None:
 
     # Inference.
     model.TEST = CN()
+    # Factor by which images are resized before the network sees them; outputs come back to their size.
+    model.TEST.SCALE = 1.0
     model.TEST.CENTER_THRESH = 0.1
     model.TEST.KERNEL = 41
     # Average class probabilities and center maps with those of the mirrored image.
@@ -173,6 +179,8 @@ def _add_input(cfg: CN) -> None:
 
 
 def _add_solver_and_test(cfg: CN) -> None:
+    # Seed of the initial weights, the order of the images, their augmentation and every step.
+    cfg.SEED = 0
     # "SGD" or "ADAM".
     cfg.SOLVER.OPTIMIZER = "SGD"
     # Polynomial decay (LR_SCHEDULER_NAME WarmupPolyLR).
