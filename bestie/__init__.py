@@ -1,1 +1,12 @@
-"""BESTIE."""
+"""BESTIE in Detectron2: from cheap labels to instance segmentation.
+
+Importing the package registers its backbones, heads, meta-architectures, mappers and built-in data
+sets with Detectron2; the imports below without a visible use are there for that.
+"""
+
+from bestie import data, evaluation, modeling  # noqa: F401  (registration)
+from bestie.config import add_bestie_config
+
+__version__ = "0.1.0"
+
+__all__ = ["add_bestie_config"]

@@ -2,9 +2,9 @@
 
 Comes in: a Detectron2 ``CfgNode``. Goes out: the same node with the keys below added. Called by
 ``bestie.engine.setup`` and by anyone who builds a config by hand. Detectron2's own keys are reused
-wherever one fits (``INPUT.CROP``, ``SOLVER.*``, ``TEST.DETECTIONS_PER_IMAGE``, ...); this file holds the
-rest. "Paper" is BESTIE (Kim et al., CVPR 2022); numbers are those of the paper and its reference
-implementation.
+wherever one fits (``INPUT.CROP``, ``SOLVER.*``, ``TEST.DETECTIONS_PER_IMAGE``, ...); this file
+holds the rest. "Paper" is BESTIE (Kim et al., CVPR 2022); numbers are those of the paper and its
+reference implementation.
 """
 
 from detectron2.config import CfgNode as CN
@@ -26,14 +26,15 @@ def _add_backbone(cfg: CN) -> None:
     cfg.MODEL.TIMM = CN()
     # timm model name: hrnet_w48, hrnet_w32, hrnet_w18_small, resnet18, resnet50, resnet101, ...
     cfg.MODEL.TIMM.NAME = "hrnet_w48"
-    # Stride of the deepest feature map. 16 dilates the last stage (ResNets, Panoptic-DeepLab);
-    # HRNet knows 32 only.
+    # Stride of the deepest feature map: 32 (the reference networks), or 16, which dilates the last
+    # stage (ResNets only).
     cfg.MODEL.TIMM.OUTPUT_STRIDE = 32
-    # Batch norm: "BN", or "SyncBN" (synchronized over processes; the same as BN in one process).
+    # Batch norm of the backbone and of PanopticDeepLabHead: "BN", or "SyncBN" (synchronized over
+    # GPU processes; BN in one process and in CPU processes).
     cfg.MODEL.TIMM.NORM = "SyncBN"
     # Initial weights of the backbone: "" random; a file (.pth, .safetensors: timm, torchvision or
-    # official HRNet naming, or a checkpoint of this project); "timm" lets timm download its default
-    # ImageNet weights.
+    # official HRNet or BESTIE naming, or a checkpoint of this project); "timm" lets timm download
+    # its default ImageNet weights.
     cfg.MODEL.TIMM.WEIGHTS = ""
     # Labels that those weights were trained with, as stated in the supervision ledger
     # ("ImageNet-1k image labels").
@@ -52,11 +53,13 @@ def _add_bestie(cfg: CN) -> None:
     model.HEAD = "HRNetHead"
     # Channels of the hidden convolution of the HRNet heads.
     model.HEAD_CHANNELS = 256
-    # Components of the semantic map (and of the prediction) under this area are passed over, pixels.
+    # Components of the semantic map (and of the prediction) under this area are passed over,
+    # pixels.
     model.MIN_AREA = 50
     # Standard deviation of the Gaussians in the center heatmap, sigma, pixels.
     model.SIGMA = 6.0
-    # Instance-aware guidance (paper, section 3.3): losses on trusted pixels only. False: everywhere.
+    # Instance-aware guidance (paper, section 3.3): losses on trusted pixels only. False:
+    # everywhere.
     model.IAG = True
     # Loss weights, lambda of the paper's total loss.
     model.SEMANTIC_WEIGHT = 1.0
@@ -77,8 +80,8 @@ def _add_bestie(cfg: CN) -> None:
     # A component with more instances than this is left as it is.
     model.REFINE.MAX_INSTANCES = 5
 
-    # Clicks only: guide the refined center term by all pixels of the clicked classes. False: by accepted
-    # components, as the pseudo term (what the reference implementation does).
+    # Clicks only: guide the refined center term by all pixels of the clicked classes. False: by
+    # accepted components, as the pseudo term (what the reference implementation does).
     model.REFINE.GUIDE_CENTERS = False
 
     # Center clustering (paper, section 3.4): blobs of short offsets propose centers.
@@ -96,7 +99,8 @@ def _add_bestie(cfg: CN) -> None:
 
     # Inference.
     model.TEST = CN()
-    # Factor by which images are resized before the network sees them; outputs come back to their size.
+    # Factor by which images are resized before the network sees them; outputs come back to their
+    # size.
     model.TEST.SCALE = 1.0
     model.TEST.CENTER_THRESH = 0.1
     model.TEST.KERNEL = 41
@@ -104,11 +108,13 @@ def _add_bestie(cfg: CN) -> None:
     model.TEST.FLIP = False
     # Restrict the classes to the image's tags (for labels of the training set).
     model.TEST.USE_TAGS = False
-    # Assign pixels to the given clicks instead of predicted centers (for labels of the training set).
+    # Assign pixels to the given clicks instead of predicted centers (for labels of the training
+    # set).
     model.TEST.USE_CLICKS = False
     # A component without any center is one instance (True) or nothing (False).
     model.TEST.KEEP_CENTERLESS = True
-    # Image sides become multiples of SIZE_DIVISIBILITY, by mean padding ("pad") or resizing ("resize").
+    # Image sides become multiples of SIZE_DIVISIBILITY, by mean padding ("pad") or resizing
+    # ("resize").
     model.TEST.SIZE_DIVISIBILITY = 32
     model.TEST.FIT = "pad"
 
@@ -118,7 +124,8 @@ def _add_pam(cfg: CN) -> None:
     model = cfg.MODEL.PAM
     # Number of classes C; -1: as many as the training data set names.
     model.NUM_CLASSES = -1
-    # Peak attention: values below ALPHA x the channel's maximum become zero; 0: a plain CAM classifier.
+    # Peak attention: values below ALPHA x the channel's maximum become zero; 0: a plain CAM
+    # classifier.
     model.ALPHA = 0.7
     # Channels of the three extra convolutions.
     model.HEAD_CHANNELS = 512
@@ -147,8 +154,8 @@ def _add_pam(cfg: CN) -> None:
     model.MAPS.BACKGROUND_SCORE = 0.3
     # Pixels whose best refined score beats the second by less than this are ignored (255).
     model.MAPS.IGNORE_MARGIN = 0.05
-    # Pixel-adaptive refinement (Araslanov & Roth, CVPR 2020): dilations of the 8-neighbourhoods, iterations;
-    # 0 iterations: none.
+    # Pixel-adaptive refinement (Araslanov & Roth, CVPR 2020): dilations of the 8-neighbourhoods,
+    # iterations; 0 iterations: none.
     model.MAPS.PAMR_DILATIONS = [1, 2, 4, 8, 12, 24]
     model.MAPS.PAMR_ITERATIONS = 10
     # Dense CRF after (or instead of) it; needs the extra `crf`.
@@ -159,20 +166,22 @@ def _add_input(cfg: CN) -> None:
     # How dataset dicts become training samples: "BESTIEMapper", "PAMMapper", "InstanceMapper"
     # (Mask R-CNN and other Detectron2 models).
     cfg.INPUT.DATASET_MAPPER_NAME = "BESTIEMapper"
-    # Folder of the points under the data root; "": Peak_points for tags, Center_points for clicks.
+    # Folder of the points, under the data root or absolute; "": Peak_points for tags, Center_points
+    # for clicks.
     cfg.INPUT.POINTS_DIR = ""
-    # Folder of the weak semantic maps under the data root.
+    # Folder of the weak semantic maps, under the data root or absolute.
     cfg.INPUT.MAPS_DIR = "WSSS_maps"
     # Points train above this confidence.
     cfg.INPUT.POINT_SCORE_THRESH = 0.7
-    # Side to which an image is resized before scaling and cropping, pixels (see
-    # bestie.data.augmentation); 0: not resized.
+    # BESTIE: bound of the longer side of the image before scaling and cropping, pixels; the side
+    # becomes the largest multiple of 32, plus one, within it (480 gives 449). PAM: side of the
+    # square that the image becomes (paper: 384). 0: not resized.
     cfg.INPUT.BASE_SIZE = 480
     # Random scale factors, one drawn an image.
     cfg.INPUT.SCALES = [0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3]
-    # Photometric distortion (BESTIE): brightness, contrast, saturation, hue.
+    # Photometric distortion (BESTIE): brightness +-16, contrast x 0.5..1.5, hue +-36 degrees.
     cfg.INPUT.COLOR_AUG = True
-    # Colour jitter of the classifier: brightness, contrast, saturation, hue.
+    # Colour jitter of the classifier: strengths of brightness, contrast, saturation, hue.
     cfg.INPUT.COLOR_JITTER = [0.3, 0.3, 0.3, 0.1]
     # Random quarter turns and vertical flips, for images without an upright direction (microscopy).
     cfg.INPUT.RANDOM_ROTATE90 = False
@@ -188,7 +197,8 @@ def _add_solver_and_test(cfg: CN) -> None:
     cfg.SOLVER.POLY_LR_CONSTANT_ENDING = 0.0
     # Steps between pictures of targets and predictions in TensorBoard; 0: none.
     cfg.VIS_PICTURE_PERIOD = 1000
-    # Evaluators of the test splits: "voc" (mAP 25/50/70/75), "coco" (AP, AP50, AP75), "tags" (classifier).
+    # Evaluators of the test splits: "voc" (mAP 25/50/70/75), "coco" (AP, AP50, AP75), "tags"
+    # (classifier).
     cfg.TEST.EVALUATORS = ["voc", "coco"]
     # Metric that picks model_best.pth, as the evaluators name it ("voc/mAP50"); "": none kept.
     cfg.TEST.BEST_METRIC = ""

@@ -1,8 +1,8 @@
 """Where the reference cases and the small real data sets are, and a count of the cases that ran.
 
 Both live outside the project: BESTIE_REFERENCE_CASES (default ../shared/reference) and
-BESTIE_SHARED_DATA (default ../shared/data), relative to the project. Tests that need them skip, saying
-so, where they are absent.
+BESTIE_SHARED_DATA (default ../shared/data), relative to the project. Tests that need them skip,
+saying so, where they are absent.
 """
 
 import json
@@ -55,6 +55,9 @@ def shared_data(name: str) -> Path:
 
 
 def pytest_configure(config):
+    # Scripts that tests start use this checkout too, whichever one is installed.
+    path = [str(PROJECT), os.environ.get("PYTHONPATH", "")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, path))
     torch.set_num_threads(int(os.environ.get("BESTIE_TEST_THREADS", "2")))
 
 
@@ -62,3 +65,7 @@ def pytest_terminal_summary(terminalreporter):
     if _cases_run:
         text = ", ".join(f"{family} {count}" for family, count in sorted(_cases_run.items()))
         terminalreporter.write_line(f"reference cases run: {text}")
+    elif not REFERENCE.is_dir():
+        terminalreporter.write_line(
+            f"reference cases run: none, no folder {REFERENCE} (BESTIE_REFERENCE_CASES)"
+        )

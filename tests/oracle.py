@@ -1,7 +1,8 @@
 """The method written naively, one component, one center and one window at a time.
 
-Slow and obviously right: the yardstick for the batched code in ``bestie.labels``, in tests and in the
-benchmark. It follows the prose of the paper and of the reference cases, and shares no code with it.
+Slow and obviously right: the yardstick for the batched code in ``bestie.labels``, in tests and in
+the benchmark. It follows the prose of the paper and of the reference cases, and shares no code with
+it.
 """
 
 import cv2
@@ -46,9 +47,7 @@ def centers_of_component(mask, center, offset, threshold, kernel, cluster):
             if not cluster.area - cluster.beta < len(ys) < cluster.area + cluster.beta:
                 continue
             y, x = int(ys.mean()), int(xs.mean())
-            far = all(
-                (y - py) ** 2 + (x - px) ** 2 > cluster.min_distance**2 for py, px in peaks
-            )
+            far = all((y - py) ** 2 + (x - px) ** 2 > cluster.min_distance**2 for py, px in peaks)
             if value[y, x] > cluster.center_thresh and far:
                 added.append((y, x))
     for y, x in added:
@@ -75,8 +74,20 @@ def draw_gaussian(plane, y, x, sigma):
             plane[py, px] = max(plane[py, px], value)
 
 
-def refine(logits, center, offset, semantic_map, labels, *, threshold, kernel, max_instances, sigma,
-           min_area, cluster):  # fmt: skip
+def refine(
+    logits,
+    center,
+    offset,
+    semantic_map,
+    labels,
+    *,
+    threshold,
+    kernel,
+    max_instances,
+    sigma,
+    min_area,
+    cluster,
+):
     """Refined (center (C, H, W), offset (2, H, W), weight (H, W)) of one image."""
     probability = softmax(logits)
     out_center = np.zeros(center.shape, np.float32)
@@ -127,5 +138,7 @@ def group(probability, center, offset, *, threshold, kernel, min_area, cluster, 
                 pixels = owner == number
                 score = probability[class_id + 1][pixels].astype(np.float64).mean()
                 peak = value[pixels].max()
-                found.append((class_id, min(max((score if peak >= 1 else peak) * score, 0), 1), pixels))
+                found.append(
+                    (class_id, min(max((score if peak >= 1 else peak) * score, 0), 1), pixels)
+                )
     return found

@@ -1,8 +1,9 @@
 """Connected components of a class map: the regions that everything else works inside.
 
-Comes in: a semantic map and the classes to look at. Goes out: one component map for all classes with
-class, area and centroid of each component. Called by the mapper (weak maps; in the loader's workers,
-since the components do not depend on the network), by grouping (predicted maps) and by the baseline.
+Comes in: a semantic map and the classes to look at. Goes out: one component map for all classes
+with class, area and centroid of each component. Called by the mapper (weak maps; in the loader's
+workers, since the components do not depend on the network), by grouping (predicted maps) and by the
+baseline.
 """
 
 from collections.abc import Iterable
@@ -39,7 +40,7 @@ class Components:
 def find_components(
     semantic_map: np.ndarray, classes: Iterable[int], min_area: int = 50
 ) -> Components:
-    """Find the 8-connected components of (map == class) for each class, those of ``min_area`` or more.
+    """Find the 8-connected components of (map == class) for each class.
 
     The cost grows with the number of classes present in the map, not with C.
 

@@ -1,9 +1,9 @@
 """Center map + offsets + foreground -> instances (paper, sections 3.1 and 3.4).
 
-Comes in: network outputs and the regions to group inside (components of a class map). Goes out: centers
-per region, the owner of each pixel, and for inference scored instances. ``group_pixels`` and
-``group_pixels_by_points`` are called by the meta-architecture at inference; the steps below them are
-shared with ``refinement``.
+Comes in: network outputs and the regions to group inside (components of a class map). Goes out:
+centers per region, the owner of each pixel, and for inference scored instances. ``group_pixels``
+and ``group_pixels_by_points`` are called by the meta-architecture at inference; the steps below
+them are shared with ``refinement``.
 
 Shapes: B images, C foreground classes, R regions and N centers of the whole batch. A region map is
 (B, H, W) int64: 0 none, r + 1 = region r. All steps run on the batch at once, on any device.
@@ -79,7 +79,9 @@ class Centers:
     @property
     def number(self) -> Tensor:
         """(N,) int64, each center's number in its region, from 1."""
-        return torch.arange(len(self.region), device=self.region.device) - self.start[self.region] + 1
+        return (
+            torch.arange(len(self.region), device=self.region.device) - self.start[self.region] + 1
+        )
 
 
 @dataclass(frozen=True)
@@ -163,8 +165,8 @@ def find_centers(
 def find_local_maxima(value: Tensor, region: Tensor, threshold: float, kernel: int) -> Tensor:
     """Pixels above ``threshold`` that no pixel of their region exceeds in the window around them.
 
-    The few pixels that win among their eight neighbours are compared with their whole window, so the
-    cost does not grow with the window's area times the image's.
+    The few pixels that win among their eight neighbours are compared with their whole window, so
+    the cost does not grow with the window's area times the image's.
 
     Args: as for :func:`find_centers`.
 
@@ -218,7 +220,8 @@ def cluster_offsets(
     label = _label_blobs(short, region, settings.max_area)
     size = batch * height * width
     flat = torch.arange(size, device=region.device)
-    # Sums over each blob, kept at its first pixel; what belongs to no blob adds to the extra last cell.
+    # Sums over each blob, kept at its first pixel; what belongs to no blob adds to the extra last
+    # cell.
     label = label.reshape(-1)
     area = torch.zeros(size + 1, dtype=torch.int64, device=region.device)
     area.scatter_add_(0, label, torch.ones_like(label))
@@ -235,7 +238,7 @@ def cluster_offsets(
 
 
 def _label_blobs(mask: Tensor, region: Tensor, max_area: int) -> Tensor:
-    """(B, H, W) int64: flat index of the blob's first pixel; B*H*W where there is no (small) blob."""
+    """(B, H, W) int64: flat index of the blob's first pixel; B*H*W outside all (small) blobs."""
     if mask.device.type == "cpu":
         return _label_blobs_cpu(mask, region)
     return _label_blobs_by_propagation(mask, region, max_area)
@@ -244,8 +247,8 @@ def _label_blobs(mask: Tensor, region: Tensor, max_area: int) -> Tensor:
 def _label_blobs_cpu(mask: Tensor, region: Tensor) -> Tensor:
     """One call of OpenCV for the whole batch.
 
-    The image is drawn at twice its size with a bridge wherever two neighbouring pixels of the mask lie
-    in the same region, so that blobs of touching regions stay apart.
+    The image is drawn at twice its size with a bridge wherever two neighbouring pixels of the mask
+    lie in the same region, so that blobs of touching regions stay apart.
     """
     batch, height, width = mask.shape
     mask_array, region_array = mask.numpy(), region.numpy()
@@ -270,10 +273,10 @@ def _label_blobs_cpu(mask: Tensor, region: Tensor) -> Tensor:
 
 
 def _label_blobs_by_propagation(mask: Tensor, region: Tensor, max_area: int) -> Tensor:
-    """Spread the smallest flat index through each blob, ``max_area`` steps: no host synchronisation.
+    """Spread the smallest flat index through each blob, without host synchronisation.
 
-    That many steps settle every blob of that area. A larger blob may still hold several labels; these
-    touch, and are taken back.
+    ``max_area`` steps: that many settle every blob of that area. A larger blob may still hold
+    several labels; these touch, and are taken back.
     """
     size = mask.numel()
     nothing = region.new_full((), size)
@@ -411,9 +414,10 @@ def group_pixels(
     """Group the pixels of one image into instances around predicted centers.
 
     Per class and component (``min_area`` or more) of the most probable class: centers as in
-    :func:`find_centers`, each pixel to the nearest. Score = v x s with v the highest center value on the
-    instance and s its mean class probability; v of 1 or more (so also that of a clustered center) is
-    replaced by s. A component without any center is one instance, if ``keep_centerless``.
+    :func:`find_centers`, each pixel to the nearest. Score = v x s with v the highest center value
+    on the instance and s its mean class probability; v of 1 or more (so also that of a clustered
+    center) is replaced by s. A component without any center is one instance, if
+    ``keep_centerless``.
 
     Args:
         probability: (C + 1, H, W) float32, background first; classes may be zeroed beforehand.
@@ -453,7 +457,7 @@ def group_pixels(
 def group_pixels_by_points(
     probability: Tensor, offset: Tensor, points: Tensor, point_classes: Tensor
 ) -> GroupedInstances:
-    """Group the pixels of one image around given points, the nearest of their class to pixel + offset.
+    """Group the pixels of one image: each to the point of its class nearest to pixel + offset.
 
     Classes without a point yield nothing; there are no components and no minimum area. Score = mean
     class probability.

@@ -1,7 +1,8 @@
 """Semantic knowledge transfer (paper, section 3.2): components and points to accepted instances.
 
-Comes in: the components of a weak semantic map and the points of the image. Goes out: which components
-are trusted as instances. Called by the mapper, after augmentation, and by the label drawings.
+Comes in: the components of a weak semantic map and the points of the image. Goes out: which
+components are trusted as instances. Called by the mapper, after augmentation, and by the label
+drawings.
 """
 
 import numpy as np
@@ -18,7 +19,8 @@ def count_points(
 
     Args:
         components: K components of an (H, W) map.
-        points: (P, 2) float or int (y, x), pixel indices, truncated; those outside the map count nowhere.
+        points: (P, 2) float or int (y, x), pixel indices, truncated; those outside the map count
+            nowhere.
         point_classes: (P,) int in [0, C). Repeated points count repeatedly.
 
     Returns:

@@ -1,8 +1,9 @@
 """Self-refinement (paper, section 3.4): network outputs + given semantic map -> refined targets.
 
-Comes in: the network's own full-resolution outputs, without gradient, and the regions of the *given*
-weak map. Goes out: targets of the same form as those of the pseudo labels. Called by the BESTIE
-meta-architecture in every training step, on the training device, for the whole batch at once.
+Comes in: the network's own full-resolution outputs, without gradient, and the regions of the
+*given* weak map. Goes out: targets of the same form as those of the pseudo labels. Called by the
+BESTIE meta-architecture in every training step, on the training device, for the whole batch at
+once.
 
 Shapes: B images, C foreground classes, R components, N centers of the whole batch.
 """
@@ -41,11 +42,11 @@ def refine_labels(
 ) -> InstanceTargets:
     """Refine the labels of image-level supervision.
 
-    Per component of the weak map: centers as in ``grouping.find_centers``, each pixel to the nearest. A
-    component is passed over if it has no center, or if a center numbered above ``max_instances`` owns a
-    pixel. Each instance: v = highest center value on its pixels, s = their mean class probability. Its
-    center is where v is and its confidence v x s; if v < ``threshold``, its center is the component's
-    centroid and its confidence s.
+    Per component of the weak map: centers as in ``grouping.find_centers``, each pixel to the
+    nearest. A component is passed over if it has no center, or if a center numbered above
+    ``max_instances`` owns a pixel. Each instance: v = highest center value on its pixels, s = their
+    mean class probability. Its center is where v is and its confidence v x s; if v < ``threshold``,
+    its center is the component's centroid and its confidence s.
 
     Args:
         semantic_log_probability: (B, C + 1, H, W) float32, log-softmax over all channels.
@@ -98,7 +99,7 @@ def refine_labels_with_points(
     points: Tensor,
     center_heatmap: Tensor,
 ) -> InstanceTargets:
-    """Refine the labels of point supervision: all pixels of a class go to the nearest click, weight 1.
+    """Refine the labels of point supervision: all pixels of a class go to the nearest click.
 
     Args:
         offset: (B, 2, H, W) float32 (dy, dx), pixels.
@@ -107,7 +108,8 @@ def refine_labels_with_points(
         point_images: (P,) int64 in [0, B).
         point_classes: (P,) int64 in [0, C).
         points: (P, 2) int64 (y, x).
-        center_heatmap: (B, C, H, W) float32 with all clicks; it stays the target of the center term.
+        center_heatmap: (B, C, H, W) float32 with all clicks; it stays the target of the center
+            term.
     """
     batch, num_classes = image_labels.shape
     num_regions = batch * num_classes
@@ -121,4 +123,6 @@ def refine_labels_with_points(
     region = table.gather(1, semantic_map.long().flatten(1)).view(semantic_map.shape)
     centers = sort_centers(points, point_images * num_classes + point_classes, num_regions)
     owner = assign_pixels(offset, region, centers)
-    return draw_targets(owner, centers.yx, torch.ones_like(centers.yx[:, 0]).float(), center_heatmap)
+    return draw_targets(
+        owner, centers.yx, torch.ones_like(centers.yx[:, 0]).float(), center_heatmap
+    )

@@ -1,8 +1,8 @@
-"""Instances to regression targets: center heatmap, offset map and guidance weight (paper, section 3.2).
+"""Instances to targets: center heatmap, offset map and guidance weight (paper, section 3.2).
 
 Comes in: for a whole batch, a map that says which instance a pixel belongs to, and each instance's
-center. Goes out: dense targets on the same device. Called by the BESTIE meta-architecture for pseudo
-labels and by ``refinement`` for refined ones.
+center. Goes out: dense targets on the same device. Called by the BESTIE meta-architecture for
+pseudo labels and by ``refinement`` for refined ones.
 
 Shapes: B images, C foreground classes, N instances of the whole batch, P points of the whole batch.
 """
@@ -21,9 +21,10 @@ class InstanceTargets:
 
     Attributes:
         center (Tensor): (B, C, H, W) float32 in [0, 1], class-wise Gaussians.
-        offset (Tensor): (B, 2, H, W) float32, pixels, (dy, dx) from pixel to center; 0 where no instance is.
-        weight (Tensor): (B, 1, H, W) float32 in [0, 1], guidance: 1 for pseudo labels, the confidence
-            for refined ones, 0 where no instance is.
+        offset (Tensor): (B, 2, H, W) float32, pixels, (dy, dx) from pixel to center; 0 where no
+            instance is.
+        weight (Tensor): (B, 1, H, W) float32 in [0, 1], guidance: 1 for pseudo labels, the
+            confidence for refined ones, 0 where no instance is.
         instances (Tensor): (B, H, W) int64, index of the pixel's instance in the batch, -1 none.
     """
 
@@ -100,8 +101,8 @@ def draw_targets(
     Args:
         instances: (B, H, W) int64, index of the pixel's instance in [0, N), -1 none.
         centers: (N, 2) int64 (y, x).
-        confidence: (N,) float32, guidance weight of each instance's pixels; instances of confidence 0 or
-            less contribute nothing.
+        confidence: (N,) float32, guidance weight of each instance's pixels; instances of confidence
+            0 or less contribute nothing.
         center_heatmap: (B, C, H, W) float32, see :func:`draw_center_heatmap`.
     """
     _, height, width = instances.shape

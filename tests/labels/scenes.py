@@ -1,4 +1,5 @@
-"""Random scenes with the corners that matter: touching classes, plateaus, empty maps, converging offsets."""
+"""Random scenes with the corners that matter: touching classes, plateaus, empty maps, converging
+offsets."""
 
 import numpy as np
 
@@ -7,7 +8,8 @@ def random_scene(seed, size=(48, 56), num_classes=4):
     """Simulated network outputs and a weak map for one small image.
 
     Returns:
-        dict: logits (C + 1, H, W), center (C, H, W), offset (2, H, W), all float32; semantic_map (H, W)
+        dict: logits (C + 1, H, W), center (C, H, W), offset (2, H, W), all float32; semantic_map
+            (H, W)
         uint8; labels, list of tagged classes.
     """
     rng = np.random.default_rng(seed)
@@ -23,7 +25,9 @@ def random_scene(seed, size=(48, 56), num_classes=4):
         inside = ((yy - y) / ry) ** 2 + ((xx - x) / rx) ** 2 <= 1
         semantic_map[inside] = class_id + 1
         noise = rng.choice([0.05, 0.5, 2.0])
-        offset[:, inside] = (np.stack([y - yy, x - xx]) + rng.normal(0, noise, (2, *size)))[:, inside]
+        offset[:, inside] = (np.stack([y - yy, x - xx]) + rng.normal(0, noise, (2, *size)))[
+            :, inside
+        ]
         bump = rng.choice([0.03, 0.08, 0.2, 0.5, 0.9, 1.1]) * np.exp(
             -((yy - y) ** 2 + (xx - x) ** 2) / (2 * 6.0**2)
         )

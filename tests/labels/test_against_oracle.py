@@ -60,9 +60,18 @@ def compare_refinement(seeds, cluster, kernel):
     )
     for index, scene in enumerate(scenes):
         center, offset, weight = oracle.refine(
-            scene["logits"], scene["center"], scene["offset"], scene["semantic_map"], scene["labels"],
-            threshold=0.3, kernel=kernel, max_instances=3, sigma=2.0, min_area=20, cluster=cluster,
-        )  # fmt: skip
+            scene["logits"],
+            scene["center"],
+            scene["offset"],
+            scene["semantic_map"],
+            scene["labels"],
+            threshold=0.3,
+            kernel=kernel,
+            max_instances=3,
+            sigma=2.0,
+            min_area=20,
+            cluster=cluster,
+        )
         np.testing.assert_allclose(targets.weight[index, 0].numpy(), weight, atol=1e-5)
         np.testing.assert_array_equal(targets.offset[index].numpy(), offset)
         np.testing.assert_allclose(targets.center[index].numpy(), center, atol=1e-6)
@@ -106,7 +115,9 @@ def test_blobs_by_propagation_equal_those_of_opencv():
     rng = np.random.default_rng(0)
     for _ in range(40):
         mask = torch.from_numpy(rng.random((2, 24, 31)) < rng.choice([0.3, 0.6, 0.9]))
-        region = torch.from_numpy(rng.integers(1, 3, (2, 6, 8)).repeat(4, 1).repeat(4, 2)[:, :, :31])
+        region = torch.from_numpy(
+            rng.integers(1, 3, (2, 6, 8)).repeat(4, 1).repeat(4, 2)[:, :, :31]
+        )
         whole = grouping._label_blobs_cpu(mask, region)
         small = grouping._label_blobs_by_propagation(mask, region, 12)
         area = torch.bincount(whole.view(-1))[whole]
@@ -115,9 +126,10 @@ def test_blobs_by_propagation_equal_those_of_opencv():
         )
         # Larger blobs may be missing, or found: never with another extent.
         kept = small[mask & (small < mask.numel())]
-        assert (torch.bincount(kept, minlength=mask.numel() + 1)[kept] == area[
-            mask & (small < mask.numel())
-        ]).all()  # fmt: skip
+        assert (
+            torch.bincount(kept, minlength=mask.numel() + 1)[kept]
+            == area[mask & (small < mask.numel())]
+        ).all()
 
 
 def test_local_maxima_in_blocks_equal_those_in_one_go(monkeypatch):

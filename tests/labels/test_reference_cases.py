@@ -1,7 +1,8 @@
-"""Parity with the reference cases: every case found in BESTIE_REFERENCE_CASES (see tests/conftest.py).
+"""Parity with the reference cases: every case found in BESTIE_REFERENCE_CASES (see
+tests/conftest.py).
 
-Each family has one adaptor from the stored arrays to the library's functions. Where the reference has a
-plain slip, the adaptor reproduces it in a line and says so.
+Each family has one adaptor from the stored arrays to the library's functions. Where the reference
+has a plain slip, the adaptor reproduces it in a line and says so.
 """
 
 import numpy as np
@@ -97,7 +98,9 @@ def test_refined_labels_of_tags(case):
 def test_refined_labels_of_clicks(case):
     data, _ = case.load()
     points = torch.from_numpy(data["in_points"]).long()
-    points = points[(points[:, 2] != 0) & (points[:, 3] != 0)]  # the reference takes these as padding
+    points = points[
+        (points[:, 2] != 0) & (points[:, 3] != 0)
+    ]  # the reference takes these as padding
     labels = torch.from_numpy(data["in_label"]).bool()
     semantic_map = torch.from_numpy(data["in_gt_seg_map"])
     targets = refine_labels_with_points(

@@ -77,9 +77,7 @@ def test_targets_group_back_to_the_same_instances():
     for index in range(3):
         number = found.instance_map[instances == index].unique()
         assert len(number) == 1
-        np.testing.assert_array_equal(
-            found.instance_map.numpy() == int(number), instances == index
-        )
+        np.testing.assert_array_equal(found.instance_map.numpy() == int(number), instances == index)
 
 
 def test_points_on_the_first_row_count_and_classes_without_points_are_dropped():
@@ -96,7 +94,9 @@ def test_nothing_in_gives_nothing_out():
     probability[0] = 1
     for found in (
         group_pixels(probability, torch.zeros(1, 4, 5), torch.zeros(2, 4, 5)),
-        group_pixels_by_points(probability, torch.zeros(2, 4, 5), torch.zeros(0, 2), torch.zeros(0)),
+        group_pixels_by_points(
+            probability, torch.zeros(2, 4, 5), torch.zeros(0, 2), torch.zeros(0)
+        ),
     ):
         assert not found.instance_map.any() and len(found.classes) == len(found.scores) == 0
 

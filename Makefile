@@ -1,0 +1,48 @@
+# Commands for users and developers; each does its own set-up. `make help` lists them.
+
+PYTHON ?= python3
+
+# Installed where nothing is installed yet: the versions that this project is tested with.
+TORCH ?= torch==2.14.1
+TORCHVISION ?= torchvision==0.29.1
+SETUPTOOLS ?= setuptools>=70.1,<81
+# Any pip requirement: a local checkout, a wheel, another URL.
+DETECTRON2 ?= git+https://github.com/facebookresearch/detectron2.git@02b5c4e295e990042a714712c21dc79b731e8833
+
+# Every command uses the package in this folder, also where another checkout is the installed one.
+export PYTHONPATH := $(CURDIR)$(if $(PYTHONPATH),:$(PYTHONPATH))
+
+SOURCES = bestie tools datasets tests setup.py
+
+.DEFAULT_GOAL := help
+.PHONY: help install doctor demo test test-slow format clean
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+	@echo "  PYTHON=...        the Python to use (python3); DETECTRON2=... where Detectron2 comes from"
+
+install: ## what is missing of torch, Detectron2 and the package (editable)
+	@$(PYTHON) tools/install.py --torch "$(TORCH)" --torchvision "$(TORCHVISION)" \
+		--setuptools "$(SETUPTOOLS)" --detectron2 "$(DETECTRON2)"
+
+doctor: ## versions of everything, and whether it works
+	@$(PYTHON) tools/doctor.py
+
+demo: install ## the main job on the built-in data, results in output/demo
+	$(PYTHON) tools/run_demo.py --output output/demo
+
+test: install ## lint and the fast tests
+	$(PYTHON) -m ruff check $(SOURCES)
+	$(PYTHON) -m ruff format --check $(SOURCES)
+	$(PYTHON) -m pytest
+
+test-slow: install ## the slow tests
+	$(PYTHON) -m pytest -m slow --timeout 3600
+
+format: install ## rewrite the sources in the house format
+	$(PYTHON) -m ruff check --fix $(SOURCES)
+	$(PYTHON) -m ruff format $(SOURCES)
+
+clean: ## caches and build products; output/ and the installed packages stay
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,310 @@
+"""Joint augmentation of image, semantic map and points.
+
+Comes in: an image, and for BESTIE its map and its points, in (y, x). Goes out: the same after one
+random transform. Called by the mappers. Built of Detectron2's augmentations where they exist, so
+coordinates inside are Detectron2's: (x, y), continuous, the middle of the first pixel being (0.5,
+0.5).
+
+Random numbers come from Python's, numpy's and torch's global generators, which the loader seeds per
+sample (``data.loader``).
+
+BESTIE's training transform, after the reference implementation: resize so that the longer side is
+the largest "multiple of 32, plus one" within INPUT.BASE_SIZE (480 gives 449), the shorter side
+keeping the aspect ratio and rounded up to such a number; a random scale; photometric distortion;
+a random crop, small images being put at a random place of a mean-coloured canvas; a horizontal
+flip. Divergence: base size and scale make one resize instead of two; it averages when it shrinks,
+and its nearest-neighbour map and its points are aligned to the pixel centers of the image; the
+distortion comes after the resize, where it costs the same for images of any size; the canvas
+around the map is "ignore" (255), not background.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from detectron2.config import CfgNode
+from detectron2.data import transforms as T
+from detectron2.projects.point_rend import ColorAugSSDTransform
+from fvcore.transforms.transform import NoOpTransform, Transform
+from PIL import Image
+from torchvision.transforms import ColorJitter
+from torchvision.transforms import functional as TF
+
+__all__ = [
+    "CropOnCanvas",
+    "RandomColorJitter",
+    "RandomQuarterTurn",
+    "ResizeAndScale",
+    "augment",
+    "build_bestie_augmentation",
+    "build_pam_augmentation",
+    "build_turn_augmentation",
+]
+
+IGNORE = 255
+GRID = 32
+# Photometric distortion of the reference implementation, in values of 0..255 and in half degrees;
+# it leaves the saturation alone.
+DISTORTION = {"brightness_delta": 16, "saturation_low": 1, "saturation_high": 1, "hue_delta": 18}
+
+
+def build_bestie_augmentation(cfg: CfgNode) -> list[T.Augmentation | Transform]:
+    """BESTIE's training augmentation (see the module's docstring) from INPUT and MODEL.PIXEL_MEAN.
+
+    Raises:
+        ValueError: INPUT.CROP is not an absolute crop, or a number out of range.
+    """
+    crop_size = _absolute_crop(cfg)
+    if not cfg.INPUT.SCALES or min(cfg.INPUT.SCALES) <= 0:
+        raise ValueError(f"INPUT.SCALES must be positive numbers, got {cfg.INPUT.SCALES}.")
+    if cfg.INPUT.BASE_SIZE and cfg.INPUT.BASE_SIZE <= GRID:
+        raise ValueError(f"INPUT.BASE_SIZE must be 0 or above {GRID}, got {cfg.INPUT.BASE_SIZE}.")
+    augmentation: list = [ResizeAndScale(cfg.INPUT.BASE_SIZE, cfg.INPUT.SCALES)]
+    if cfg.INPUT.COLOR_AUG:
+        augmentation.append(ColorAugSSDTransform(cfg.INPUT.FORMAT, **DISTORTION))
+    augmentation += build_turn_augmentation(cfg)
+    augmentation.append(CropOnCanvas(crop_size, cfg.MODEL.PIXEL_MEAN))
+    if cfg.INPUT.RANDOM_FLIP != "none":
+        augmentation.append(_flip(cfg))
+    return augmentation
+
+
+def build_pam_augmentation(cfg: CfgNode) -> list[T.Augmentation | Transform]:
+    """The classifier's training augmentation: resize to a square of BASE_SIZE, flip, jitter, crop.
+
+    Raises:
+        ValueError: INPUT.CROP is not an absolute crop, or INPUT.COLOR_JITTER is not four numbers.
+    """
+    crop_size = _absolute_crop(cfg)
+    if len(cfg.INPUT.COLOR_JITTER) != 4 or min(cfg.INPUT.COLOR_JITTER) < 0:
+        raise ValueError(
+            "INPUT.COLOR_JITTER must be 4 numbers of 0 or more (brightness, contrast, saturation, "
+            f"hue), got {cfg.INPUT.COLOR_JITTER}."
+        )
+    augmentation: list = []
+    if cfg.INPUT.BASE_SIZE:
+        augmentation.append(T.Resize((cfg.INPUT.BASE_SIZE, cfg.INPUT.BASE_SIZE)))
+    augmentation += build_turn_augmentation(cfg)
+    if cfg.INPUT.RANDOM_FLIP != "none":
+        augmentation.append(_flip(cfg))
+    if any(cfg.INPUT.COLOR_JITTER):
+        augmentation.append(RandomColorJitter(cfg.INPUT.COLOR_JITTER, cfg.INPUT.FORMAT))
+    augmentation.append(CropOnCanvas(crop_size, cfg.MODEL.PIXEL_MEAN))
+    return augmentation
+
+
+def build_turn_augmentation(cfg: CfgNode) -> list[T.Augmentation]:
+    """Quarter turns and vertical flips if INPUT.RANDOM_ROTATE90, else nothing."""
+    if not cfg.INPUT.RANDOM_ROTATE90:
+        return []
+    return [RandomQuarterTurn(), T.RandomFlip(horizontal=False, vertical=True)]
+
+
+def augment(
+    augmentation: T.AugmentationList,
+    image: np.ndarray,
+    semantic_map: np.ndarray | None = None,
+    points: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None, np.ndarray | None]:
+    """Apply one random transform to all three.
+
+    A point stands for the pixel that holds it: its center is transformed, and the pixel on which it
+    comes to lie is the result.
+
+    Args:
+        augmentation: what to draw the transform from.
+        image: (H, W, 3) uint8.
+        semantic_map: (H, W) uint8.
+        points: (P, 2) (y, x), pixel indices; fractions are cut off.
+
+    Returns:
+        image, semantic map, points (P', 2) float32 (y, x) whole pixel indices inside the new
+        image, and kept (P,) bool, which of the points these are. The last three are None if not
+        given.
+    """
+    data = T.AugInput(image, sem_seg=semantic_map)
+    transform = augmentation(data)
+    if points is None:
+        return data.image, data.sem_seg, None, None
+    centers_xy = np.floor(points[:, ::-1].astype(np.float64)) + 0.5
+    yx = np.floor(transform.apply_coords(centers_xy)[:, ::-1])
+    kept = ((yx >= 0) & (yx < data.image.shape[:2])).all(axis=1)
+    return data.image, data.sem_seg, yx[kept].astype(np.float32), kept
+
+
+class ResizeAndScale(T.Augmentation):
+    """Resize to a base size on the grid "multiple of 32, plus one", times a random scale.
+
+    Args:
+        base_size: bound of the longer side, pixels; 0: the image's own size.
+        scales: factors, one of which is drawn.
+    """
+
+    def __init__(self, base_size: int, scales: Sequence[float]):
+        super().__init__()
+        self.base_size, self.scales = base_size, tuple(scales)
+
+    def get_transform(self, image: np.ndarray) -> Transform:
+        height, width = image.shape[:2]
+        scale = self.scales[np.random.randint(len(self.scales))]
+        sides = self.base_sides(height, width)
+        new_height, new_width = (max(1, round(side * scale)) for side in sides)
+        if (new_height, new_width) == (height, width):
+            return NoOpTransform()
+        return T.ResizeTransform(height, width, new_height, new_width)
+
+    def base_sides(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width before the random scale."""
+        if not self.base_size:
+            return height, width
+        longest = self.base_size - (self.base_size - 1) % GRID
+        factor = longest / max(height, width)
+        height, width = int(height * factor), int(width * factor)
+        return height + (1 - height) % GRID, width + (1 - width) % GRID
+
+
+class RandomQuarterTurn(T.Augmentation):
+    """Turn by 0, 90, 180 or 270 degrees, counter-clockwise, each as likely."""
+
+    def get_transform(self, image: np.ndarray) -> Transform:
+        turns = np.random.randint(4)
+        return QuarterTurn(*image.shape[:2], turns) if turns else NoOpTransform()
+
+
+class QuarterTurn(Transform):
+    """Turn an image of (height, width) pixels by ``turns`` x 90 degrees counter-clockwise."""
+
+    def __init__(self, height: int, width: int, turns: int):
+        super().__init__()
+        self.height, self.width, self.turns = height, width, turns
+
+    def apply_image(self, img: np.ndarray) -> np.ndarray:
+        return np.ascontiguousarray(np.rot90(img, self.turns))
+
+    def apply_coords(self, coords: np.ndarray) -> np.ndarray:
+        x, y = coords[:, 0], coords[:, 1]
+        turned = {
+            0: (x, y),
+            1: (y, self.width - x),
+            2: (self.width - x, self.height - y),
+            3: (self.height - y, x),
+        }
+        return np.stack(turned[self.turns % 4], axis=1)
+
+
+class CropOnCanvas(T.Augmentation):
+    """Random crop of a fixed size; along a side that is too short, a random place on a canvas.
+
+    Args:
+        size: (height, width) of the crop.
+        canvas: value of each channel of the image where nothing is; the map is 255 there.
+    """
+
+    def __init__(self, size: tuple[int, int], canvas: Sequence[float]):
+        super().__init__()
+        self.size, self.canvas = size, tuple(canvas)
+
+    def get_transform(self, image: np.ndarray) -> Transform:
+        height, width = self.size
+        top = _random_start(image.shape[0], height)
+        left = _random_start(image.shape[1], width)
+        return CanvasCrop(top, left, self.size, self.canvas)
+
+
+class CanvasCrop(Transform):
+    """The window of ``size`` that starts at pixel (top, left), which may lie outside the image."""
+
+    def __init__(self, top: int, left: int, size: tuple[int, int], canvas: Sequence[float]):
+        super().__init__()
+        self.top, self.left, self.size, self.canvas = top, left, size, canvas
+
+    def apply_image(self, img: np.ndarray) -> np.ndarray:
+        return self._cut(img, np.round(self.canvas))
+
+    def apply_segmentation(self, segmentation: np.ndarray) -> np.ndarray:
+        return self._cut(segmentation, IGNORE)
+
+    def _cut(self, array: np.ndarray, canvas: int | np.ndarray) -> np.ndarray:
+        rows, window_rows = _overlap(self.top, self.size[0], array.shape[0])
+        columns, window_columns = _overlap(self.left, self.size[1], array.shape[1])
+        inside = array[rows, columns]
+        if inside.shape[:2] == self.size:
+            return inside
+        window = np.empty((*self.size, *array.shape[2:]), array.dtype)
+        window[:] = canvas
+        window[window_rows, window_columns] = inside
+        return window
+
+    def apply_coords(self, coords: np.ndarray) -> np.ndarray:
+        return coords - (self.left, self.top)
+
+
+def _random_start(old: int, new: int) -> int:
+    """Where a window of ``new`` pixels starts in ``old``; negative if it is the larger one."""
+    return np.random.randint(old - new + 1) if old >= new else -np.random.randint(new - old + 1)
+
+
+def _overlap(start: int, new: int, old: int) -> tuple[slice, slice]:
+    """Overlap of the window [start, start + new) with [0, old): in the old and in the new array."""
+    first, last = max(start, 0), min(start + new, old)
+    return slice(first, last), slice(first - start, last - start)
+
+
+class RandomColorJitter(T.Augmentation):
+    """Brightness, contrast, saturation and hue, in random order, as torchvision's ColorJitter.
+
+    Args:
+        strengths: of the four; factors are drawn from [1 - s, 1 + s], the hue shift from [-s, s].
+        image_format: "RGB" or "BGR".
+    """
+
+    def __init__(self, strengths: Sequence[float], image_format: str):
+        super().__init__()
+        self.jitter = ColorJitter(*strengths)
+        self.image_format = image_format
+
+    def get_transform(self, image: np.ndarray) -> Transform:
+        order, *factors = ColorJitter.get_params(
+            self.jitter.brightness, self.jitter.contrast, self.jitter.saturation, self.jitter.hue
+        )
+        return ColorJitterTransform(order.tolist(), factors, self.image_format)
+
+
+class ColorJitterTransform(Transform):
+    """Adjust brightness, contrast, saturation and hue by ``factors`` (None: not) in ``order``."""
+
+    ADJUST = (TF.adjust_brightness, TF.adjust_contrast, TF.adjust_saturation, TF.adjust_hue)
+
+    def __init__(self, order: list[int], factors: list[float | None], image_format: str):
+        super().__init__()
+        self.order, self.factors, self.image_format = order, factors, image_format
+
+    def apply_image(self, img: np.ndarray) -> np.ndarray:
+        step = 1 if self.image_format == "RGB" else -1
+        picture = Image.fromarray(np.ascontiguousarray(img[:, :, ::step]))
+        for index in self.order:
+            if self.factors[index] is not None:
+                picture = self.ADJUST[index](picture, self.factors[index])
+        return np.asarray(picture)[:, :, ::step]
+
+    def apply_coords(self, coords: np.ndarray) -> np.ndarray:
+        return coords
+
+    def apply_segmentation(self, segmentation: np.ndarray) -> np.ndarray:
+        return segmentation
+
+
+def _absolute_crop(cfg: CfgNode) -> tuple[int, int]:
+    crop = cfg.INPUT.CROP
+    if not crop.ENABLED or crop.TYPE != "absolute" or len(crop.SIZE) != 2 or min(crop.SIZE) < 1:
+        raise ValueError(
+            f"{cfg.INPUT.DATASET_MAPPER_NAME} trains on crops: INPUT.CROP must be ENABLED, of TYPE "
+            f"absolute and SIZE (height, width) in pixels; got ENABLED {crop.ENABLED}, "
+            f"TYPE {crop.TYPE}, SIZE {tuple(crop.SIZE)}."
+        )
+    height, width = crop.SIZE
+    return int(height), int(width)
+
+
+def _flip(cfg: CfgNode) -> T.Augmentation:
+    horizontal = cfg.INPUT.RANDOM_FLIP == "horizontal"
+    return T.RandomFlip(horizontal=horizontal, vertical=not horizontal)

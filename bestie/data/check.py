@@ -1,0 +1,292 @@
+"""Checks of data before anything is trained on it: every mistake, all of them at once.
+
+Comes in: a folder-contract root and a split, or a COCO json and its images. Goes out: a list of
+:class:`Problem` and counts per class. Called by the trainer (:func:`check_datasets`, for all data
+sets of a config), the check tool and the pipeline. Every image is really decoded, by threads
+(decoding releases Python's lock).
+"""
+
+import logging
+import os
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from detectron2.config import CfgNode
+
+from bestie.data.image_check import (
+    NEEDED_FOLDERS,
+    ImageChecker,
+    ImageFindings,
+    Problem,
+    size_mismatch,
+)
+from bestie.data.mappers import points_folder
+from bestie.data.registration import BUILTIN_DATASETS, POINT_FOLDERS, parse_name
+from bestie.files import (
+    DataError,
+    read_class_names,
+    read_coco,
+    read_image,
+    read_image_labels,
+    read_split,
+)
+
+__all__ = [
+    "NEEDS",
+    "DatasetReport",
+    "Problem",
+    "check_coco",
+    "check_dataset",
+    "check_datasets",
+    "inspect_dataset",
+    "raise_on_errors",
+]
+
+logger = logging.getLogger(__name__)
+
+# What a stage may need of a data set.
+NEEDS = ("images", "tags", "maps", "peak_points", "clicks", "ground_truth")
+
+
+@dataclass
+class DatasetReport:
+    """Problems and counts of one split.
+
+    Attributes:
+        problems: everything found, in the order of the files.
+        class_names: C names.
+        num_images: ids in the split.
+        images_per_class (ndarray): (C,) int64, images tagged with the class.
+        map_pixels (ndarray): (256,) int64, pixels of the weak maps per value (0 background, class
+        + 1,
+            255 ignore).
+        points_per_class: folder -> (C,) int64, points in it.
+    """
+
+    problems: list[Problem]
+    class_names: list[str]
+    num_images: int
+    images_per_class: np.ndarray
+    map_pixels: np.ndarray
+    points_per_class: dict[str, np.ndarray]
+
+
+def check_dataset(
+    root: str | os.PathLike,
+    split: str,
+    *,
+    needs: Iterable[str],
+    points_dir: str | None = None,
+    maps_dir: str | None = None,
+) -> list[Problem]:
+    """All problems of a split of a folder-contract root; see :func:`inspect_dataset`."""
+    return inspect_dataset(
+        root, split, needs=needs, points_dir=points_dir, maps_dir=maps_dir
+    ).problems
+
+
+def inspect_dataset(
+    root: str | os.PathLike,
+    split: str,
+    *,
+    needs: Iterable[str],
+    points_dir: str | None = None,
+    maps_dir: str | None = None,
+) -> DatasetReport:
+    """Find all problems of a split and count what it holds.
+
+    Args:
+        root: folder-contract root.
+        split: name of the split.
+        needs: what must be there, of NEEDS. "images" decodes every image; without it only sizes
+            are read.
+        points_dir: folder of the points in place of Peak_points or Center_points.
+        maps_dir: folder of the semantic maps in place of WSSS_maps.
+
+    Raises:
+        ValueError: an unknown need.
+    """
+    root, needs = os.fspath(root), set(needs)
+    if not needs <= set(NEEDS):
+        raise ValueError(f"needs must be of {', '.join(NEEDS)}, got {sorted(needs - set(NEEDS))}")
+    errors: list[DataError] = []
+    class_names = read_class_names(root, errors)
+    ids = read_split(root, split, errors)
+    folders = {}
+    for need in sorted(needs & NEEDED_FOLDERS.keys()):
+        chosen = maps_dir if need == "maps" else points_dir
+        folder = chosen or NEEDED_FOLDERS[need]
+        if os.path.isdir(os.path.join(root, folder)):
+            folders[need] = folder
+        else:
+            errors.append(DataError("folder does not exist", os.path.join(root, folder)))
+    tags = _check_tags(root, ids, class_names, errors) if "tags" in needs and class_names else None
+    masks = ""
+    if "ground_truth" in needs:
+        masks = _check_ground_truth_json(root, split, ids, class_names, errors)
+    checker = ImageChecker(root, class_names, "images" in needs, folders, tags, masks)
+    findings = _in_threads(checker, ids)
+    problems = [Problem.from_error(error) for error in errors]
+    problems += [problem for finding in findings for problem in finding.problems]
+    return _summarize(problems, class_names, ids, tags or {}, findings)
+
+
+def raise_on_errors(problems: Iterable[Problem], shown: int = 50) -> None:
+    """Raise one DataError that lists the errors among the problems, ``shown`` at most."""
+    errors = [str(problem) for problem in problems if problem.severity == "error"]
+    if errors:
+        more = [f"... and {len(errors) - shown} more"] if len(errors) > shown else []
+        lines = "\n".join(f"  {line}" for line in errors[:shown] + more)
+        raise DataError(f"{len(errors)} error(s) in the data:\n{lines}")
+
+
+def check_datasets(cfg: CfgNode) -> None:
+    """Check all data sets of a config for what its mapper and its evaluators need.
+
+    Warnings are logged. Names that are neither folder-contract roots nor COCO jsons (Detectron2's
+    own) are passed over.
+
+    Raises:
+        DataError: listing every error of every data set.
+    """
+    problems: list[Problem] = []
+    for name, needs in _needs_of_config(cfg).items():
+        if name in BUILTIN_DATASETS or name.startswith(("folder:", "coco:")):
+            logger.info("Checking %s for %s.", name, ", ".join(sorted(needs)))
+            problems += _check_named(cfg, name, needs)
+    warnings = [problem for problem in problems if problem.severity == "warning"]
+    for problem in warnings[:10]:
+        logger.warning("%s", problem)
+    if len(warnings) > 10:
+        logger.warning("... and %d warnings more about the data.", len(warnings) - 10)
+    raise_on_errors(problems)
+
+
+def _check_named(cfg: CfgNode, name: str, needs: set[str]) -> list[Problem]:
+    kind, first, second = parse_name(name)
+    mapper = cfg.INPUT.DATASET_MAPPER_NAME
+    wanted = {"BESTIEMapper": "folder", "InstanceMapper": "coco"}.get(mapper, kind)
+    if name in cfg.DATASETS.TRAIN and kind != wanted:
+        form = {"folder": "folder:ROOT:SPLIT", "coco": "coco:JSON:IMAGE_DIR"}[wanted]
+        return [Problem("error", name, None, f"{mapper} trains on data sets named {form}")]
+    if kind == "coco":
+        return check_coco(first, second)
+    folders = {"points_dir": cfg.INPUT.POINTS_DIR or None, "maps_dir": cfg.INPUT.MAPS_DIR}
+    return check_dataset(first, second, needs=needs, **folders)
+
+
+def _needs_of_config(cfg: CfgNode) -> dict[str, set[str]]:
+    """Data set name -> what the run needs of it."""
+    points = "clicks" if points_folder(cfg) == POINT_FOLDERS["clicks"] else "peak_points"
+    by_mapper = {
+        "BESTIEMapper": {"images", "tags", "maps", points},
+        "PAMMapper": {"images", "tags"},
+    }
+    needs = {
+        name: set(by_mapper.get(cfg.INPUT.DATASET_MAPPER_NAME, {"images"}))
+        for name in cfg.DATASETS.TRAIN
+    }
+    testing = {"images"}
+    if {"voc", "coco"} & set(cfg.TEST.EVALUATORS):
+        testing.add("ground_truth")
+    if "tags" in cfg.TEST.EVALUATORS or cfg.MODEL.BESTIE.TEST.USE_TAGS:
+        testing.add("tags")
+    if cfg.MODEL.BESTIE.TEST.USE_CLICKS:
+        testing.add(points)
+    for name in cfg.DATASETS.TEST:
+        needs[name] = needs.get(name, set()) | testing
+    return needs
+
+
+def check_coco(json_file: str | os.PathLike, image_dir: str | os.PathLike) -> list[Problem]:
+    """All problems of a COCO json with instances and of its images, which are decoded."""
+    try:
+        images = read_coco(json_file)["images"]
+    except DataError as error:
+        return [Problem.from_error(error)]
+
+    def check(image: dict[str, Any]) -> list[Problem]:
+        path = os.path.join(image_dir, image["file_name"])
+        try:
+            shape = read_image(path).shape[:2]
+        except DataError as error:
+            return [Problem.from_error(error)]
+        listed = (image["height"], image["width"])
+        if shape == listed:
+            return []
+        message = size_mismatch(shape, os.fspath(json_file), listed)
+        return [Problem("error", path, None, message)]
+
+    return [problem for found in _in_threads(check, images) for problem in found]
+
+
+def _check_tags(
+    root: str, ids: list[str], class_names: list[str], errors: list[DataError]
+) -> dict[str, list[int]] | None:
+    path = os.path.join(root, "image_labels.txt")
+    if not os.path.isfile(path) and not os.path.isdir(os.path.join(root, "Annotations")):
+        errors.append(DataError("file does not exist, nor Annotations/<id>.xml", path))
+        return None
+    tags = read_image_labels(root, class_names, ids, errors)
+    for image_id in ids:
+        if image_id not in tags:
+            message = f"no tags for the image '{image_id}'; '<id> <class> ...' is expected"
+            errors.append(DataError(message, path))
+    return tags
+
+
+def _check_ground_truth_json(
+    root: str, split: str, ids: list[str], class_names: list[str], errors: list[DataError]
+) -> str:
+    """Check the json if there is one; says whether mask files are "required", "optional" or ""."""
+    path = os.path.join(root, "annotations", f"instances_{split}.json")
+    if not os.path.isfile(path):
+        if os.path.isdir(os.path.join(root, "SegmentationObject")):
+            return "required"
+        message = "no ground truth: neither this file nor SegmentationObject/<id>.png"
+        errors.append(DataError(message, path))
+        return ""
+    try:
+        coco = read_coco(path)
+    except DataError as error:
+        errors.append(error)
+        return "optional"
+    categories = {category["id"]: category["name"] for category in coco["categories"]}
+    if class_names and categories != dict(enumerate(class_names, 1)):
+        message = "its categories are not those of classes.txt, with ids from 1"
+        errors.append(DataError(message, path))
+    listed = {os.path.splitext(image["file_name"])[0] for image in coco["images"]}
+    missing = (image_id for image_id in ids if image_id not in listed)
+    errors += [
+        DataError(f"lacks the image '{image_id}' of the split", path) for image_id in missing
+    ]
+    return "optional"
+
+
+def _summarize(
+    problems: list[Problem],
+    class_names: list[str],
+    ids: list[str],
+    tags: Mapping[str, list[int]],
+    findings: list[ImageFindings],
+) -> DatasetReport:
+    images_per_class = np.zeros(len(class_names), np.int64)
+    for classes in tags.values():
+        images_per_class[classes] += 1
+    map_pixels = np.zeros(256, np.int64)
+    points_per_class: dict[str, np.ndarray] = {}
+    for finding in findings:
+        map_pixels += finding.map_pixels
+        for folder, counts in finding.points_per_class.items():
+            points_per_class[folder] = points_per_class.get(folder, 0) + counts
+    return DatasetReport(
+        problems, class_names, len(ids), images_per_class, map_pixels, points_per_class
+    )
+
+
+def _in_threads(function: Callable, items: Iterable) -> list:
+    with ThreadPoolExecutor(max_workers=min(32, os.cpu_count() or 1)) as pool:
+        return list(pool.map(function, items))

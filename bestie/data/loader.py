@@ -1,0 +1,165 @@
+"""Loaders: samples as a pure function of the seed and the position in the training.
+
+Comes in: a config and a mapper. Goes out: batches, lists of mapped dicts. Called by the trainer,
+the evaluation and the export.
+
+Position p of a training is the p-th sample that all processes together have consumed. Which image
+stands there, and every random number that its mapper draws, follows from (seed, p) alone. So a
+run that resumes at iteration i by ``sampler.set_start(i * IMS_PER_BATCH)`` sees what the
+uninterrupted run would have seen, whatever the number of workers; and the processes of a run
+together see the global batches that one process would have seen.
+"""
+
+import contextlib
+import random
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from detectron2.config import CfgNode
+from detectron2.data import (
+    DatasetFromList,
+    build_batch_data_loader,
+    build_detection_test_loader,
+    get_detection_dataset_dicts,
+)
+from detectron2.utils import comm
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from bestie.data.registration import register_dataset
+
+__all__ = ["PositionSampler", "build_test_loader", "build_train_loader", "seeded"]
+
+
+def build_train_loader(
+    cfg: CfgNode, mapper: Callable[[dict], dict]
+) -> tuple[DataLoader, "PositionSampler"]:
+    """Endless loader of SOLVER.IMS_PER_BATCH / processes mapped samples of DATASETS.TRAIN a batch.
+
+    Images without instance annotations are left out if DATALOADER.FILTER_EMPTY_ANNOTATIONS (data
+    sets that come with annotations only). A negative SEED draws one that all processes share.
+
+    Returns:
+        The loader, and its sampler, whose ``set_start`` must be called before the loader is
+        iterated.
+
+    Raises:
+        ValueError: IMS_PER_BATCH is no multiple of the processes, or an unknown data set.
+    """
+    world_size = comm.get_world_size()
+    if cfg.SOLVER.IMS_PER_BATCH < 1 or cfg.SOLVER.IMS_PER_BATCH % world_size:
+        raise ValueError(
+            f"SOLVER.IMS_PER_BATCH must be a multiple of the {world_size} process(es), "
+            f"got {cfg.SOLVER.IMS_PER_BATCH}."
+        )
+    for name in cfg.DATASETS.TRAIN:
+        register_dataset(name)
+    dicts = get_detection_dataset_dicts(
+        list(cfg.DATASETS.TRAIN), filter_empty=cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS
+    )
+    seed = cfg.SEED if cfg.SEED >= 0 else comm.shared_random_seed()
+    sampler = PositionSampler(len(dicts), seed, rank=comm.get_rank(), world_size=world_size)
+    loader = build_batch_data_loader(
+        _SeededDataset(dicts, mapper, seed),
+        sampler,
+        cfg.SOLVER.IMS_PER_BATCH,
+        num_workers=cfg.DATALOADER.NUM_WORKERS,
+    )
+    return loader, sampler
+
+
+def build_test_loader(cfg: CfgNode, name: str, mapper: Callable[[dict], dict]) -> DataLoader:
+    """Loader of each image of one data set once, an image a batch, sharded over the processes."""
+    register_dataset(name)
+    dicts = get_detection_dataset_dicts(name, filter_empty=False)
+    return build_detection_test_loader(dicts, mapper=mapper, num_workers=cfg.DATALOADER.NUM_WORKERS)
+
+
+class PositionSampler(Sampler):
+    """Endless (position, index) pairs; the index is a pure function of (seed, position).
+
+    Each epoch of ``size`` positions is a permutation of the indices. Process ``rank`` of
+    ``world_size`` takes every ``world_size``-th position.
+
+    Args:
+        size: number of images.
+        seed: 0 or more.
+        shuffle: False: every epoch in the order of the data set.
+        rank: of this process.
+        world_size: number of processes.
+        start: first position, over all processes; a multiple of ``world_size``.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        seed: int,
+        *,
+        shuffle: bool = True,
+        rank: int = 0,
+        world_size: int = 1,
+        start: int = 0,
+    ):
+        if size < 1:
+            raise ValueError(f"a data set of 1 image or more is needed, got {size}")
+        self.size, self.seed, self.shuffle = size, seed, shuffle
+        self.rank, self.world_size = rank, world_size
+        self.set_start(start)
+
+    def set_start(self, position: int) -> None:
+        """Set the first position of the iterators to come, over all processes."""
+        assert position >= 0 and position % self.world_size == 0
+        self.start = position
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        position = self.start + self.rank
+        epoch, order = None, None
+        while True:
+            if position // self.size != epoch:
+                epoch = position // self.size
+                order = self._order(epoch)
+            yield position, int(order[position % self.size])
+            position += self.world_size
+
+    def _order(self, epoch: int) -> np.ndarray:
+        if not self.shuffle:
+            return np.arange(self.size)
+        return np.random.default_rng((self.seed, epoch)).permutation(self.size)
+
+
+class _SeededDataset(Dataset):
+    """Maps (position, index) to the mapped dict of the index, seeded by the position."""
+
+    def __init__(self, dicts: list[dict], mapper: Callable[[dict], dict], seed: int):
+        self.dicts = DatasetFromList(dicts, copy=False)
+        self.mapper = mapper
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return len(self.dicts)
+
+    def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
+        position, index = key
+        with seeded(self.seed, position):
+            return self.mapper(self.dicts[index])
+
+
+@contextlib.contextmanager
+def seeded(*entropy: int) -> Iterator[None]:
+    """Seed Python's, numpy's and torch's (CPU) global generators; put their states back at the end.
+
+    Args:
+        entropy: integers that the seeds are made of.
+    """
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    words = np.random.SeedSequence([value % 2**64 for value in entropy]).generate_state(3)
+    random.seed(int(words[0]))
+    np.random.seed(words[1])
+    torch.default_generator.manual_seed(int(words[2]))  # torch.manual_seed would reseed CUDA, too
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+        torch.set_rng_state(states[2])

@@ -1,0 +1,211 @@
+"""Names of data sets: from a string in DATASETS.TRAIN or DATASETS.TEST to Detectron2's catalogs.
+
+Comes in: a name. Goes out: an entry in ``DatasetCatalog`` (dataset dicts) and ``MetadataCatalog``
+(classes, paths). Called by the tools and by the loaders before a name is used. Accepted names:
+
+- ``folder:ROOT:SPLIT``: a root in the folder contract (``datasets/README.md``);
+- ``coco:JSON:IMAGE_DIR``: a COCO json with instances, and the folder of its images;
+- ``voc2012_wsis_train``, ... (BUILTIN_DATASETS): roots under ``$DETECTRON2_DATASETS``;
+- any name that is registered already.
+"""
+
+import logging
+import os
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from detectron2.data import DatasetCatalog, MetadataCatalog
+from detectron2.data.datasets import load_coco_json
+
+from bestie.files import (
+    DataError,
+    find_image,
+    list_splits,
+    read_class_names,
+    read_coco,
+    read_image_labels,
+    read_image_size,
+    read_split,
+)
+
+__all__ = [
+    "BUILTIN_DATASETS",
+    "POINT_FOLDERS",
+    "load_folder",
+    "parse_name",
+    "register_builtin_datasets",
+    "register_dataset",
+]
+
+logger = logging.getLogger(__name__)
+
+# Name -> (root under $DETECTRON2_DATASETS, split). The roots are the official downloads after
+# datasets/prepare_voc.py and prepare_coco.py.
+BUILTIN_DATASETS = {
+    "voc2012_wsis_train": ("VOC2012", "train_aug"),
+    "voc2012_wsis_val": ("VOC2012", "val"),
+    "coco2017_wsis_train": ("coco2017_wsis", "train2017"),
+    "coco2017_wsis_val": ("coco2017_wsis", "val2017"),
+}
+# MODEL.BESTIE.SUPERVISION -> folder of its points in a root: cues, clicks.
+POINT_FOLDERS = {"tags": "Peak_points", "clicks": "Center_points"}
+
+
+def register_dataset(name: str) -> None:
+    """Register a data set by its name; does nothing if it is registered already.
+
+    Its metadata then holds ``thing_classes``, ``thing_dataset_id_to_contiguous_id``,
+    ``image_root``, ``evaluator_type`` "bestie", ``json_file`` (COCO ground truth, if there is),
+    and for folder-contract roots ``root`` and ``split``.
+
+    Raises:
+        ValueError: a name of no accepted form (DataError: its files are missing or broken).
+    """
+    if name in DatasetCatalog.list():
+        return
+    kind, first, second = parse_name(name)
+    if kind == "folder":
+        loader, metadata = _open_folder(name, first, second)
+    else:
+        loader, metadata = _open_coco(name, first, second)
+    DatasetCatalog.register(name, loader)
+    MetadataCatalog.get(name).set(evaluator_type="bestie", **metadata)
+
+
+def register_builtin_datasets() -> None:
+    """Register the built-in data sets whose folders are there and in order."""
+    for name in BUILTIN_DATASETS:
+        if os.path.isdir(parse_name(name)[1]):
+            try:
+                register_dataset(name)
+            except DataError as error:
+                logger.info("Built-in data set %s is not usable: %s", name, error)
+
+
+def parse_name(name: str) -> tuple[str, str, str]:
+    """Split the name of a data set into ("folder", root, split) or ("coco", json, image folder).
+
+    Raises:
+        ValueError: a name of neither form, nor a built-in one.
+    """
+    if name in BUILTIN_DATASETS:
+        folder, split = BUILTIN_DATASETS[name]
+        return "folder", os.path.join(os.getenv("DETECTRON2_DATASETS", "datasets"), folder), split
+    kind, _, rest = name.partition(":")
+    first, _, second = rest.rpartition(":")
+    if kind not in ("folder", "coco") or not first or not second:
+        raise ValueError(
+            f"data set '{name}' is not known; accepted are folder:ROOT:SPLIT, coco:JSON:IMAGE_DIR, "
+            f"{', '.join(BUILTIN_DATASETS)} and names that are registered already"
+        )
+    return kind, first, second
+
+
+def _open_folder(name: str, root: str, split: str) -> tuple[Callable, dict[str, Any]]:
+    if not os.path.isdir(root):
+        hint = "; built-in data is sought under $DETECTRON2_DATASETS (see datasets/README.md)"
+        raise DataError(
+            f"root of data set '{name}' does not exist{hint * (name in BUILTIN_DATASETS)}", root
+        )
+    if split not in list_splits(root):
+        read_split(root, split)  # raises, naming the splits that exist
+    class_names = read_class_names(root)
+    metadata = {
+        "thing_classes": class_names,
+        "thing_dataset_id_to_contiguous_id": {k + 1: k for k in range(len(class_names))},
+        "root": root,
+        "split": split,
+        "image_root": os.path.join(root, "JPEGImages"),
+    }
+    if os.path.isfile(_ground_truth_json(root, split)):
+        metadata["json_file"] = _ground_truth_json(root, split)
+    return partial(load_folder, root, split), metadata
+
+
+def _open_coco(name: str, json_file: str, image_root: str) -> tuple[Callable, dict[str, Any]]:
+    if not os.path.isdir(image_root):
+        raise DataError(f"image folder of data set '{name}' does not exist", image_root)
+    categories = sorted(read_coco(json_file)["categories"], key=lambda category: category["id"])
+    metadata = {
+        "thing_classes": [category["name"] for category in categories],
+        "thing_dataset_id_to_contiguous_id": {c["id"]: k for k, c in enumerate(categories)},
+        "image_root": image_root,
+        "json_file": json_file,
+    }
+    return partial(_load_coco, name, json_file, image_root), metadata
+
+
+def load_folder(root: str, split: str) -> list[dict[str, Any]]:
+    """Dataset dicts of one split of a folder-contract root, in the order of the split file.
+
+    Besides Detectron2's ``file_name``, ``image_id``, ``height`` and ``width``, each holds
+    ``root``, ``image_name`` (its id in the root), ``semantic_map_file`` and ``points_files``
+    ({folder: path}) as the contract has them, whether or not they exist, ``image_labels`` (sorted
+    class ids) where the root has tags, and ``instance_file`` and ``class_file`` where it has
+    ground-truth masks. ``image_id`` is that of ``annotations/instances_<split>.json``, or without
+    it the position in the split, from 1.
+
+    Raises:
+        DataError: unreadable lists, a missing image, an image that the json does not list.
+    """
+    ids = read_split(root, split)
+    tags = read_image_labels(root, read_class_names(root), ids)
+    json_images = _read_json_images(root, split)
+    dicts = []
+    for position, image_name in enumerate(ids, 1):
+        record = {"root": root, "image_name": image_name, "image_id": position}
+        record["file_name"] = find_image(root, image_name)
+        if record["file_name"] is None:
+            path = os.path.join(root, "JPEGImages", image_name)
+            raise DataError("image does not exist (.jpg or .png)", path)
+        if json_images is None:
+            record["height"], record["width"] = read_image_size(record["file_name"])
+        elif image_name in json_images:
+            image = json_images[image_name]
+            record.update(image_id=image["id"], height=image["height"], width=image["width"])
+        else:
+            raise DataError(f"lacks the image '{image_name}'", _ground_truth_json(root, split))
+        if image_name in tags:
+            record["image_labels"] = tags[image_name]
+        record.update(_label_files(root, image_name))
+        dicts.append(record)
+    return dicts
+
+
+def _label_files(root: str, image_name: str) -> dict[str, Any]:
+    files: dict[str, Any] = {
+        "semantic_map_file": os.path.join(root, "WSSS_maps", f"{image_name}.png"),
+        "points_files": {
+            folder: os.path.join(root, folder, f"{image_name}.txt")
+            for folder in POINT_FOLDERS.values()
+        },
+    }
+    masks = {
+        "instance_file": os.path.join(root, "SegmentationObject", f"{image_name}.png"),
+        "class_file": os.path.join(root, "SegmentationClass", f"{image_name}.png"),
+    }
+    if all(os.path.isfile(path) for path in masks.values()):
+        files.update(masks)
+    return files
+
+
+def _read_json_images(root: str, split: str) -> dict[str, dict] | None:
+    path = _ground_truth_json(root, split)
+    if not os.path.isfile(path):
+        return None
+    images = read_coco(path)["images"]
+    return {os.path.splitext(image["file_name"])[0]: image for image in images}
+
+
+def _ground_truth_json(root: str, split: str) -> str:
+    return os.path.join(root, "annotations", f"instances_{split}.json")
+
+
+def _load_coco(name: str, json_file: str, image_root: str) -> list[dict[str, Any]]:
+    dicts = load_coco_json(json_file, image_root, name)
+    for record in dicts:
+        record["image_name"] = os.path.splitext(os.path.basename(record["file_name"]))[0]
+        objects = (entry for entry in record["annotations"] if not entry.get("iscrowd", 0))
+        record["image_labels"] = sorted({entry["category_id"] for entry in objects})
+    return dicts

@@ -1,0 +1,118 @@
+"""Starts the processes of a run: one a GPU, or some on the CPU.
+
+Comes in: a function and its arguments. Goes out: the function run in every process of a process
+group. Called by the tools. On GPUs this is Detectron2's launcher; Detectron2's takes its backend
+from the machine (NCCL where there is a GPU), so processes that are to run on the CPU are started
+here, with gloo.
+"""
+
+import socket
+from collections.abc import Callable, Sequence
+
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from detectron2.config import CfgNode
+from detectron2.engine import DEFAULT_TIMEOUT
+from detectron2.engine import launch as launch_on_gpus
+from detectron2.utils import comm
+
+__all__ = ["launch", "requested_device"]
+
+
+def launch(
+    main: Callable,
+    num_gpus_per_machine: int,
+    num_machines: int = 1,
+    machine_rank: int = 0,
+    dist_url: str = "auto",
+    args: tuple = (),
+    device: str = "cuda",
+) -> None:
+    """Run ``main(*args)`` in ``num_gpus_per_machine`` x ``num_machines`` processes.
+
+    With one process in all, ``main`` runs in this one. Each CPU process takes its share of
+    PyTorch's threads.
+
+    Args:
+        main: a function of a module (or of the script that is run).
+        num_gpus_per_machine: processes on this machine; each takes a GPU, unless ``device`` is
+            "cpu".
+        num_machines: machines; the same command is to be run on each.
+        machine_rank: which machine this is, from 0.
+        dist_url: where the processes meet, "tcp://HOST:PORT"; "auto" finds a free port, on one
+            machine.
+        args: arguments of ``main``.
+        device: MODEL.DEVICE of the run.
+
+    Raises:
+        ValueError: no process at all, a machine that is not one of those, more processes than
+            GPUs, or "auto" with several machines.
+    """
+    if num_gpus_per_machine < 1 or not 0 <= machine_rank < num_machines:
+        raise ValueError(
+            "at least one process and one machine are needed, and a machine rank below their "
+            f"number; got {num_gpus_per_machine} processes on each of {num_machines} machines, "
+            f"rank {machine_rank}"
+        )
+    world_size = num_gpus_per_machine * num_machines
+    if num_machines > 1 and dist_url == "auto":
+        raise ValueError(
+            "several machines need a --dist-url tcp://HOST:PORT that all of them reach"
+        )
+    if device != "cpu":
+        found = torch.cuda.device_count()
+        if world_size > 1 and num_gpus_per_machine > found:
+            raise ValueError(
+                f"{num_gpus_per_machine} GPUs asked for, PyTorch finds {found}; "
+                "MODEL.DEVICE cpu starts as many processes on the CPU"
+            )
+        launch_on_gpus(main, num_gpus_per_machine, num_machines, machine_rank, dist_url, args=args)
+    elif world_size == 1:
+        main(*args)
+    else:
+        if dist_url == "auto":
+            dist_url = f"tcp://127.0.0.1:{_free_port()}"
+        mp.start_processes(
+            _cpu_process,
+            nprocs=num_gpus_per_machine,
+            args=(main, num_gpus_per_machine, num_machines, machine_rank, dist_url, args),
+        )
+
+
+def requested_device(config_file: str, overrides: Sequence[str]) -> str:
+    """MODEL.DEVICE of a YAML file with KEY VALUE overrides, before the config is built."""
+    chosen = list(overrides)
+    if "MODEL.DEVICE" in chosen[:-1:2]:
+        return chosen[2 * chosen[::2].index("MODEL.DEVICE") + 1]
+    settings = CfgNode.load_yaml_with_base(config_file) if config_file else {}
+    return settings.get("MODEL", {}).get("DEVICE", "cuda")
+
+
+def _cpu_process(
+    local_rank: int,
+    main: Callable,
+    num_processes: int,
+    num_machines: int,
+    machine_rank: int,
+    dist_url: str,
+    args: tuple,
+) -> None:
+    torch.set_num_threads(max(1, torch.get_num_threads() // num_processes))
+    dist.init_process_group(
+        backend="gloo",
+        init_method=dist_url,
+        world_size=num_processes * num_machines,
+        rank=machine_rank * num_processes + local_rank,
+        timeout=DEFAULT_TIMEOUT,
+    )
+    comm.create_local_process_group(num_processes)
+    comm.synchronize()
+    main(*args)
+    dist.destroy_process_group()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

@@ -1,0 +1,131 @@
+"""The trainer: Detectron2's, with the parts of this project behind its ``build_*`` hooks.
+
+Comes in: a config of any model here, BESTIE, the PAM classifier or Mask R-CNN. Goes out:
+checkpoints, logs and evaluation results in OUTPUT_DIR. Called by ``tools/train_net.py`` and the
+pipeline.
+
+A run is a function of (config, seed, iteration): samples are seeded by their position in the
+training (see ``data.loader``) and the step's own random numbers by the iteration, so a killed run
+that resumes does what the uninterrupted one would have done.
+"""
+
+import random
+import weakref
+
+import numpy as np
+import torch
+from detectron2.config import CfgNode
+from detectron2.engine import AMPTrainer, DefaultTrainer, HookBase, SimpleTrainer, hooks
+from detectron2.engine.defaults import create_ddp_model
+from detectron2.evaluation import DatasetEvaluators
+from detectron2.projects.deeplab import build_lr_scheduler
+from detectron2.solver.build import get_default_optimizer_params, maybe_add_gradient_clipping
+from detectron2.utils import comm
+from torch import nn
+
+from bestie.data import build_mapper, build_test_loader, build_train_loader, check_datasets
+from bestie.engine.pictures import PictureHook
+from bestie.engine.setup import build_model
+from bestie.evaluation import build_evaluator
+from bestie.modeling.weights import StrictCheckpointer
+
+__all__ = ["Trainer"]
+
+
+class Trainer(DefaultTrainer):
+    """Trains any model of this project; see the module's docstring."""
+
+    def __init__(self, cfg: CfgNode):
+        super(DefaultTrainer, self).__init__()
+        if comm.is_main_process():
+            check_datasets(cfg)
+        comm.synchronize()
+        model = self.build_model(cfg)
+        optimizer = self.build_optimizer(cfg, model)
+        data_loader, self.sampler = build_train_loader(cfg, build_mapper(cfg, is_train=True))
+        devices = None if cfg.MODEL.DEVICE == "cpu" else [comm.get_local_rank()]
+        model = create_ddp_model(model, broadcast_buffers=False, device_ids=devices)
+        trainer_class = AMPTrainer if cfg.SOLVER.AMP.ENABLED else SimpleTrainer
+        self._trainer = trainer_class(model, data_loader, optimizer)
+        self.scheduler = self.build_lr_scheduler(cfg, optimizer)
+        self.checkpointer = StrictCheckpointer(model, cfg.OUTPUT_DIR, trainer=weakref.proxy(self))
+        self.start_iter = 0
+        self.max_iter = cfg.SOLVER.MAX_ITER
+        self.cfg = cfg
+        self.register_hooks(self.build_hooks())
+
+    def resume_or_load(self, resume: bool = True) -> None:
+        """Load MODEL.WEIGHTS, or with ``resume`` the last checkpoint; samples go on where it
+        stopped."""
+        super().resume_or_load(resume=resume)
+        self.sampler.set_start(self.start_iter * self.cfg.SOLVER.IMS_PER_BATCH)
+
+    @classmethod
+    def build_model(cls, cfg: CfgNode) -> nn.Module:
+        return build_model(cfg)
+
+    @classmethod
+    def build_optimizer(cls, cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
+        if hasattr(model, "optimizer_parameters"):
+            parameters = model.optimizer_parameters(cfg)
+        else:
+            parameters = get_default_optimizer_params(
+                model,
+                base_lr=cfg.SOLVER.BASE_LR,
+                weight_decay=cfg.SOLVER.WEIGHT_DECAY,
+                weight_decay_norm=cfg.SOLVER.WEIGHT_DECAY_NORM,
+                bias_lr_factor=cfg.SOLVER.BIAS_LR_FACTOR,
+                weight_decay_bias=cfg.SOLVER.WEIGHT_DECAY_BIAS,
+            )
+        settings = {"lr": cfg.SOLVER.BASE_LR, "weight_decay": cfg.SOLVER.WEIGHT_DECAY}
+        if cfg.SOLVER.OPTIMIZER == "ADAM":
+            optimizer_class = torch.optim.Adam
+        else:
+            optimizer_class = torch.optim.SGD
+            settings.update(momentum=cfg.SOLVER.MOMENTUM, nesterov=cfg.SOLVER.NESTEROV)
+        return maybe_add_gradient_clipping(cfg, optimizer_class)(parameters, **settings)
+
+    @classmethod
+    def build_lr_scheduler(cls, cfg: CfgNode, optimizer: torch.optim.Optimizer):
+        return build_lr_scheduler(cfg, optimizer)
+
+    @classmethod
+    def build_test_loader(cls, cfg: CfgNode, dataset_name: str):
+        return build_test_loader(cfg, dataset_name, build_mapper(cfg, is_train=False))
+
+    @classmethod
+    def build_evaluator(
+        cls, cfg: CfgNode, dataset_name: str, output_folder: str | None = None
+    ) -> DatasetEvaluators:
+        return build_evaluator(cfg, dataset_name, output_folder or f"{cfg.OUTPUT_DIR}/inference")
+
+    def build_hooks(self) -> list[HookBase | None]:
+        """Detectron2's hooks, seeded steps, the best checkpoint and pictures."""
+        cfg = self.cfg
+        before = super().build_hooks()
+        writer = [before.pop()] if comm.is_main_process() else []  # it comes last
+        extra = []
+        if comm.is_main_process():
+            if cfg.TEST.BEST_METRIC:
+                extra.append(
+                    hooks.BestCheckpointer(
+                        cfg.TEST.EVAL_PERIOD, self.checkpointer, cfg.TEST.BEST_METRIC
+                    )
+                )
+            if cfg.VIS_PICTURE_PERIOD > 0 and cfg.MODEL.META_ARCHITECTURE == "BESTIE":
+                extra.append(PictureHook(cfg))
+        return [SeedStep(cfg.SEED), *before, *extra, *writer]
+
+
+class SeedStep(HookBase):
+    """Seeds the random numbers of each step by (seed, iteration, rank)."""
+
+    def __init__(self, seed: int):
+        self.seed = seed
+
+    def before_step(self) -> None:
+        entropy = (self.seed, self.trainer.iter, comm.get_rank())
+        state = int(np.random.SeedSequence(entropy).generate_state(1)[0])
+        random.seed(state)
+        np.random.seed(state)
+        torch.manual_seed(state)

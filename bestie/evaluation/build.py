@@ -1,0 +1,48 @@
+"""Evaluators by name.
+
+Comes in: a config and the name of a registered data set. Goes out: the evaluators of
+``TEST.EVALUATORS``. Called by the trainer and by ``tools/train_net.py --eval-only``.
+"""
+
+from collections.abc import Callable
+
+from detectron2.config import CfgNode
+from detectron2.evaluation import DatasetEvaluator, DatasetEvaluators
+
+from bestie.evaluation.coco import build_coco_evaluator
+from bestie.evaluation.tags import TagEvaluator
+from bestie.evaluation.voc_ap import VOCInstanceEvaluator
+
+__all__ = ["build_evaluator"]
+
+
+def build_evaluator(
+    cfg: CfgNode, dataset_name: str, output_folder: str | None = None
+) -> DatasetEvaluators:
+    """Build the evaluators of ``TEST.EVALUATORS``.
+
+    Args:
+        cfg: TEST.EVALUATORS and TEST.DETECTIONS_PER_IMAGE (the limit of COCO AP) are read.
+        dataset_name: a registered data set.
+        output_folder: where the COCO evaluator leaves its predictions; None: nowhere.
+
+    Raises:
+        ValueError: an evaluator that is not known or does not fit the model, or a data set
+            without the ground truth that one needs.
+    """
+    is_classifier = cfg.MODEL.META_ARCHITECTURE == "PAMClassifier"
+    accepted = ("tags",) if is_classifier else ("voc", "coco")
+    wrong = [name for name in cfg.TEST.EVALUATORS if name not in accepted]
+    if wrong:
+        raise ValueError(
+            f"TEST.EVALUATORS: {cfg.MODEL.META_ARCHITECTURE} can be scored by "
+            f"{', '.join(accepted)}; got {wrong}"
+        )
+    builders: dict[str, Callable[[], DatasetEvaluator]] = {
+        "voc": lambda: VOCInstanceEvaluator(dataset_name),
+        "coco": lambda: build_coco_evaluator(
+            dataset_name, cfg.TEST.DETECTIONS_PER_IMAGE, output_folder
+        ),
+        "tags": lambda: TagEvaluator(dataset_name),
+    }
+    return DatasetEvaluators([builders[name]() for name in cfg.TEST.EVALUATORS])

@@ -1,0 +1,209 @@
+"""Export of a model's instances as COCO json: the labels that Mask R-CNN (or any model) trains on.
+
+Comes in: predictions, image by image, through Detectron2's ``inference_on_dataset``. Goes out:
+one json with every image of the data set and its labels. Called by ``bestie.engine.export``.
+
+Each process writes the labels of its share of the images, an image a line, to a file of its own
+under ``<output>.parts/``; the main process joins them in the order of the data set, checks the
+whole and renames it into place. So memory does not grow with the images while the model runs, and
+the result does not depend on the number of processes. All processes must see the folder of the
+output.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from detectron2.data import DatasetCatalog, MetadataCatalog
+from detectron2.evaluation import DatasetEvaluator
+from detectron2.structures import Instances
+from detectron2.utils import comm
+from pycocotools import mask as mask_util
+
+from bestie.evaluation.label_summary import LabelSummary, summarize_labels
+from bestie.evaluation.masks import LabelledMasks
+from bestie.files import write_coco
+
+__all__ = ["COCOExporter", "coco_labels", "label_annotations"]
+
+
+def label_annotations(labels: LabelledMasks) -> list[dict]:
+    """COCO annotations of one image's labels, without ids; the score is rounded to 6 decimals.
+
+    Area and box are those of the mask: pixels; x, y, width, height.
+    """
+    return [
+        {
+            "category_id": int(class_id) + 1,
+            "segmentation": rle,
+            "area": int(mask_util.area(rle)),
+            "bbox": mask_util.toBbox(rle).tolist(),
+            "iscrowd": 0,
+            "score": round(float(score), 6),
+        }
+        for rle, class_id, score in zip(labels.rles, labels.classes, labels.scores, strict=True)
+    ]
+
+
+def coco_labels(
+    records: Sequence[dict],
+    annotations: Iterable[list[dict]],
+    class_names: Sequence[str],
+    image_root: str,
+    description: str,
+) -> dict:
+    """Assemble a COCO dict.
+
+    Args:
+        records: dataset dicts; each becomes an image under its ``image_id``.
+        annotations: those of each record, in the same order, as :func:`label_annotations` gives
+            them; they are numbered from 1.
+        class_names: class c becomes category c + 1.
+        image_root: folder that the file names are relative to.
+        description: where the labels come from.
+    """
+    images, numbered = [], []
+    for record, of_image in zip(records, annotations, strict=True):
+        images.append(
+            {
+                "id": record["image_id"],
+                "file_name": os.path.relpath(record["file_name"], image_root),
+                "height": int(record["height"]),
+                "width": int(record["width"]),
+            }
+        )
+        for annotation in of_image:
+            ids = {"id": len(numbered) + 1, "image_id": record["image_id"]}
+            numbered.append(ids | annotation)
+    names = enumerate(class_names, 1)
+    return {
+        "info": {"description": description},
+        "licenses": [],
+        "categories": [{"id": i, "name": name, "supercategory": name} for i, name in names],
+        "images": images,
+        "annotations": numbered,
+    }
+
+
+class COCOExporter(DatasetEvaluator):
+    """Writes the instances of a whole data set to a COCO json."""
+
+    def __init__(
+        self,
+        dataset_name: str,
+        output: str | os.PathLike,
+        *,
+        score_threshold: float = 0.0,
+        min_area: int = 1,
+        use_tags: bool = True,
+        description: str = "pseudo labels",
+    ):
+        """
+        Args:
+            dataset_name: a registered data set; every image of it is listed.
+            output: json file to write; one that is there is replaced, at the end.
+            score_threshold: labels need this score.
+            min_area: labels need this many pixels.
+            use_tags: keep classes of the image's tags only.
+            description: where the labels come from, for the json's "info".
+
+        Raises:
+            ValueError: a threshold out of range, or images without tags that ``use_tags`` needs.
+        """
+        if not 0 <= score_threshold <= 1:
+            raise ValueError(f"the score threshold must lie in [0, 1], got {score_threshold}")
+        if min_area < 1:
+            raise ValueError(f"the minimum area must be 1 pixel or more, got {min_area}")
+        self._metadata = MetadataCatalog.get(dataset_name)
+        self._records = DatasetCatalog.get(dataset_name)
+        without_tags = [r["file_name"] for r in self._records if "image_labels" not in r]
+        if use_tags and without_tags:
+            raise ValueError(
+                f"{len(without_tags)} images of '{dataset_name}' have no tags, the first being "
+                f"{without_tags[0]}; add them to image_labels.txt or switch tags off (--no-tags)"
+            )
+        self._by_id = {record["image_id"]: record for record in self._records}
+        self._output = Path(output)
+        self._score_threshold = score_threshold
+        self._min_area = min_area
+        self._use_tags = use_tags
+        self._description = description
+        self._shard = None
+
+    def reset(self) -> None:
+        self._shard_folder.mkdir(parents=True, exist_ok=True)
+        self._shard = open(self._shard_path(comm.get_rank()), "w", encoding="utf-8")  # noqa: SIM115
+
+    def process(self, inputs: list[dict], outputs: list[dict]) -> None:
+        """Write the ``instances`` of some images (by ``image_id``) to this process's file."""
+        for given, output in zip(inputs, outputs, strict=True):
+            labels = self._select(self._by_id[given["image_id"]], output["instances"])
+            line = {"image_id": given["image_id"], "annotations": label_annotations(labels)}
+            self._shard.write(json.dumps(line) + "\n")
+
+    def evaluate(self) -> dict[str, LabelSummary] | None:
+        """Join the files; ``{"labels": LabelSummary}`` on the main process, None elsewhere.
+
+        Raises:
+            DataError: Detectron2 or pycocotools would reject the result; nothing is written then.
+        """
+        self._shard.close()
+        comm.synchronize()
+        if not comm.is_main_process():
+            return None
+        try:
+            coco = coco_labels(
+                self._records,
+                self._read_shards(),
+                self._metadata.thing_classes,
+                self._metadata.image_root,
+                self._description,
+            )
+            write_coco(self._output, coco)
+        finally:
+            shutil.rmtree(self._shard_folder)
+        return {"labels": summarize_labels(coco)}
+
+    def _select(self, record: dict, instances: Instances) -> LabelledMasks:
+        """The instances of an image that become labels."""
+        size = (record["height"], record["width"])
+        if instances.image_size != size:
+            raise ValueError(
+                f"the prediction for {record['file_name']} has the size {instances.image_size}, "
+                f"the image {size} (height, width)"
+            )
+        num_classes = len(self._metadata.thing_classes)
+        if (instances.pred_classes >= num_classes).any():
+            raise ValueError(
+                f"the model predicts class {int(instances.pred_classes.max())}, but the data set "
+                f"has {num_classes} classes (MODEL.*.NUM_CLASSES)"
+            )
+        if not instances.scores.isfinite().all():
+            raise ValueError(f"a score predicted for {record['file_name']} is not a number")
+        keep = instances.scores >= self._score_threshold
+        keep &= instances.pred_masks.flatten(1).sum(1) >= self._min_area
+        if self._use_tags:
+            tagged = keep.new_zeros(num_classes)
+            tagged[record["image_labels"]] = True
+            keep &= tagged[instances.pred_classes]
+        return LabelledMasks.from_instances(instances[keep])
+
+    def _read_shards(self) -> Iterator[list[dict]]:
+        """Annotations of each image, in the order of the data set."""
+        expected = iter(self._records)
+        for rank in range(comm.get_world_size()):
+            # Detectron2's InferenceSampler gives each process a run of consecutive images.
+            with open(self._shard_path(rank), encoding="utf-8") as shard:
+                for text in shard:
+                    line = json.loads(text)
+                    assert line["image_id"] == next(expected)["image_id"], "images out of order"
+                    yield line["annotations"]
+
+    @property
+    def _shard_folder(self) -> Path:
+        return self._output.with_name(self._output.name + ".parts")
+
+    def _shard_path(self, rank: int) -> Path:
+        return self._shard_folder / f"{rank:04d}-of-{comm.get_world_size():04d}.jsonl"

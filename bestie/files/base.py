@@ -1,0 +1,83 @@
+"""What all readers and writers share: the error, line-wise reading, atomic writing.
+
+Comes in: paths. Goes out: lines, open files, errors. Called by the other modules of this package;
+:class:`DataError` and :func:`atomic_write` by everybody.
+"""
+
+import contextlib
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO
+
+__all__ = ["DataError", "atomic_write", "read_lines", "reporter"]
+
+
+class DataError(ValueError):
+    """A mistake in the user's data.
+
+    Args:
+        message: what was found and what is accepted.
+        file: the file (or folder) that it is about.
+        line: line of a text file, counted from 1.
+    """
+
+    def __init__(
+        self, message: str, file: str | os.PathLike | None = None, line: int | None = None
+    ):
+        file = None if file is None else os.fspath(file)
+        super().__init__(message, file, line)
+        self.message, self.file, self.line = message, file, line
+
+    def __str__(self) -> str:
+        if self.file is None:
+            return self.message
+        place = self.file if self.line is None else f"{self.file}, line {self.line}"
+        return f"{place}: {self.message}"
+
+
+@contextlib.contextmanager
+def atomic_write(path: str | os.PathLike, mode: str = "w") -> Iterator[IO]:
+    """Open a temporary file beside ``path``; rename it to ``path`` on success, else remove it.
+
+    Args:
+        path: file to write; its folder is made if need be.
+        mode: "w" (UTF-8 text) or "wb".
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        with open(temporary, mode, encoding=None if "b" in mode else "utf-8") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def reporter(path: Path, problems: list[DataError] | None) -> Callable[..., None]:
+    """``report(message, line=None)``: append a DataError to ``problems``, or raise it if None."""
+
+    def report(message: str, line: int | None = None) -> None:
+        error = DataError(message, path, line)
+        if problems is None:
+            raise error
+        problems.append(error)
+
+    return report
+
+
+def read_lines(path: Path, report: Callable[..., None], hint: str = "") -> list[str] | None:
+    """Lines of a UTF-8 text file; None if it cannot be read, which goes to ``report``."""
+    try:
+        return path.read_text(encoding="utf-8-sig").splitlines()
+    except (FileNotFoundError, NotADirectoryError):
+        report(f"file does not exist{hint}")
+    except UnicodeDecodeError:
+        report("is no UTF-8 text")
+    except OSError as error:
+        report(f"cannot be read ({error.strerror})")
+    return None

@@ -1,0 +1,459 @@
+"""BESTIE: semantic map, class-wise centers and offsets, trained on pseudo and refined labels.
+
+Comes in: the dicts of ``BESTIEMapper``. Goes out: losses in training, instances at inference.
+Called by the trainer, the evaluators' loop and the label export.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from detectron2.config import CfgNode, configurable
+from detectron2.modeling import META_ARCH_REGISTRY, build_backbone
+from detectron2.structures import BitMasks, Instances
+from detectron2.utils.events import get_event_storage
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from bestie.labels.grouping import (
+    ClusterSettings,
+    GroupedInstances,
+    group_pixels,
+    group_pixels_by_points,
+)
+from bestie.labels.refinement import refine_labels, refine_labels_with_points
+from bestie.labels.targets import InstanceTargets, draw_center_heatmap, draw_targets
+from bestie.modeling.batch_labels import BatchLabels, collate_labels
+from bestie.modeling.bestie_heads import build_bestie_head
+from bestie.modeling.losses import guided_l1, guided_mse, hard_pixel_cross_entropy
+
+__all__ = ["BESTIE", "InferenceSettings", "LossSettings", "Outputs", "RefineSettings"]
+
+# Steps between two writes of the shares of guided pixels to the event storage, as the writers'
+# period.
+LOG_PERIOD = 20
+
+
+class Outputs(NamedTuple):
+    """Class logits or probabilities (B, C + 1, H, W), center (B, C, H, W), offset (B, 2, H, W)."""
+
+    semantic: Tensor
+    center: Tensor
+    offset: Tensor
+
+
+@dataclass(frozen=True)
+class LossSettings:
+    """Weights of the loss terms, ``iag``: instance-aware guidance (MODEL.BESTIE.*)."""
+
+    semantic_weight: float = 1.0
+    center_weight: float = 200.0
+    offset_weight: float = 0.01
+    semantic_top_k: float = 0.2
+    iag: bool = True
+
+
+@dataclass(frozen=True)
+class RefineSettings:
+    """Self-refinement (MODEL.BESTIE.REFINE.*)."""
+
+    start_iter: int = 0
+    center_thresh: float = 0.3
+    kernel: int = 41
+    max_instances: int = 5
+    guide_centers: bool = False
+
+
+@dataclass(frozen=True)
+class InferenceSettings:
+    """Inference (MODEL.BESTIE.TEST.*)."""
+
+    center_thresh: float = 0.1
+    kernel: int = 41
+    flip: bool = False
+    use_tags: bool = False
+    use_clicks: bool = False
+    keep_centerless: bool = True
+    size_divisibility: int = 32
+    fit: str = "pad"
+    scale: float = 1.0
+
+
+@META_ARCH_REGISTRY.register()
+class BESTIE(nn.Module):
+    """Weakly supervised instance segmentation by semantic knowledge transfer and self-refinement.
+
+    Kim et al., "Beyond Semantic to Instance Segmentation", CVPR 2022.
+    """
+
+    @configurable
+    def __init__(
+        self,
+        *,
+        backbone: nn.Module,
+        head: nn.Module,
+        pixel_mean: Sequence[float],
+        pixel_std: Sequence[float],
+        supervision: str = "tags",
+        min_area: int = 50,
+        sigma: float = 6.0,
+        loss: LossSettings | None = None,
+        refine: RefineSettings | None = None,
+        cluster: ClusterSettings | None = None,
+        inference: InferenceSettings | None = None,
+    ):
+        """
+        Args:
+            backbone: images (B, 3, H, W) to a dict of feature maps.
+            head: (features, output size) to class logits, center and offset maps of that size.
+            pixel_mean: per channel, in the order of the input images.
+            pixel_std: likewise.
+            supervision: "tags" or "clicks", what the points are.
+            min_area: components under this are passed over at inference, pixels.
+            sigma: of the Gaussians of the center heatmap, pixels.
+            loss: weights of the loss; defaults of the paper.
+            refine: self-refinement; None switches it off.
+            cluster: center clustering; None switches it off.
+            inference: settings of the inference; defaults of the paper.
+        """
+        super().__init__()
+        if supervision not in ("tags", "clicks"):
+            raise ValueError(
+                f"MODEL.BESTIE.SUPERVISION must be tags or clicks, got {supervision!r}."
+            )
+        self.backbone = backbone
+        self.head = head
+        self.supervision = supervision
+        self.min_area = min_area
+        self.sigma = sigma
+        self.loss_settings = loss or LossSettings()
+        self.refine_settings = refine
+        self.cluster_settings = cluster
+        self.inference_settings = inference or InferenceSettings()
+        self.register_buffer("pixel_mean", torch.tensor(pixel_mean).view(-1, 1, 1), False)
+        self.register_buffer("pixel_std", torch.tensor(pixel_std).view(-1, 1, 1), False)
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode) -> dict:
+        node = cfg.MODEL.BESTIE
+        backbone = build_backbone(cfg)
+        return {
+            "backbone": backbone,
+            "head": build_bestie_head(cfg, backbone.output_shape()),
+            "pixel_mean": cfg.MODEL.PIXEL_MEAN,
+            "pixel_std": cfg.MODEL.PIXEL_STD,
+            "supervision": node.SUPERVISION,
+            "min_area": node.MIN_AREA,
+            "sigma": node.SIGMA,
+            "loss": LossSettings(
+                node.SEMANTIC_WEIGHT,
+                node.CENTER_WEIGHT,
+                node.OFFSET_WEIGHT,
+                node.SEMANTIC_TOP_K,
+                node.IAG,
+            ),
+            "refine": RefineSettings(
+                node.REFINE.START_ITER,
+                node.REFINE.CENTER_THRESH,
+                node.REFINE.KERNEL,
+                node.REFINE.MAX_INSTANCES,
+                node.REFINE.GUIDE_CENTERS,
+            )
+            if node.REFINE.ENABLED
+            else None,
+            "cluster": ClusterSettings(
+                node.CLUSTER.OFFSET_THRESH,
+                node.CLUSTER.AREA,
+                node.CLUSTER.BETA,
+                node.CLUSTER.CENTER_THRESH,
+                node.CLUSTER.MIN_DISTANCE,
+            )
+            if node.CLUSTER.ENABLED
+            else None,
+            "inference": InferenceSettings(
+                node.TEST.CENTER_THRESH,
+                node.TEST.KERNEL,
+                node.TEST.FLIP,
+                node.TEST.USE_TAGS,
+                node.TEST.USE_CLICKS,
+                node.TEST.KEEP_CENTERLESS,
+                node.TEST.SIZE_DIVISIBILITY,
+                node.TEST.FIT,
+                node.TEST.SCALE,
+            ),
+        }
+
+    @property
+    def device(self) -> torch.device:
+        return self.pixel_mean.device
+
+    def forward(self, batched_inputs: list[dict]) -> dict[str, Tensor] | list[dict]:
+        """Losses of a training batch, or the instances of each image.
+
+        Args:
+            batched_inputs: dicts of ``BESTIEMapper``; at inference "image" (3, H, W) suffices, with
+                "image_labels" (C,) bool for ``use_tags`` and "points", "point_classes" for
+                ``use_clicks``. "height" and "width" give the output size, (H, W) if absent.
+
+        Returns:
+            In training: dict of scalar losses. At inference, a dict an image: "instances"
+            (Instances with pred_masks (N, H, W) bool, pred_boxes, scores, pred_classes) and
+            "sem_seg", class probabilities (C + 1, H, W), background first.
+        """
+        if not self.training:
+            return [self._inference_single(sample) for sample in batched_inputs]
+        images = self._preprocess(batched_inputs)
+        outputs = self._predict(images)
+        labels = collate_labels(batched_inputs, self.device)
+        log_probability = outputs.semantic.log_softmax(1)
+        pseudo = self.pseudo_targets(labels, outputs.center.shape)
+        refined = None
+        storage = get_event_storage()
+        if self.refine_settings and storage.iter >= self.refine_settings.start_iter:
+            refined = self.refined_targets(labels, log_probability, outputs, pseudo)
+        if storage.iter % LOG_PERIOD == 0:
+            _log_guidance(storage, pseudo, refined)
+        return self._losses(labels, log_probability, outputs, pseudo, refined)
+
+    def _preprocess(self, batched_inputs: list[dict]) -> Tensor:
+        """Normalised (B, 3, H, W) float32 images of one size."""
+        sizes = {tuple(sample["image"].shape[-2:]) for sample in batched_inputs}
+        if len(sizes) != 1:
+            raise ValueError(
+                f"Training images must have one size, got {sorted(sizes)}; set INPUT.CROP.SIZE."
+            )
+        images = torch.stack([sample["image"].to(self.device) for sample in batched_inputs])
+        images = (images - self.pixel_mean) / self.pixel_std
+        return images.contiguous(memory_format=torch.channels_last)
+
+    def _predict(self, images: Tensor) -> Outputs:
+        outputs = self.head(self.backbone(images), images.shape[-2:])
+        return Outputs(*(output.float() for output in outputs))
+
+    def pseudo_targets(self, labels: BatchLabels, shape: torch.Size) -> InstanceTargets:
+        """Targets of semantic knowledge transfer (paper, section 3.2).
+
+        Args:
+            labels: of the batch.
+            shape: (B, C, H, W).
+        """
+        if self.supervision == "tags":
+            heatmap = draw_center_heatmap(
+                labels.region_images,
+                labels.region_classes,
+                labels.region_centroids,
+                tuple(shape),
+                self.sigma,
+                valid=labels.region_accepted,
+            )
+        else:  # every click is a center, accepted component or not
+            heatmap = draw_center_heatmap(
+                labels.point_images, labels.point_classes, labels.points, tuple(shape), self.sigma
+            )
+        return draw_targets(
+            labels.region - 1, labels.region_centroids, labels.region_accepted.float(), heatmap
+        )
+
+    def refined_targets(
+        self,
+        labels: BatchLabels,
+        log_probability: Tensor,
+        outputs: Outputs,
+        pseudo: InstanceTargets,
+    ) -> InstanceTargets:
+        """Targets of self-refinement (paper, section 3.4), without gradient."""
+        if self.supervision == "clicks":
+            return refine_labels_with_points(
+                outputs.offset.detach(),
+                labels.semantic_map,
+                labels.image_labels,
+                labels.point_images,
+                labels.point_classes,
+                labels.points,
+                pseudo.center,
+            )
+        return refine_labels(
+            log_probability.detach(),
+            outputs.center.detach(),
+            outputs.offset.detach(),
+            labels.region,
+            labels.region_images,
+            labels.region_classes,
+            labels.region_centroids,
+            threshold=self.refine_settings.center_thresh,
+            kernel=self.refine_settings.kernel,
+            max_instances=self.refine_settings.max_instances,
+            sigma=self.sigma,
+            cluster=self.cluster_settings,
+        )
+
+    def _losses(
+        self,
+        labels: BatchLabels,
+        log_probability: Tensor,
+        outputs: Outputs,
+        pseudo: InstanceTargets,
+        refined: InstanceTargets | None,
+    ) -> dict[str, Tensor]:
+        settings = self.loss_settings
+        losses = {
+            "loss_semantic": settings.semantic_weight
+            * hard_pixel_cross_entropy(
+                log_probability, labels.semantic_map, settings.semantic_top_k
+            )
+        }
+        terms = {"pseudo": pseudo} if refined is None else {"pseudo": pseudo, "refined": refined}
+        for name, targets in terms.items():
+            center, offset = self._instance_losses(outputs, targets, pseudo)
+            losses[f"loss_center_{name}"] = settings.center_weight * center / len(terms)
+            losses[f"loss_offset_{name}"] = settings.offset_weight * offset / len(terms)
+        return losses
+
+    def _instance_losses(
+        self, outputs: Outputs, targets: InstanceTargets, pseudo: InstanceTargets
+    ) -> tuple[Tensor, Tensor]:
+        if self.loss_settings.iag:
+            guide = targets.weight
+            if self.supervision == "clicks" and not (
+                self.refine_settings and self.refine_settings.guide_centers
+            ):
+                guide = pseudo.weight
+            return (
+                guided_mse(outputs.center, targets.center, guide),
+                guided_l1(outputs.offset, targets.offset, targets.weight),
+            )
+        return (
+            F.mse_loss(outputs.center, targets.center),
+            F.l1_loss(outputs.offset, targets.offset),
+        )
+
+    @torch.no_grad()
+    def describe(
+        self, batched_inputs: list[dict]
+    ) -> tuple[InstanceTargets, InstanceTargets | None, Outputs, list[GroupedInstances]]:
+        """What a training batch looks like to the model: targets, outputs and instances, for
+        pictures.
+
+        Args:
+            batched_inputs: training dicts of ``BESTIEMapper``.
+
+        Returns:
+            Pseudo targets, refined targets (None without refinement), outputs with probabilities in
+            place of logits, and the grouped instances of each image.
+        """
+        outputs = self._predict(self._preprocess(batched_inputs))
+        labels = collate_labels(batched_inputs, self.device)
+        log_probability = outputs.semantic.log_softmax(1)
+        pseudo = self.pseudo_targets(labels, outputs.center.shape)
+        refined = None
+        if self.refine_settings:
+            refined = self.refined_targets(labels, log_probability, outputs, pseudo)
+        outputs = Outputs(log_probability.exp(), outputs.center, outputs.offset)
+        return pseudo, refined, outputs, [self._group(*maps) for maps in zip(*outputs, strict=True)]
+
+    def _group(self, probability: Tensor, center: Tensor, offset: Tensor) -> GroupedInstances:
+        settings = self.inference_settings
+        return group_pixels(
+            probability,
+            center,
+            offset,
+            threshold=settings.center_thresh,
+            kernel=settings.kernel,
+            min_area=self.min_area,
+            cluster=self.cluster_settings,
+            keep_centerless=settings.keep_centerless,
+        )
+
+    def _inference_single(self, sample: dict) -> dict:
+        height, width = sample["image"].shape[-2:]
+        size = (sample.get("height", height), sample.get("width", width))
+        outputs = self.predict_image(sample["image"], size)
+        probability = outputs.semantic
+        settings = self.inference_settings
+        if settings.use_tags or settings.use_clicks:
+            tags = sample["image_labels"].to(self.device)
+            probability = torch.cat([probability[:1], probability[1:] * tags.view(-1, 1, 1)])
+        if settings.use_clicks:
+            found = group_pixels_by_points(
+                probability,
+                outputs.offset,
+                sample["points"].to(self.device),
+                sample["point_classes"].to(self.device),
+            )
+        else:
+            found = self._group(probability, outputs.center, outputs.offset)
+        return {"instances": _to_instances(found), "sem_seg": probability}
+
+    @torch.no_grad()
+    def predict_image(self, image: Tensor, size: tuple[int, int]) -> Outputs:
+        """Class probabilities, center and offset maps of one image at the output size.
+
+        The offsets are those of the unmirrored pass: mirrored ones would need the same instance to
+        be found twice.
+
+        Args:
+            image: (3, H, W), 0..255.
+            size: height and width of the outputs.
+
+        Returns:
+            Outputs without the batch dimension, probabilities in place of logits.
+        """
+        image = ((image.to(self.device) - self.pixel_mean) / self.pixel_std).unsqueeze(0)
+        semantic, center, offset = self._predict_fitted(image, size)
+        probability = semantic.softmax(1)
+        if self.inference_settings.flip:
+            mirrored = self._predict_fitted(image.flip(3), size)
+            probability = (probability + mirrored.semantic.softmax(1).flip(3)) / 2
+            center = (center + mirrored.center.flip(3)) / 2
+        return Outputs(probability[0], center[0], offset[0])
+
+    def _predict_fitted(self, image: Tensor, size: tuple[int, int]) -> Outputs:
+        """Scale, fit the sides to multiples of the divisibility, predict, and bring the outputs to
+        ``size``.
+
+        Offsets are lengths: they grow and shrink with the image (the reference implementation
+        leaves them as they are).
+        """
+        scale = self.inference_settings.scale
+        if scale != 1:
+            scaled = [round(side * scale) for side in image.shape[-2:]]
+            image = F.interpolate(image, scaled, mode="bilinear", align_corners=False)
+        height, width = image.shape[-2:]
+        unit = self.inference_settings.size_divisibility
+        fitted = (-(-height // unit) * unit, -(-width // unit) * unit)
+        if self.inference_settings.fit == "pad":
+            image = F.pad(image, (0, fitted[1] - width, 0, fitted[0] - height))
+            outputs = Outputs(*(map_[..., :height, :width] for map_ in self._predict(image)))
+        else:
+            image = F.interpolate(image, fitted, mode="bilinear", align_corners=False)
+            outputs = self._predict(image)
+        have = outputs.semantic.shape[-2:]
+        if tuple(have) == tuple(size):
+            return outputs
+        semantic, center, offset = (
+            F.interpolate(map_, size, mode="bilinear", align_corners=False) for map_ in outputs
+        )
+        shrink = offset.new_tensor([size[0] / have[0], size[1] / have[1]]).view(1, 2, 1, 1)
+        return Outputs(semantic, center, offset * shrink)
+
+
+def _to_instances(found: GroupedInstances) -> Instances:
+    """Detectron2's form of grouped instances, one bool mask each."""
+    device = found.instance_map.device
+    numbers = torch.arange(1, len(found.classes) + 1, device=device)
+    instances = Instances(tuple(found.instance_map.shape))
+    instances.pred_masks = found.instance_map.unsqueeze(0) == numbers.view(-1, 1, 1)
+    instances.pred_boxes = BitMasks(instances.pred_masks).get_bounding_boxes()
+    instances.scores = found.scores
+    instances.pred_classes = found.classes
+    return instances
+
+
+def _log_guidance(storage, pseudo: InstanceTargets, refined: InstanceTargets | None) -> None:
+    """Share of guided pixels, and refined instances an image."""
+    storage.put_scalar("guided_pixels/pseudo", float((pseudo.weight > 0).float().mean()))
+    if refined is not None:
+        storage.put_scalar("guided_pixels/refined", float((refined.weight > 0).float().mean()))
+        found = int((refined.instances.unique() >= 0).sum())
+        storage.put_scalar("refined_instances_per_image", found / len(refined.weight))

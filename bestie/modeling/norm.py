@@ -1,0 +1,32 @@
+"""Which batch normalisation a network of this run really uses.
+
+Comes in: MODEL.TIMM.NORM and the device. Goes out: a name that Detectron2's ``get_norm`` knows.
+Called by the backbones and heads while they are built.
+"""
+
+from detectron2.utils import comm
+
+__all__ = ["resolve_norm"]
+
+NORMS = ("BN", "SyncBN")
+
+
+def resolve_norm(norm: str, device: str) -> str:
+    """``norm``, or "BN" where synchronisation is impossible or needless.
+
+    torch's SyncBatchNorm runs on GPUs only. In one process it equals plain batch norm; on CPU
+    processes (gloo) each process normalises with the statistics of its own share of the batch, and
+    the running statistics that are saved are those of the main process.
+
+    Args:
+        norm: "BN" or "SyncBN".
+        device: cfg.MODEL.DEVICE.
+
+    Raises:
+        ValueError: any other norm.
+    """
+    if norm not in NORMS:
+        raise ValueError(f"MODEL.TIMM.NORM must be one of {', '.join(NORMS)}, got {norm!r}.")
+    if norm == "SyncBN" and (comm.get_world_size() == 1 or not device.startswith("cuda")):
+        return "BN"
+    return norm

@@ -1,0 +1,29 @@
+"""Drawings of labels, targets and predictions; curves and charts for the report.
+
+``canvas`` (text, titles, legends, tiling, sizes) carries ``draw`` (maps, points, instances, center
+heatmaps, offsets on images). ``layers`` draws what the disk holds of one image, ``label_file``
+finds an image's annotations in a json, ``contact_sheet`` sets many images side by side,
+``training_picture`` shows one training image in TensorBoard, ``plots`` makes the charts. Called by
+the engine, the tools and the report.
+"""
+
+from bestie.visualization.canvas import save_png
+from bestie.visualization.contact_sheet import choose_evenly, contact_sheet, results_sheet
+from bestie.visualization.layers import LAYERS, LayerSettings
+from bestie.visualization.plots import plot_bars, plot_curves, plot_histogram, read_metrics
+from bestie.visualization.training_picture import NetworkView, training_picture
+
+__all__ = [
+    "LAYERS",
+    "LayerSettings",
+    "NetworkView",
+    "choose_evenly",
+    "contact_sheet",
+    "plot_bars",
+    "plot_curves",
+    "plot_histogram",
+    "read_metrics",
+    "results_sheet",
+    "save_png",
+    "training_picture",
+]

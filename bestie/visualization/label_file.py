@@ -1,0 +1,104 @@
+"""Label files for drawing: the annotations of chosen images out of a COCO json.
+
+Comes in: a COCO json (ground truth, exported pseudo labels) or a list of COCO results (what
+Detectron2's evaluator writes), and the dataset dicts of the images to be drawn. Goes out:
+annotations by image, in foreground classes. Called by ``contact_sheet``.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bestie import files
+
+__all__ = ["LabelFile", "read_label_file"]
+
+
+@dataclass(frozen=True)
+class LabelFile:
+    """Annotations by image.
+
+    Attributes:
+        annotations: key of the image (see :meth:`of`) -> dicts with ``segmentation`` (RLE or
+            polygons), ``class_id`` in [0, C) and ``score`` (float, or None where the file has no
+            scores).
+        by_name: the keys are file name stems, not image ids.
+    """
+
+    annotations: Mapping[Any, list[dict[str, Any]]]
+    by_name: bool
+
+    def of(self, record: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Annotations of the image of a dataset dict; empty if the file has none."""
+        return self.annotations.get(_key(record, self.by_name), [])
+
+
+def read_label_file(
+    path: str | Path,
+    records: Sequence[Mapping[str, Any]],
+    class_names: Sequence[str],
+    category_to_class: Mapping[int, int] | None = None,
+) -> LabelFile:
+    """Read what a json file says about the images of ``records``.
+
+    A full COCO json is matched by the stems of its file names and the names of its categories, a
+    list of results by image ids and ``category_to_class``. Crowd regions are left out.
+
+    Raises:
+        DataError: missing or malformed file, a category that is no class, none of the images in the
+            file.
+    """
+    content = files.read_coco_or_results(path)
+    is_coco = isinstance(content, dict)
+    if is_coco:
+        to_class = _classes_by_name(path, content["categories"], class_names)
+        chosen = {_key(record, by_name=True) for record in records}
+        stems = {image["id"]: Path(image["file_name"]).stem for image in content["images"]}
+        keys = {image_id: stem for image_id, stem in stems.items() if stem in chosen}
+        rows = content["annotations"]
+    else:
+        to_class = category_to_class or {k + 1: k for k in range(len(class_names))}
+        chosen = {record["image_id"] for record in records}
+        keys = {row["image_id"]: row["image_id"] for row in content if row["image_id"] in chosen}
+        rows = content
+    if not keys:
+        raise files.DataError(
+            f"holds none of the {len(records)} chosen images; is it of another data set or split?",
+            path,
+        )
+    annotations = defaultdict(list)
+    for row in rows:
+        if row["image_id"] not in keys or row.get("iscrowd", 0):
+            continue
+        if row["category_id"] not in to_class:
+            raise files.DataError(
+                f"has the category id {row['category_id']}; known are {sorted(to_class)}", path
+            )
+        annotations[keys[row["image_id"]]].append(
+            {
+                "segmentation": row["segmentation"],
+                "class_id": to_class[row["category_id"]],
+                "score": row.get("score"),
+            }
+        )
+    return LabelFile(dict(annotations), by_name=is_coco)
+
+
+def _key(record: Mapping[str, Any], by_name: bool) -> Any:
+    return Path(record["file_name"]).stem if by_name else record["image_id"]
+
+
+def _classes_by_name(
+    path: str | Path, categories: Sequence[Mapping[str, Any]], class_names: Sequence[str]
+) -> dict[int, int]:
+    number = {name: class_id for class_id, name in enumerate(class_names)}
+    unknown = [category["name"] for category in categories if category["name"] not in number]
+    if unknown:
+        raise files.DataError(
+            f"has categories that the data set has not: {', '.join(unknown[:5])}; "
+            f"its classes are {', '.join(list(class_names)[:10])}",
+            path,
+        )
+    return {category["id"]: number[category["name"]] for category in categories}

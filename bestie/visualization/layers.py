@@ -1,0 +1,265 @@
+"""What the disk holds of one image, drawn: tags, points, map, pseudo labels, ground truth, json.
+
+Comes in: a dataset dict (``bestie.data``) and settings. Goes out: a uint8 RGB panel a layer, with a
+legend below. Called by ``contact_sheet``. Everything is brought to the size of the panel first and
+drawn then, so that lines and letters are equally large on small and large images.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bestie import files
+from bestie.labels.components import find_components
+from bestie.labels.pseudo_labels import accept_components
+from bestie.visualization.canvas import add_legend, fit_size, resize_image, resize_nearest
+from bestie.visualization.draw import (
+    class_color,
+    dim,
+    draw_instances,
+    draw_points,
+    draw_semantic_map,
+)
+
+__all__ = ["LAYERS", "ImageLayers", "LayerSettings", "available_layers"]
+
+# In the order in which they are shown.
+LAYERS = ("image", "tags", "points", "map", "pseudo", "gt")
+
+
+@dataclass(frozen=True)
+class LayerSettings:
+    """How layers are drawn.
+
+    Attributes:
+        class_names: C names.
+        side: longer side of a panel, pixels.
+        points: folder of the points to show ("Peak_points", "Center_points"); "": the first that
+            exists, clicks before cues.
+        point_score_thresh: points train above this confidence (``INPUT.POINT_SCORE_THRESH``);
+            decides about pseudo labels.
+        min_area: smallest component that becomes a pseudo label, pixels of the original image.
+        score_thresh: annotations with a score below it are not drawn.
+    """
+
+    class_names: Sequence[str]
+    side: int = 320
+    points: str = ""
+    point_score_thresh: float = 0.7
+    min_area: int = 50
+    score_thresh: float = 0.3
+
+
+def available_layers(record: Mapping[str, Any]) -> list[str]:
+    """The layers that the files of this image can fill, in order; tags include the image."""
+    has_map = Path(record.get("semantic_map_file", "")).is_file()
+    has_points = any(Path(path).is_file() for path in record.get("points_files", {}).values())
+    has = {
+        "image": "image_labels" not in record,
+        "tags": "image_labels" in record,
+        "points": has_points,
+        "map": has_map,
+        "pseudo": has_map and has_points,
+        "gt": "annotations" in record or "instance_file" in record,
+    }
+    return [layer for layer in LAYERS if has[layer]]
+
+
+class ImageLayers:
+    """Draws the layers of one image.
+
+    Args:
+        record: its dataset dict.
+        settings: see :class:`LayerSettings`.
+    """
+
+    def __init__(self, record: Mapping[str, Any], settings: LayerSettings):
+        self.record = record
+        self.settings = settings
+        image = files.read_image(record["file_name"])
+        self.original_size = image.shape[:2]
+        self.size = fit_size(*self.original_size, settings.side)
+        self.photo = resize_image(image, self.size)
+
+    def draw(self, layer: str) -> tuple[str, np.ndarray]:
+        """Title and panel of a layer.
+
+        Raises:
+            ValueError: the layer is none of :data:`LAYERS`.
+            DataError: the files of this image lack what the layer shows.
+        """
+        draw = {
+            "image": self._draw_image,
+            "tags": self._draw_tags,
+            "points": self._draw_points,
+            "map": self._draw_map,
+            "pseudo": self._draw_pseudo_labels,
+            "gt": self._draw_ground_truth,
+        }
+        if layer not in draw:
+            raise ValueError(f"There is no layer '{layer}'; layers are {', '.join(LAYERS)}.")
+        return draw[layer]()
+
+    def draw_annotations(self, annotations: Sequence[Mapping[str, Any]]) -> np.ndarray:
+        """Panel of annotations: dicts with ``segmentation``, ``class_id``, ``score`` (or None)."""
+        thresh = self.settings.score_thresh
+        shown = [a for a in annotations if a["score"] is None or a["score"] >= thresh]
+        masks = self._decode([a["segmentation"] for a in shown])
+        classes = np.array([a["class_id"] for a in shown], np.int64)
+        scores = [a["score"] for a in shown]
+        hidden = len(annotations) - len(shown)
+        note = [(f"{hidden} more under score {thresh:g}", None)] if hidden else []
+        return self._instances_panel(masks, classes, scores, note)
+
+    def _draw_image(self) -> tuple[str, np.ndarray]:
+        return "image", add_legend(self.photo, [self._image_entry()])
+
+    def _draw_tags(self) -> tuple[str, np.ndarray]:
+        entries = [self._image_entry(), *self._class_entries(self._tags())]
+        return "image, tags", add_legend(self.photo, entries)
+
+    def _draw_points(self) -> tuple[str, np.ndarray]:
+        folder, points = self._read_points()
+        panel = draw_points(self.photo, self._scaled(points.yx), points.classes, points.scores)
+        counts = np.bincount(points.classes, minlength=len(self.settings.class_names))
+        entries = [(f"{self._name(c)} × {n}", class_color(c)) for c, n in enumerate(counts) if n]
+        without = [c for c in self.record.get("image_labels", []) if counts[c] == 0]
+        entries += [(f"{self._name(c)} × 0", class_color(c)) for c in without]
+        return f"points ({folder})", add_legend(panel, entries or [("no points", None)])
+
+    def _draw_map(self) -> tuple[str, np.ndarray]:
+        semantic_map = self._read_map()
+        panel = draw_semantic_map(self.photo, resize_nearest(semantic_map, self.size))
+        values = np.unique(semantic_map)
+        entries = self._class_entries([int(v) - 1 for v in values if 0 < v < 255])
+        if values[-1] == 255:
+            entries.append(("ignored", (160, 160, 160)))
+        return "weak map", add_legend(panel, entries or [("background only", None)])
+
+    def _draw_pseudo_labels(self) -> tuple[str, np.ndarray]:
+        """Semantic knowledge transfer on the whole image; in training it runs on each crop."""
+        semantic_map = self._read_map()
+        _, points = self._read_points()
+        confident = points.scores > self.settings.point_score_thresh
+        classes = self.record.get("image_labels", range(len(self.settings.class_names)))
+        components = find_components(semantic_map, classes, self.settings.min_area)
+        accepted = accept_components(components, points.yx[confident], points.classes[confident])
+        ids = np.flatnonzero(accepted) + 1
+        component_map = resize_nearest(components.map, self.size)
+        masks = component_map[None] == ids[:, None, None]
+        note = [(f"of {len(components)} components", None)]
+        return "pseudo labels", self._instances_panel(
+            masks, components.classes[accepted], None, note
+        )
+
+    def _draw_ground_truth(self) -> tuple[str, np.ndarray]:
+        if "instance_file" in self.record:
+            instance_map, _, classes = files.read_instances(
+                self.record["instance_file"], self.record["class_file"]
+            )
+            self._check_size(instance_map, self.record["instance_file"])
+            self._check_classes(classes, self.record["class_file"])
+            instance_map = resize_nearest(instance_map, self.size)
+            masks = instance_map[None] == np.arange(1, len(classes) + 1)[:, None, None]
+        elif "annotations" in self.record:
+            annotations = [a for a in self.record["annotations"] if not a.get("iscrowd", 0)]
+            masks = self._decode([a["segmentation"] for a in annotations])
+            classes = np.array([a["category_id"] for a in annotations], np.int64)
+        else:
+            raise files.DataError(
+                "the image has no ground truth (SegmentationObject and SegmentationClass, or the "
+                "annotations of a COCO json)",
+                self.record["file_name"],
+            )
+        return "ground truth", self._instances_panel(masks, classes)
+
+    def _instances_panel(
+        self,
+        masks: np.ndarray,
+        classes: np.ndarray,
+        scores: Sequence[float | None] | None = None,
+        notes: Sequence[tuple[str, None]] = (),
+    ) -> np.ndarray:
+        """Instances with class (where there are several) and score on them, their numbers below."""
+        several = len(self.settings.class_names) > 1
+        texts = []
+        for index, class_id in enumerate(classes):
+            words = [self._name(class_id)] if several else []
+            if scores is not None and scores[index] is not None:
+                words.append(f"{scores[index]:.2f}")
+            texts.append(" ".join(words))
+        panel = draw_instances(dim(self.photo, 0.2), masks, texts)
+        counts = np.bincount(classes, minlength=len(self.settings.class_names))
+        entries = [(f"{self._name(c)} × {n}", None) for c, n in enumerate(counts) if n]
+        return add_legend(panel, [*(entries or [("none", None)]), *notes])
+
+    def _read_points(self) -> tuple[str, files.Points]:
+        paths = self.record.get("points_files", {})
+        chosen = self.settings.points
+        wanted = [chosen] if chosen else ["Center_points", "Peak_points"]
+        for folder in wanted:
+            if folder in paths and Path(paths[folder]).is_file():
+                points = files.read_points(paths[folder])
+                self._check_classes(points.classes, paths[folder])
+                return folder, points
+        raise files.DataError(
+            f"the image has no points in {' or '.join(wanted)}", self.record["file_name"]
+        )
+
+    def _read_map(self) -> np.ndarray:
+        path = self.record.get("semantic_map_file")
+        if path is None:
+            raise files.DataError("the image has no weak semantic map", self.record["file_name"])
+        semantic_map = files.read_semantic_map(path)
+        self._check_size(semantic_map, path)
+        self._check_classes(semantic_map[(semantic_map > 0) & (semantic_map < 255)] - 1, path)
+        return semantic_map
+
+    def _check_size(self, array: np.ndarray, path: str) -> None:
+        if array.shape != self.original_size:
+            raise files.DataError(
+                f"has the size {array.shape}, its image {self.original_size} (height, width)", path
+            )
+
+    def _check_classes(self, classes: np.ndarray, path: str) -> None:
+        number = len(self.settings.class_names)
+        if classes.size and classes.max() >= number:
+            raise files.DataError(
+                f"holds the class {classes.max()}; classes are 0..{number - 1}", path
+            )
+
+    def _tags(self) -> list[int]:
+        if "image_labels" not in self.record:
+            raise files.DataError("the image has no tags", self.record["file_name"])
+        return self.record["image_labels"]
+
+    def _decode(self, segmentations: Sequence[Any]) -> np.ndarray:
+        """COCO segmentations -> (N, height, width) bool masks of the panel."""
+        masks = np.zeros((len(segmentations), *self.size), bool)
+        for mask, segmentation in zip(masks, segmentations, strict=True):
+            decoded = files.decode_mask(segmentation, *self.original_size)
+            if decoded.shape != self.original_size:
+                raise files.DataError(
+                    f"an annotation has the size {decoded.shape}, the image {self.original_size}",
+                    self.record["file_name"],
+                )
+            mask[:] = resize_nearest(decoded, self.size)
+        return masks
+
+    def _scaled(self, points: np.ndarray) -> np.ndarray:
+        """Pixel indices of the image to pixel indices of the panel."""
+        factor = np.array(self.size) / np.array(self.original_size)
+        return (points + 0.5) * factor - 0.5
+
+    def _image_entry(self) -> tuple[str, None]:
+        height, width = self.original_size
+        return f"{Path(self.record['file_name']).stem}: {height} x {width}", None
+
+    def _name(self, class_id: int) -> str:
+        return self.settings.class_names[class_id]
+
+    def _class_entries(self, classes: Sequence[int]) -> list[tuple[str, tuple[int, int, int]]]:
+        return [(self._name(c), class_color(c)) for c in classes]

@@ -1,0 +1,351 @@
+"""What the classes of the built-in data set look like: outlines, materials and textures.
+
+Comes in: a random generator. Goes out: the parts of one object in object coordinates, its colours
+and a texture. Called by ``shapes_render``, which places, shades and paints them.
+
+The six classes are three pairs. The two classes of a pair share textures and more or less the
+body's shape and hue; what tells them apart for sure are their parts: tail and eye or head and legs,
+handle or cap and label, wheels and windows or roof and door. So a classifier looks at parts, as it
+does on photographs.
+
+Object coordinates are (x, y), x to the right and y down as in an upright picture, the body reaching
+to about 1 in both directions. Drawing code is (x, y) throughout, as OpenCV's polygons are.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = [
+    "CLASS_NAMES",
+    "CLUTTER_NAMES",
+    "Look",
+    "Part",
+    "class_parts",
+    "clutter_parts",
+    "draw_look",
+    "draw_colour",
+    "max_tilt",
+    "texture",
+]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of an object, painted over the parts before it.
+
+    Attributes:
+        rings: outlines, each (N, 2) float64 (x, y), object coordinates; a second one is a hole.
+        material: key of :class:`Look`'s colours.
+        dome: how strongly it bulges towards the viewer; 0 is flat.
+    """
+
+    rings: tuple[np.ndarray, ...]
+    material: str
+    dome: float = 1.0
+
+
+@dataclass(frozen=True)
+class Look:
+    """Colours and texture of one object.
+
+    Attributes:
+        colours: material -> (3,) float32 RGB in [0, 1].
+        texture: name, see :func:`texture`.
+        contrast: of the texture, in [0, 1].
+        frequency: of the texture, cycles over the unit length.
+    """
+
+    colours: dict[str, np.ndarray]
+    texture: str
+    contrast: float
+    frequency: float
+
+
+# ------------------------------------------------------------------------------- outlines
+
+
+def _ellipse(x: float, y: float, rx: float, ry: float, start=0.0, stop=360.0) -> np.ndarray:
+    angle = np.radians(np.linspace(start, stop, 40))
+    return np.stack([x + rx * np.cos(angle), y + ry * np.sin(angle)], axis=1)
+
+
+def _polygon(*corners: tuple[float, float]) -> np.ndarray:
+    """Polygon with eight points an edge, so that warping bends its edges."""
+    corners = np.array(corners, dtype=np.float64)
+    step = np.linspace(0, 1, 8, endpoint=False)[:, None]
+    edges = zip(corners, np.roll(corners, -1, axis=0), strict=True)
+    return np.concatenate([a + step * (b - a) for a, b in edges])
+
+
+def _box(x0: float, y0: float, x1: float, y1: float, radius: float = 0.0) -> np.ndarray:
+    """Box with rounded corners."""
+    if radius == 0:
+        return _polygon((x0, y0), (x1, y0), (x1, y1), (x0, y1))
+    corners = ((x1, y1, 0), (x0, y1, 90), (x0, y0, 180), (x1, y0, 270))
+    arcs = []
+    for x, y, start in corners:
+        angle = np.radians(np.linspace(start, start + 90, 8))
+        cx = x - radius if x == x1 else x + radius
+        cy = y - radius if y == y1 else y + radius
+        arcs.append(np.stack([cx + radius * np.cos(angle), cy + radius * np.sin(angle)], axis=1))
+    return np.concatenate(arcs)
+
+
+def _stroke(x0: float, y0: float, x1: float, y1: float, width: float) -> np.ndarray:
+    direction = np.array([x1 - x0, y1 - y0])
+    nx, ny = np.array([-direction[1], direction[0]]) / np.linalg.norm(direction) * width / 2
+    return _polygon((x0 + nx, y0 + ny), (x1 + nx, y1 + ny), (x1 - nx, y1 - ny), (x0 - nx, y0 - ny))
+
+
+def _part(material: str, *rings: np.ndarray, dome: float = 1.0) -> Part:
+    return Part(rings, material, dome)
+
+
+# ------------------------------------------------------------------------------- classes
+
+
+def _fish(rng: np.random.Generator) -> list[Part]:
+    spread, height = rng.uniform(0.34, 0.5), rng.uniform(0.4, 0.5)
+    return [
+        _part("trim", _polygon((-0.5, 0), (-1.05, -spread), (-0.86, 0), (-1.05, spread)), dome=0.3),
+        _part("trim", _polygon((-0.3, -0.3), (-0.1, -height - 0.24), (0.35, -0.3)), dome=0.3),
+        _part("body", _ellipse(0.1, 0, 0.76, height)),
+        _part("trim", _polygon((-0.05, 0.08), (-0.4, 0.3), (-0.1, 0.34)), dome=0.3),
+        _part("dark", _stroke(0.42, -0.26, 0.38, 0.26, 0.06), dome=0),
+        _part("pale", _ellipse(0.6, -0.1, 0.15, 0.15), dome=0.5),
+        _part("dark", _ellipse(0.62, -0.1, 0.08, 0.08), dome=0),
+    ]
+
+
+def _beetle(rng: np.random.Generator) -> list[Part]:
+    height, splay = rng.uniform(0.4, 0.5), rng.uniform(0.05, 0.22)
+    legs = []
+    for side in (-1, 1):
+        for x, lean in ((-0.45, -splay), (0.02, 0.04), (0.42, splay)):
+            tip = (x + lean, side * (height + 0.3))
+            legs.append(_part("dark", _stroke(x, side * 0.2, *tip, 0.11), dome=0.4))
+    feelers = [_stroke(0.85, side * 0.1, 1.12, side * 0.32, 0.08) for side in (-1, 1)]
+    return [
+        *legs,
+        *(_part("dark", feeler, dome=0.3) for feeler in feelers),
+        _part("dark", _ellipse(0.8, 0, 0.24, 0.27)),
+        _part("pale", _ellipse(0.88, -0.14, 0.07, 0.07), dome=0.3),
+        _part("pale", _ellipse(0.88, 0.14, 0.07, 0.07), dome=0.3),
+        _part("body", _ellipse(-0.1, 0, 0.76, height)),
+        _part("dark", _stroke(-0.85, 0, 0.62, 0, 0.07), dome=0),
+    ]
+
+
+def _mug(rng: np.random.Generator) -> list[Part]:
+    height, foot = rng.uniform(0.62, 0.82), rng.uniform(0.42, 0.56)
+    handle = (_ellipse(0.58, 0.05, 0.44, 0.46), _ellipse(0.6, 0.05, 0.25, 0.27))
+    side = _polygon((-0.6, -height), (0.6, -height), (foot, height), (-foot, height))
+    return [
+        _part("trim", *handle, dome=0.6),
+        _part("body", side),
+        _part("body", _ellipse(0, height, foot, 0.13), dome=0.2),
+        _part("pale", _ellipse(0, -height, 0.62, 0.2), dome=0.2),
+        _part("dark", _ellipse(0, -height + 0.02, 0.5, 0.12), dome=0),
+    ]
+
+
+def _bottle(rng: np.random.Generator) -> list[Part]:
+    width, shoulder = rng.uniform(0.4, 0.52), rng.uniform(-0.42, -0.2)
+    neck = _polygon(
+        (-0.17, -0.8), (0.17, -0.8), (0.2, shoulder - 0.1), (width, shoulder + 0.15),
+        (-width, shoulder + 0.15), (-0.2, shoulder - 0.1),
+    )  # fmt: skip
+    label = rng.uniform(0.12, 0.25)
+    return [
+        _part("body", neck),
+        _part("body", _box(-width, shoulder + 0.05, width, 1.0, 0.14)),
+        _part("trim", _box(-0.25, -1.08, 0.25, -0.74, 0.05)),
+        _part("pale", _box(-width, label, width, label + 0.42), dome=0.4),
+        _part("trim", _box(-width * 0.6, label + 0.13, width * 0.6, label + 0.28), dome=0.4),
+    ]
+
+
+def _truck(rng: np.random.Generator) -> list[Part]:
+    cab, roof = rng.uniform(0.3, 0.46), rng.uniform(-0.6, -0.45)
+    wheels = []
+    for x in (-0.58, 0.58):
+        wheels += [
+            _part("dark", _ellipse(x, 0.5, 0.27, 0.27), dome=0.5),
+            _part("pale", _ellipse(x, 0.5, 0.11, 0.11), dome=0.5),
+        ]
+    hood = _polygon((cab, -0.3), (0.8, -0.3), (1.02, 0.06), (1.02, 0.5), (cab, 0.5))
+    return [
+        _part("body", _box(-1.02, roof, cab + 0.04, 0.5), dome=0.5),
+        _part("trim", hood, dome=0.5),
+        _part("glass", _polygon((cab + 0.1, -0.2), (0.75, -0.2), (0.89, 0.07), (cab + 0.1, 0.07))),
+        *wheels,
+    ]
+
+
+def _house(rng: np.random.Generator) -> list[Part]:
+    eaves, top = rng.uniform(-0.3, -0.12), rng.uniform(-1.0, -0.8)
+    door, side = rng.uniform(0.15, 0.3), rng.choice([-1.0, 1.0])
+    window = _box(-side * 0.48 - 0.2, eaves + 0.2, -side * 0.48 + 0.2, eaves + 0.56)
+    return [
+        _part("body", _box(-0.86, eaves, 0.86, 0.78), dome=0.4),
+        _part(
+            "trim",
+            _polygon((-1.04, eaves + 0.06), (-0.3, top), (0.3, top), (1.04, eaves + 0.06)),
+            dome=0.6,
+        ),
+        _part("dark", _box(side * 0.38 - door, 0.12, side * 0.38 + door, 0.78), dome=0.1),
+        _part("glass", window, dome=0.2),
+    ]
+
+
+# ------------------------------------------------------------------------------- clutter
+
+
+def _star(rng: np.random.Generator) -> list[Part]:
+    points = 2 * int(rng.integers(4, 7))
+    angle = np.linspace(0, 2 * np.pi, points, endpoint=False)
+    radius = np.where(np.arange(points) % 2, rng.uniform(0.3, 0.55), 1.0)
+    corners = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
+    return [_part("body", _polygon(*corners), dome=0.5)]
+
+
+def _crescent(rng: np.random.Generator) -> list[Part]:
+    reach = rng.uniform(0.25, 0.6)
+    outer, inner = _ellipse(0, 0, 1, 1, 20, 340), _ellipse(reach, 0, 0.75, 0.75, 335, 25)
+    return [_part("body", np.concatenate([outer, inner]))]
+
+
+def _shard(rng: np.random.Generator) -> list[Part]:
+    angle = np.sort(rng.uniform(0, 2 * np.pi, 5))
+    radius = rng.uniform(0.6, 1.0, 5)
+    corners = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
+    return [_part(str(rng.choice(["body", "trim", "glass", "pale"])), _polygon(*corners), dome=0.3)]
+
+
+def _stick(rng: np.random.Generator) -> list[Part]:
+    material = str(rng.choice(["dark", "trim", "body", "pale"]))
+    return [_part(material, _stroke(-1.6, 0, 1.6, 0, rng.uniform(0.16, 0.3)))]
+
+
+def _leaf(rng: np.random.Generator) -> list[Part]:
+    x = np.linspace(-1, 1, 30)
+    edge = rng.uniform(0.3, 0.5) * (1 - x**2)
+    rim = np.concatenate([np.stack([x, edge], 1), np.stack([x[::-1], -edge[::-1]], 1)])
+    return [_part("body", rim, dome=0.5), _part("trim", _stroke(-1.2, 0, 0.9, 0, 0.08), dome=0.2)]
+
+
+def _coil(rng: np.random.Generator) -> list[Part]:
+    radius = rng.uniform(0.5, 0.75)
+    return [_part("body", _ellipse(0, 0, 1, 1), _ellipse(0, 0, radius, radius))]
+
+
+# Class -> outlines, textures (shared within a pair), mean hue in degrees, largest tilt in degrees.
+_CLASSES: dict[str, tuple[Callable, tuple[str, ...], float, float]] = {
+    "fish": (_fish, ("scales", "spots", "ribs"), 28, 180),
+    "beetle": (_beetle, ("spots", "scales", "ribs"), 352, 180),
+    "mug": (_mug, ("bands", "checks", "ribs"), 212, 40),
+    "bottle": (_bottle, ("checks", "bands", "ribs"), 165, 40),
+    "truck": (_truck, ("panels", "bricks", "bands"), 275, 30),
+    "house": (_house, ("bricks", "panels", "bands"), 60, 30),
+}
+_CLUTTER = {
+    "star": _star,
+    "crescent": _crescent,
+    "shard": _shard,
+    "stick": _stick,
+    "leaf": _leaf,
+    "coil": _coil,
+}
+CLASS_NAMES = tuple(_CLASSES)
+CLUTTER_NAMES = tuple(_CLUTTER)
+
+
+def class_parts(rng: np.random.Generator, name: str) -> list[Part]:
+    """Parts of one object of a class, in painting order, with random proportions."""
+    return _CLASSES[name][0](rng)
+
+
+def clutter_parts(rng: np.random.Generator, name: str) -> list[Part]:
+    """Parts of one piece of clutter (of no class), in painting order."""
+    return _CLUTTER[name](rng)
+
+
+def max_tilt(name: str) -> float:
+    """Largest rotation of a class from upright, degrees."""
+    return _CLASSES[name][3]
+
+
+# ------------------------------------------------------------------------------- looks
+
+
+def draw_look(rng: np.random.Generator, name: str, colour: np.ndarray | None = None) -> Look:
+    """Draw colours and texture of an object of a class (or of clutter that resembles this class).
+
+    The hue scatters widely around the class's, so that it is a hint and no proof.
+
+    Args:
+        rng: random generator.
+        name: class.
+        colour: see :func:`draw_colour`, of a relative to resemble (objects that lie together often
+            look alike); drawn, if omitted.
+    """
+    _, textures, hue, _ = _CLASSES[name]
+    if colour is None:
+        colour = draw_colour(rng, name)
+    hue, saturation, value = colour + rng.normal(0, (7, 0.05, 0.05))
+    other = hue + rng.choice([-1, 1]) * rng.uniform(20, 70)
+    colours = {
+        "body": _rgb(hue, saturation, value),
+        "second": _rgb(other, saturation * 0.8, value * rng.uniform(0.5, 0.75)),
+        "trim": _rgb(hue + rng.normal(0, 40), saturation * 0.9, value * rng.uniform(0.6, 1.1)),
+        "dark": _rgb(rng.uniform(0, 360), 0.3, rng.uniform(0.1, 0.25)),
+        "pale": _rgb(rng.uniform(0, 360), 0.1, rng.uniform(0.8, 0.98)),
+        "glass": _rgb(rng.normal(205, 15), 0.35, rng.uniform(0.65, 0.9)),
+    }
+    kind = str(rng.choice(textures, p=(0.6, 0.25, 0.15)))
+    return Look(colours, kind, rng.uniform(0.35, 0.9), rng.uniform(2.2, 3.6))
+
+
+def draw_colour(rng: np.random.Generator, name: str) -> np.ndarray:
+    """Draw a body colour of a class: (3,) hue in degrees, saturation and value in [0, 1]."""
+    hue = rng.normal(_CLASSES[name][2], 25) if rng.random() < 0.85 else rng.uniform(0, 360)
+    return np.array([hue, rng.uniform(0.3, 0.8), rng.uniform(0.45, 0.9)])
+
+
+def _rgb(hue: float, saturation: float, value: float) -> np.ndarray:
+    saturation, value = np.clip([saturation, value], 0, 1)
+    # The three cosine-like ramps of HSV, offset by a third of the circle each.
+    k = (np.array([5.0, 3.0, 1.0]) + hue / 60) % 6
+    return (value * (1 - saturation * np.clip(np.minimum(k, 4 - k), 0, 1))).astype(np.float32)
+
+
+def texture(name: str, x: np.ndarray, y: np.ndarray, frequency: float) -> np.ndarray:
+    """Pattern in [0, 1] at object coordinates: how much of the second colour shows.
+
+    Args:
+        name: "scales", "spots", "ribs", "bands", "checks", "panels" or "bricks".
+        x, y: (N,) or (H, W) float32, object coordinates.
+        frequency: cycles over the unit length.
+    """
+    u, v = x * frequency, y * frequency
+    shifted = u + 0.5 * (np.floor(v) % 2)
+    across, along = shifted % 1 - 0.5, v % 1 - 0.5
+    if name == "scales":
+        return _step(np.hypot(across, v % 1) - 0.55)
+    if name == "spots":
+        return _step(0.3 - np.hypot(across, along))
+    if name == "ribs":
+        return 0.5 + 0.5 * np.sin(2 * np.pi * u)
+    if name == "bands":
+        return _step(np.sin(np.pi * v) - 0.1)
+    if name == "checks":
+        return _step(4 * np.sin(np.pi * u) * np.sin(np.pi * v))
+    if name == "panels":
+        return _step(0.36 - np.abs(u % 1 - 0.5)) * 0.6
+    return _step(np.maximum(np.abs(across), np.abs(along)) - 0.4)  # bricks
+
+
+def _step(x: np.ndarray) -> np.ndarray:
+    return np.clip(0.5 + 6 * x, 0, 1)

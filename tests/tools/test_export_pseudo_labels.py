@@ -1,0 +1,34 @@
+import importlib.util
+
+import pytest
+
+from tests.conftest import PROJECT
+
+spec = importlib.util.spec_from_file_location(
+    "export_pseudo_labels", PROJECT / "tools/export_pseudo_labels.py"
+)
+tool = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(tool)
+
+
+def test_arguments_are_those_of_detectron2_and_some_more():
+    args = tool.parse_arguments(
+        ["--output", "labels.json", "--num-processes", "2", "--no-tags", "MODEL.DEVICE", "cpu"]
+    )
+    assert args.num_gpus == 2 and args.num_machines == 1 and args.dist_url == "auto"
+    assert args.no_tags and not args.no_clicks
+    assert args.opts == ["MODEL.DEVICE", "cpu"]
+    assert tool.parse_arguments(["--output", "labels.json"]).num_gpus == 1
+
+
+@pytest.mark.parametrize("key", ["USE_TAGS", "USE_CLICKS"])
+def test_keys_that_the_flags_set_are_refused(key):
+    overrides = [f"MODEL.BESTIE.TEST.{key}", "False"]
+    with pytest.raises(ValueError, match=f"{key} is set by this tool"):
+        tool.main(tool.parse_arguments(["--output", "labels.json", *overrides]))
+
+
+def test_a_data_set_is_needed():
+    args = tool.parse_arguments(["--output", "labels.json", "MODEL.DEVICE", "cpu"])
+    with pytest.raises(ValueError, match="no data set"):
+        tool.main(args)

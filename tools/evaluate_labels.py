@@ -1,0 +1,65 @@
+#!/usr/bin/env python3
+"""Score labels (a COCO json) against the ground truth of a data set.
+
+Examples:
+    tools/evaluate_labels.py labels.json --dataset folder:ROOT:train
+    tools/evaluate_labels.py baseline.json --dataset folder:ROOT:train --baseline
+
+A label is a true positive if it is matched, one to one, with an object of its class at a mask IoU
+of 0.5 or more. Labels that carry scores get VOC mAP and, where the data set has a COCO json, COCO
+AP as well. All ratios are in percent. --baseline writes JSON first: each connected component of
+the weak map is an instance.
+"""
+
+import argparse
+import json
+import sys
+
+from bestie.data import register_dataset
+from bestie.evaluation import evaluate_labels, labels_from_components
+from bestie.files import write_coco
+
+
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("labels", metavar="JSON", help="labels; with --baseline: file to write")
+    parser.add_argument(
+        "--dataset",
+        required=True,
+        metavar="NAME",
+        help="folder:ROOT:SPLIT, coco:JSON:IMAGE_DIR or a built-in name",
+    )
+    parser.add_argument(
+        "--baseline", action="store_true", help="make the labels from the weak semantic maps"
+    )
+    parser.add_argument(
+        "--min-area", type=int, default=50, help="of the baseline's components (%(default)s)"
+    )
+    parser.add_argument(
+        "--iou", type=float, default=0.5, help="mask IoU of a true positive (%(default)s)"
+    )
+    parser.add_argument(
+        "--max-detections",
+        type=int,
+        default=200,
+        help="labels an image that count for COCO AP (%(default)s)",
+    )
+    parser.add_argument("--json", action="store_true", help="print json instead of tables")
+    return parser.parse_args(arguments)
+
+
+def main(args: argparse.Namespace) -> None:
+    register_dataset(args.dataset)
+    if args.baseline:
+        write_coco(args.labels, labels_from_components(args.dataset, args.min_area))
+    result = evaluate_labels(args.labels, args.dataset, args.iou, args.max_detections)
+    print(json.dumps(result.as_dict(), indent=2) if args.json else result.table())
+
+
+if __name__ == "__main__":
+    try:
+        main(parse_arguments())
+    except (ValueError, OSError) as error:
+        sys.exit(f"evaluate_labels.py: {error}")

@@ -1,0 +1,89 @@
+#!/usr/bin/env python3
+"""Export the instances that a checkpoint finds in a data set as COCO json: labels to train on.
+
+Examples:
+    tools/export_pseudo_labels.py --config-file CONFIG --output labels.json \\
+        MODEL.WEIGHTS model_final.pth
+    tools/export_pseudo_labels.py --config-file CONFIG --dataset folder:ROOT:train \\
+        --output labels.json --score-threshold 0.3 --num-processes 2 \\
+        MODEL.WEIGHTS model_final.pth MODEL.DEVICE cpu
+
+The classes are restricted to each image's tags, and a BESTIE model of clicks assigns pixels to
+the clicks, unless switched off.
+"""
+
+import argparse
+import sys
+
+from detectron2.engine import default_argument_parser
+
+from bestie.engine import setup
+from bestie.engine.export import export_pseudo_labels
+from bestie.engine.launch import launch, requested_device
+
+FLAGS = {"MODEL.BESTIE.TEST.USE_TAGS": "--no-tags", "MODEL.BESTIE.TEST.USE_CLICKS": "--no-clicks"}
+
+
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = default_argument_parser(epilog=__doc__)
+    parser.set_defaults(dist_url="auto")
+    parser.add_argument(
+        "--num-processes",
+        dest="num_gpus",
+        type=int,
+        default=argparse.SUPPRESS,
+        help="the same as --num-gpus, for MODEL.DEVICE cpu",
+    )
+    parser.add_argument(
+        "--dataset", metavar="NAME", help="data set to label (default: first of DATASETS.TRAIN)"
+    )
+    parser.add_argument("--output", required=True, metavar="FILE", help="COCO json to write")
+    parser.add_argument(
+        "--score-threshold", type=float, default=0.0, help="score that a label needs (%(default)s)"
+    )
+    parser.add_argument(
+        "--min-area", type=int, default=1, help="pixels that a label needs (%(default)s)"
+    )
+    parser.add_argument(
+        "--no-tags", action="store_true", help="do not restrict classes to the image's tags"
+    )
+    parser.add_argument(
+        "--no-clicks", action="store_true", help="predict centers even where clicks are given"
+    )
+    return parser.parse_args(arguments)
+
+
+def main(args: argparse.Namespace) -> None:
+    for key, flag in FLAGS.items():
+        if key in args.opts:
+            raise ValueError(f"{key} is set by this tool: on by default, off with {flag}")
+    cfg = setup(args)
+    if not (args.dataset or cfg.DATASETS.TRAIN):
+        raise ValueError("no data set: give --dataset or DATASETS.TRAIN")
+    summary = export_pseudo_labels(
+        cfg,
+        args.dataset or cfg.DATASETS.TRAIN[0],
+        args.output,
+        score_threshold=args.score_threshold,
+        min_area=args.min_area,
+        use_tags=not args.no_tags,
+        use_clicks=not args.no_clicks,
+    )
+    if summary is not None:
+        print(f"{args.output}\n\n{summary.table()}")
+
+
+if __name__ == "__main__":
+    parsed = parse_arguments()
+    try:
+        launch(
+            main,
+            parsed.num_gpus,
+            num_machines=parsed.num_machines,
+            machine_rank=parsed.machine_rank,
+            dist_url=parsed.dist_url,
+            args=(parsed,),
+            device=requested_device(parsed.config_file, parsed.opts),
+        )
+    except (ValueError, OSError) as error:
+        sys.exit(f"export_pseudo_labels.py: {error}")

@@ -1,0 +1,130 @@
+#!/usr/bin/env python3
+"""Draw what a data set holds and what label files say: a contact sheet, a row an image.
+
+    tools/visualize.py --dataset folder:ROOT:train --output sheet.png tools/visualize.py --dataset
+    folder:ROOT:val --layers image gt --labels BESTIE=labels.json --ids a b
+
+Layers: the image, its tags, its points, its weak semantic map, the pseudo labels that points and
+map give (semantic knowledge transfer), the ground truth. Label files: exported labels, predictions,
+any COCO json or list of COCO results; each becomes a column.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from detectron2.data import DatasetCatalog, MetadataCatalog
+
+from bestie.data import register_dataset
+from bestie.visualization import LAYERS, LayerSettings, choose_evenly, results_sheet, save_png
+
+
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--dataset",
+        required=True,
+        metavar="NAME",
+        help="folder:ROOT:SPLIT, coco:JSON:IMAGE_DIR or a built-in name",
+    )
+    parser.add_argument(
+        "--layers",
+        nargs="+",
+        choices=LAYERS,
+        metavar="LAYER",
+        help=f"columns, of {', '.join(LAYERS)}; default: all that the data set has",
+    )
+    parser.add_argument(
+        "--labels",
+        nargs="+",
+        default=[],
+        metavar="[TITLE=]FILE",
+        help="COCO json files, a column each",
+    )
+    parser.add_argument("--ids", nargs="+", metavar="ID", help="images to show, by name or id")
+    parser.add_argument("--number", type=int, default=8, help="images to show without --ids")
+    parser.add_argument("--output", required=True, type=Path, metavar="FILE.png")
+    parser.add_argument("--points", default="", metavar="FOLDER", help="Peak_points, Center_points")
+    parser.add_argument(
+        "--point-score",
+        type=float,
+        default=0.7,
+        help="points above it make pseudo labels (%(default)s)",
+    )
+    parser.add_argument(
+        "--min-area", type=int, default=50, help="of pseudo labels, pixels (%(default)s)"
+    )
+    parser.add_argument(
+        "--min-score", type=float, default=0.3, help="of shown annotations (%(default)s)"
+    )
+    parser.add_argument(
+        "--side", type=int, default=320, help="longer side of a panel, pixels (%(default)s)"
+    )
+    return parser.parse_args(arguments)
+
+
+def choose_images(records: list[dict], ids: list[str] | None, number: int) -> list[dict]:
+    """The dataset dicts of ``ids`` (names or image ids), or ``number`` spread over the split."""
+    if ids is None:
+        if number < 1:
+            raise ValueError(f"--number must be 1 or more, got {number}.")
+        return choose_evenly(records, number)
+    known = {str(record["image_id"]): record for record in records}
+    known.update({Path(record["file_name"]).stem: record for record in records})
+    unknown = [image_id for image_id in ids if image_id not in known]
+    if unknown:
+        examples = ", ".join(Path(record["file_name"]).stem for record in records[:5])
+        raise ValueError(
+            f"--ids: {', '.join(unknown)} not among the {len(records)} images of this data set "
+            f"({examples}, ...)."
+        )
+    return [known[image_id] for image_id in ids]
+
+
+def name_label_files(labels: list[str]) -> dict[str, str]:
+    """Split "TITLE=FILE"; the file's name is the title where none is given."""
+    files: dict[str, str] = {}
+    for label in labels:
+        title, separator, path = label.partition("=")
+        if not separator or Path(label).is_file():
+            title, path = Path(label).stem, label
+        if title in files:
+            raise ValueError(f"--labels: two columns are called '{title}'; use TITLE=FILE.")
+        files[title] = path
+    return files
+
+
+def main(args: argparse.Namespace) -> None:
+    if args.output.suffix.lower() != ".png":
+        raise ValueError(f"--output must end in .png, got {args.output}.")
+    if not 32 <= args.side <= 4096:
+        raise ValueError(f"--side must lie in [32, 4096], got {args.side}.")
+    register_dataset(args.dataset)
+    records = choose_images(DatasetCatalog.get(args.dataset), args.ids, args.number)
+    metadata = MetadataCatalog.get(args.dataset)
+    settings = LayerSettings(
+        class_names=metadata.thing_classes,
+        side=args.side,
+        points=args.points,
+        point_score_thresh=args.point_score,
+        min_area=args.min_area,
+        score_thresh=args.min_score,
+    )
+    sheet = results_sheet(
+        records,
+        settings,
+        label_files=name_label_files(args.labels),
+        layers=args.layers,
+        category_to_class=metadata.thing_dataset_id_to_contiguous_id,
+    )
+    save_png(args.output, sheet)
+    print(f"{args.output}: {len(records)} images, {sheet.shape[1]} x {sheet.shape[0]} pixels")
+
+
+if __name__ == "__main__":
+    try:
+        main(parse_arguments())
+    except (ValueError, OSError) as error:
+        sys.exit(f"visualize.py: {error}")
