@@ -114,7 +114,8 @@ def pip(*arguments: str) -> None:
     Raises:
         InstallError: with the reason, if pip fails.
     """
-    print("installing " + " ".join(a for a in arguments if not a.startswith("-")), flush=True)
+    requirements = " ".join(argument for argument in arguments if not argument.startswith("-"))
+    print(f"installing {requirements} (pip's output: {LOG})", flush=True)
     versions = {name: installed_version(name) for name in ("torch", "torchvision")}
     kept = [f"{name}=={version}" for name, version in versions.items() if version]
     command = [sys.executable, "-m", "pip", "install", "--no-input", *arguments, *kept]

@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
 """Train or evaluate any model of this project: BESTIE, the PAM classifier, Mask R-CNN.
 
-Example:
-    python tools/train_net.py --config-file configs/BESTIE/voc_clicks_hrnet48.yaml --num-gpus 4
-    python tools/train_net.py --config-file CONFIG --eval-only MODEL.WEIGHTS output/model_final.pth
+Examples:
+    tools/train_net.py --config-file configs/BESTIE/voc_clicks_hrnet48.yaml --num-gpus 4
+    tools/train_net.py --config-file CONFIG --resume
+    tools/train_net.py --config-file CONFIG --eval-only MODEL.WEIGHTS output/model_final.pth
+
+With MODEL.DEVICE cpu, --num-gpus is the number of processes.
 """
 
 import sys
@@ -24,16 +27,18 @@ def main(args):
 
 
 if __name__ == "__main__":
-    arguments = default_argument_parser(epilog=__doc__).parse_args()
+    parser = default_argument_parser(epilog=__doc__)
+    parser.set_defaults(dist_url="auto")
+    parsed = parser.parse_args()
     try:
         launch(
             main,
-            arguments.num_gpus,
-            num_machines=arguments.num_machines,
-            machine_rank=arguments.machine_rank,
-            dist_url=arguments.dist_url,
-            args=(arguments,),
-            device=requested_device(arguments.config_file, arguments.opts),
+            parsed.num_gpus,
+            num_machines=parsed.num_machines,
+            machine_rank=parsed.machine_rank,
+            dist_url=parsed.dist_url,
+            args=(parsed,),
+            device=requested_device(parsed.config_file, parsed.opts),
         )
-    except ValueError as error:
-        sys.exit(f"error: {error}")
+    except (ValueError, OSError) as error:
+        sys.exit(f"train_net.py: {error}")

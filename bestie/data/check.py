@@ -232,9 +232,14 @@ def _check_tags(
         return None
     tags = read_image_labels(root, class_names, ids, errors)
     for image_id in ids:
-        if image_id not in tags:
+        if image_id in tags:
+            continue
+        if os.path.isfile(path):
             message = f"no tags for the image '{image_id}'; '<id> <class> ...' is expected"
             errors.append(DataError(message, path))
+        else:
+            xml = os.path.join(root, "Annotations", f"{image_id}.xml")
+            errors.append(DataError("file does not exist (no tags for the image)", xml))
     return tags
 
 

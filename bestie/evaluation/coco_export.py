@@ -134,7 +134,7 @@ class COCOExporter(DatasetEvaluator):
 
     def reset(self) -> None:
         self._shard_folder.mkdir(parents=True, exist_ok=True)
-        self._shard = open(self._shard_path(comm.get_rank()), "w", encoding="utf-8")  # noqa: SIM115
+        self._shard = open(self._shard_path(comm.get_rank()), "w", encoding="utf-8")
 
     def process(self, inputs: list[dict], outputs: list[dict]) -> None:
         """Write the ``instances`` of some images (by ``image_id``) to this process's file."""

@@ -26,7 +26,13 @@ from bestie.evaluation.voc_ap import (
 )
 from bestie.files import DataError, read_coco
 
-__all__ = ["LabelQuality", "evaluate_labels", "match_labels", "measure_label_quality"]
+__all__ = [
+    "LabelEvaluation",
+    "LabelQuality",
+    "evaluate_labels",
+    "match_labels",
+    "measure_label_quality",
+]
 
 logger = logging.getLogger(__name__)
 

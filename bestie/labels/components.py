@@ -9,8 +9,9 @@ baseline.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 __all__ = ["Components", "find_components"]
 
@@ -40,44 +41,74 @@ class Components:
 def find_components(
     semantic_map: np.ndarray, classes: Iterable[int], min_area: int = 50
 ) -> Components:
-    """Find the 8-connected components of (map == class) for each class.
+    """Find the 8-connected components of (map == class) for each class, all in one pass.
 
-    The cost grows with the number of classes present in the map, not with C.
+    The map is cut into runs (stretches of one value within a row) and the runs are joined, so the
+    cost grows with the number of runs, not with the number of classes.
 
     Args:
-        semantic_map: (H, W) integers: 0 background, class + 1, 255 ignore (which is never a class).
+        semantic_map: (H, W) integers: 0 background, class + 1, 255 ignore (never a class).
         classes: foreground classes to look at, in [0, 254); repeated ones count once.
         min_area: pixels that a component needs.
     """
     semantic_map = np.ascontiguousarray(semantic_map, dtype=np.uint8)
-    component_map = np.zeros(semantic_map.shape, np.int32)
-    present = np.bincount(semantic_map.ravel(), minlength=256)
-    found_classes, found_areas, found_centroids = [], [], []
-    total = 0
-    for class_id in sorted(set(int(c) for c in classes)):
-        if not 0 <= class_id < IGNORE - 1 or present[class_id + 1] < min_area:
-            continue
-        mask = (semantic_map == class_id + 1).view(np.uint8)
-        _, labels, stats, centroids = cv2.connectedComponentsWithStats(mask, connectivity=8)
-        areas = stats[:, cv2.CC_STAT_AREA].astype(np.int64)
-        keep = areas >= min_area
-        keep[0] = False  # label 0 is everything else
-        number = int(keep.sum())
-        if number == 0:
-            continue
-        new_id = np.zeros(len(areas), np.int32)
-        new_id[keep] = np.arange(total + 1, total + number + 1)
-        component_map += new_id[labels]
-        found_classes.append(np.full(number, class_id, np.int64))
-        found_areas.append(areas[keep])
-        found_centroids.append(centroids[keep][:, ::-1].astype(np.int64))
-        total += number
-    if total == 0:
-        empty = np.zeros(0, np.int64)
-        return Components(component_map, empty, empty.copy(), np.zeros((0, 2), np.int64))
+    height, width = semantic_map.shape
+    kept_value = np.zeros(256, np.uint8)  # value -> itself if its class is looked at, else 0
+    for class_id in classes:
+        if 0 <= class_id < IGNORE - 1:
+            kept_value[int(class_id) + 1] = int(class_id) + 1
+    values = kept_value[semantic_map]
+    starts_here = np.ones((height, width), bool)
+    np.not_equal(values[:, 1:], values[:, :-1], out=starts_here[:, 1:])
+    start = np.flatnonzero(starts_here)
+    length = np.diff(start, append=height * width)
+    foreground = np.flatnonzero(values.ravel()[start])
+    value = values.ravel()[start[foreground]].astype(np.int64)
+    row, first = np.divmod(start[foreground], max(width, 1))
+    size = length[foreground]
+    number, label = _join_runs(row, first, size, value, width)
+
+    areas = np.bincount(label, size, number).astype(np.int64)
+    sum_y = np.bincount(label, size * row, number).astype(np.int64)
+    twice_sum_x = np.bincount(label, size * (2 * first + size - 1), number).astype(np.int64)
+    component_classes = np.zeros(number, np.int64)
+    component_classes[label] = value - 1
+    kept = np.flatnonzero(areas >= min_area)
+    kept = kept[np.argsort(component_classes[kept], kind="stable")]
+    new_id = np.zeros(number, np.int32)
+    new_id[kept] = np.arange(1, len(kept) + 1)
+    run_id = np.zeros(len(start), np.int32)
+    run_id[foreground] = new_id[label]
     return Components(
-        component_map,
-        np.concatenate(found_classes),
-        np.concatenate(found_areas),
-        np.concatenate(found_centroids),
+        np.repeat(run_id, length).reshape(height, width),
+        component_classes[kept],
+        areas[kept],
+        np.stack([sum_y[kept] // areas[kept], twice_sum_x[kept] // (2 * areas[kept])], axis=1),
     )
+
+
+def _join_runs(
+    row: np.ndarray, first: np.ndarray, size: np.ndarray, value: np.ndarray, width: int
+) -> tuple[int, np.ndarray]:
+    """Join the runs that touch, diagonally too, a run of the same value in the next row.
+
+    Args:
+        row, first, size, value: (N,) int64 of each run, in row-major order.
+        width: of the map.
+
+    Returns:
+        Number of components and (N,) component of each run.
+    """
+    # One number a position, with a gap of two between rows: no run reaches into another row.
+    position = row * (width + 2) + first + 1
+    next_row = position + width + 2
+    begin = np.searchsorted(position + size - 1, next_row - 1, side="left")
+    end = np.searchsorted(position, next_row + size, side="right")
+    count = np.maximum(end - begin, 0)
+    upper = np.repeat(np.arange(len(row)), count)
+    lower = np.arange(count.sum()) + np.repeat(begin - (np.cumsum(count) - count), count)
+    linked = value[upper] == value[lower]
+    links = coo_array(
+        (np.ones(int(linked.sum()), bool), (upper[linked], lower[linked])), shape=(len(row),) * 2
+    )
+    return connected_components(links, directed=False)

@@ -11,14 +11,8 @@ Shapes: B images, C foreground classes, R components, N centers of the whole bat
 import torch
 from torch import Tensor
 
-from bestie.labels.grouping import (
-    ClusterSettings,
-    assign_pixels,
-    find_centers,
-    gather_by_class,
-    sort_centers,
-    strongest_pixel,
-)
+from bestie.labels.centers import ClusterSettings, find_centers, sort_centers
+from bestie.labels.grouping import assign_pixels, gather_by_class, strongest_pixel
 from bestie.labels.targets import InstanceTargets, draw_center_heatmap, draw_targets
 
 __all__ = ["refine_labels", "refine_labels_with_points"]

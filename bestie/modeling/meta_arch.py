@@ -5,7 +5,6 @@ Called by the trainer, the evaluators' loop and the label export.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -16,19 +15,24 @@ from detectron2.utils.events import get_event_storage
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bestie.labels.grouping import (
-    ClusterSettings,
-    GroupedInstances,
-    group_pixels,
-    group_pixels_by_points,
-)
+from bestie.labels.centers import ClusterSettings
+from bestie.labels.grouping import GroupedInstances, group_pixels, group_pixels_by_points
 from bestie.labels.refinement import refine_labels, refine_labels_with_points
 from bestie.labels.targets import InstanceTargets, draw_center_heatmap, draw_targets
 from bestie.modeling.batch_labels import BatchLabels, collate_labels
 from bestie.modeling.bestie_heads import build_bestie_head
 from bestie.modeling.losses import guided_l1, guided_mse, hard_pixel_cross_entropy
+from bestie.modeling.settings import (
+    InferenceSettings,
+    LossSettings,
+    RefineSettings,
+    cluster_settings,
+    inference_settings,
+    loss_settings,
+    refine_settings,
+)
 
-__all__ = ["BESTIE", "InferenceSettings", "LossSettings", "Outputs", "RefineSettings"]
+__all__ = ["BESTIE", "Outputs"]
 
 # Steps between two writes of the shares of guided pixels to the event storage, as the writers'
 # period.
@@ -41,43 +45,6 @@ class Outputs(NamedTuple):
     semantic: Tensor
     center: Tensor
     offset: Tensor
-
-
-@dataclass(frozen=True)
-class LossSettings:
-    """Weights of the loss terms, ``iag``: instance-aware guidance (MODEL.BESTIE.*)."""
-
-    semantic_weight: float = 1.0
-    center_weight: float = 200.0
-    offset_weight: float = 0.01
-    semantic_top_k: float = 0.2
-    iag: bool = True
-
-
-@dataclass(frozen=True)
-class RefineSettings:
-    """Self-refinement (MODEL.BESTIE.REFINE.*)."""
-
-    start_iter: int = 0
-    center_thresh: float = 0.3
-    kernel: int = 41
-    max_instances: int = 5
-    guide_centers: bool = False
-
-
-@dataclass(frozen=True)
-class InferenceSettings:
-    """Inference (MODEL.BESTIE.TEST.*)."""
-
-    center_thresh: float = 0.1
-    kernel: int = 41
-    flip: bool = False
-    use_tags: bool = False
-    use_clicks: bool = False
-    keep_centerless: bool = True
-    size_divisibility: int = 32
-    fit: str = "pad"
-    scale: float = 1.0
 
 
 @META_ARCH_REGISTRY.register()
@@ -136,52 +103,19 @@ class BESTIE(nn.Module):
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> dict:
-        node = cfg.MODEL.BESTIE
         backbone = build_backbone(cfg)
         return {
             "backbone": backbone,
             "head": build_bestie_head(cfg, backbone.output_shape()),
             "pixel_mean": cfg.MODEL.PIXEL_MEAN,
             "pixel_std": cfg.MODEL.PIXEL_STD,
-            "supervision": node.SUPERVISION,
-            "min_area": node.MIN_AREA,
-            "sigma": node.SIGMA,
-            "loss": LossSettings(
-                node.SEMANTIC_WEIGHT,
-                node.CENTER_WEIGHT,
-                node.OFFSET_WEIGHT,
-                node.SEMANTIC_TOP_K,
-                node.IAG,
-            ),
-            "refine": RefineSettings(
-                node.REFINE.START_ITER,
-                node.REFINE.CENTER_THRESH,
-                node.REFINE.KERNEL,
-                node.REFINE.MAX_INSTANCES,
-                node.REFINE.GUIDE_CENTERS,
-            )
-            if node.REFINE.ENABLED
-            else None,
-            "cluster": ClusterSettings(
-                node.CLUSTER.OFFSET_THRESH,
-                node.CLUSTER.AREA,
-                node.CLUSTER.BETA,
-                node.CLUSTER.CENTER_THRESH,
-                node.CLUSTER.MIN_DISTANCE,
-            )
-            if node.CLUSTER.ENABLED
-            else None,
-            "inference": InferenceSettings(
-                node.TEST.CENTER_THRESH,
-                node.TEST.KERNEL,
-                node.TEST.FLIP,
-                node.TEST.USE_TAGS,
-                node.TEST.USE_CLICKS,
-                node.TEST.KEEP_CENTERLESS,
-                node.TEST.SIZE_DIVISIBILITY,
-                node.TEST.FIT,
-                node.TEST.SCALE,
-            ),
+            "supervision": cfg.MODEL.BESTIE.SUPERVISION,
+            "min_area": cfg.MODEL.BESTIE.MIN_AREA,
+            "sigma": cfg.MODEL.BESTIE.SIGMA,
+            "loss": loss_settings(cfg),
+            "refine": refine_settings(cfg),
+            "cluster": cluster_settings(cfg),
+            "inference": inference_settings(cfg),
         }
 
     @property

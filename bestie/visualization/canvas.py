@@ -24,6 +24,7 @@ __all__ = [
     "resize_image",
     "resize_nearest",
     "save_png",
+    "shorten",
     "text_size",
     "tile",
 ]

@@ -21,6 +21,7 @@ __all__ = [
     "draw_offsets",
     "draw_points",
     "draw_semantic_map",
+    "reference_length",
     "split_instance_map",
 ]
 

@@ -78,9 +78,9 @@ def training_picture(
     brightness = _brightness(pseudo, refined, prediction, index)
     ground = resize_image(photo, size)
     weak_map = _resized(semantic_map, size)
-    first = _titled("image", ground)
+    first = add_title(ground, "image")
     rows = [[first, *_target_panels("pseudo", ground, pseudo, index, brightness)]]
-    second = _titled("weak map", draw_semantic_map(ground, weak_map))
+    second = add_title(draw_semantic_map(ground, weak_map), "weak map")
     if refined is None:
         rows.append([second])
     else:
@@ -99,9 +99,9 @@ def _target_panels(
     weight = _resized(targets.weight[index, 0], size)
     masks = split_instance_map(instances)
     return [
-        _titled(f"{name}: {_count(masks)}", draw_instances(dim(ground, 0.3), masks)),
-        _titled(f"{name} centers", draw_heatmap(center, ground)),
-        _titled(f"{name} offsets", draw_offsets(offset, weight, brightness)),
+        add_title(draw_instances(dim(ground, 0.3), masks), f"{name}: {_count(masks)}"),
+        add_title(draw_heatmap(center, ground), f"{name} centers"),
+        add_title(draw_offsets(offset, weight, brightness), f"{name} offsets"),
     ]
 
 
@@ -114,10 +114,10 @@ def _prediction_panels(
     center = resize_image(_array(prediction.center.amax(0)), size)
     offset = _resized(prediction.offset, size)
     return [
-        _titled("predicted map", draw_semantic_map(ground, class_map)),
-        _titled(f"predicted: {_count(masks)}", draw_instances(dim(ground, 0.3), masks)),
-        _titled("predicted centers", draw_heatmap(center, ground)),
-        _titled("predicted offsets", draw_offsets(offset, None, brightness)),
+        add_title(draw_semantic_map(ground, class_map), "predicted map"),
+        add_title(draw_instances(dim(ground, 0.3), masks), f"predicted: {_count(masks)}"),
+        add_title(draw_heatmap(center, ground), "predicted centers"),
+        add_title(draw_offsets(offset, None, brightness), "predicted offsets"),
     ]
 
 
@@ -141,10 +141,6 @@ def _array(tensor: Tensor) -> np.ndarray:
 
 def _resized(tensor: Tensor, size: tuple[int, int]) -> np.ndarray:
     return resize_nearest(_array(tensor), size)
-
-
-def _titled(title: str, panel: np.ndarray) -> np.ndarray:
-    return add_title(panel, title)
 
 
 def _count(masks: np.ndarray) -> str:

@@ -95,7 +95,9 @@ def test_seeding_is_reproducible_and_leaves_the_outer_state_alone():
         assert draw() != first
 
 
-def test_samples_do_not_depend_on_the_workers(cfg):
+@pytest.mark.parametrize("mapper", ["BESTIEMapper", "PAMMapper"])
+def test_samples_do_not_depend_on_the_workers(cfg, mapper):
+    cfg.INPUT.DATASET_MAPPER_NAME = mapper
     cfg.SOLVER.IMS_PER_BATCH = 3
     alone = batches(cfg, 6)
     for workers in (1, 2):

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from bestie.labels import grouping
+from bestie.labels import centers
+from bestie.labels.centers import ClusterSettings, find_local_maxima
 from bestie.labels.components import find_components
-from bestie.labels.grouping import ClusterSettings, find_local_maxima, group_pixels
+from bestie.labels.grouping import group_pixels
 from bestie.labels.refinement import refine_labels
 from tests import oracle
 from tests.labels.scenes import random_scene
@@ -118,8 +119,8 @@ def test_blobs_by_propagation_equal_those_of_opencv():
         region = torch.from_numpy(
             rng.integers(1, 3, (2, 6, 8)).repeat(4, 1).repeat(4, 2)[:, :, :31]
         )
-        whole = grouping._label_blobs_cpu(mask, region)
-        small = grouping._label_blobs_by_propagation(mask, region, 12)
+        whole = centers._label_blobs_cpu(mask, region)
+        small = centers._label_blobs_by_propagation(mask, region, 12)
         area = torch.bincount(whole.view(-1))[whole]
         np.testing.assert_array_equal(
             small[mask & (area <= 12)].numpy(), whole[mask & (area <= 12)].numpy()
@@ -136,6 +137,6 @@ def test_local_maxima_in_blocks_equal_those_in_one_go(monkeypatch):
     value = torch.rand(2, 40, 40, generator=torch.Generator().manual_seed(0))
     region = torch.ones(2, 40, 40, dtype=torch.int64)
     whole = find_local_maxima(value, region, 0.1, 5)
-    monkeypatch.setattr(grouping, "CANDIDATES_AT_ONCE", 7)
+    monkeypatch.setattr(centers, "CANDIDATES_AT_ONCE", 7)
     assert torch.equal(find_local_maxima(value, region, 0.1, 5), whole)
     assert len(whole) > 20

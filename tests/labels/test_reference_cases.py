@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from bestie.labels.centers import ClusterSettings
 from bestie.labels.components import find_components
-from bestie.labels.grouping import ClusterSettings, group_pixels, group_pixels_by_points
+from bestie.labels.grouping import group_pixels, group_pixels_by_points
 from bestie.labels.pseudo_labels import accept_components
 from bestie.labels.refinement import refine_labels, refine_labels_with_points
 from bestie.labels.targets import draw_center_heatmap, draw_targets

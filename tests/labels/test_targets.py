@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from bestie.labels.grouping import assign_pixels, group_pixels, group_pixels_by_points, sort_centers
+from bestie.labels.centers import sort_centers
+from bestie.labels.grouping import assign_pixels, group_pixels, group_pixels_by_points
 from bestie.labels.refinement import refine_labels_with_points
 from bestie.labels.targets import draw_center_heatmap, draw_targets
 

@@ -4,10 +4,11 @@ import torch
 from detectron2.utils.events import EventStorage
 from torch import nn
 
+from bestie.labels.centers import ClusterSettings
 from bestie.labels.components import find_components
-from bestie.labels.grouping import ClusterSettings
 from bestie.labels.pseudo_labels import accept_components
-from bestie.modeling.meta_arch import BESTIE, InferenceSettings, LossSettings, RefineSettings
+from bestie.modeling.meta_arch import BESTIE
+from bestie.modeling.settings import InferenceSettings, LossSettings, RefineSettings
 
 CLASSES = 3
 
