@@ -67,7 +67,11 @@ def _add_bestie(cfg: CN) -> None:
     model.OFFSET_WEIGHT = 0.01
     # Share of the pixels, the hardest ones, that the semantic loss averages over; 1: plain mean.
     model.SEMANTIC_TOP_K = 0.2
+    _add_refinement(model)
+    _add_inference(model)
 
+
+def _add_refinement(model: CN) -> None:
     # Self-refinement (paper, section 3.4).
     model.REFINE = CN()
     model.REFINE.ENABLED = True
@@ -97,6 +101,8 @@ def _add_bestie(cfg: CN) -> None:
     # Distance to every local maximum that a proposal needs, pixels.
     model.CLUSTER.MIN_DISTANCE = 100.0
 
+
+def _add_inference(model: CN) -> None:
     # Inference.
     model.TEST = CN()
     # Factor by which images are resized before the network sees them; outputs come back to their
@@ -152,7 +158,8 @@ def _add_pam(cfg: CN) -> None:
     model.MAPS.SCALES = [0.5, 1.0, 1.5, 2.0]
     # Score of the background class; pixels whose best class is below it are background.
     model.MAPS.BACKGROUND_SCORE = 0.3
-    # Pixels whose best refined score beats the second by less than this are ignored (255).
+    # Pixels whose best refined score beats the second by less than this are ignored (255); the
+    # scores of background and tagged classes sum to 1.
     model.MAPS.IGNORE_MARGIN = 0.05
     # Pixel-adaptive refinement (Araslanov & Roth, CVPR 2020): dilations of the 8-neighbourhoods,
     # iterations; 0 iterations: none.

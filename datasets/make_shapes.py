@@ -15,6 +15,7 @@ method's output, and results obtained with them are no results of a weakly super
 import argparse
 import json
 import shutil
+import sys
 import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -34,7 +35,7 @@ from bestie.labels.pseudo_labels import accept_components
 __all__ = ["Settings", "Summary", "degrade_map", "draw_contact_sheet", "main", "make_shapes"]
 
 # Counts up whenever the same settings would give other files.
-VERSION = 1
+VERSION = 2
 RECORD = "shapes.json"
 SIDES = (0.875, 1.0, 1.125)
 
@@ -203,7 +204,7 @@ def _write_root(root: Path, settings: Settings) -> dict[str, Any]:
         for i, image_id in enumerate(tqdm(ids, desc=f"shapes {split}", mininterval=1)):
             rng = np.random.default_rng([settings.seed, split_index, i])
             height, width = (round(settings.size * side) for side in rng.choice(SIDES, 2))
-            scene = draw_scene(rng, height, width)
+            scene = draw_scene(rng, height, width, i % len(CLASS_NAMES))
             tags[image_id] = set(scene.classes.tolist())
             weak_map = degrade_map(rng, scene)
             clicks = folder_contract.clicks_of_instances(scene.instance_map, scene.classes)
@@ -358,4 +359,7 @@ def _pad(tile: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (ValueError, OSError) as error:
+        sys.exit(f"make_shapes.py: {error}")

@@ -15,6 +15,7 @@ no click and give no tag. Training images without any object are left out of the
 
 import argparse
 import os
+import sys
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -159,4 +160,7 @@ def _box_middle(annotation: dict[str, Any], image: dict[str, Any]) -> tuple[int,
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (ValueError, OSError) as error:
+        sys.exit(f"prepare_coco.py: {error}")

@@ -14,6 +14,7 @@ What exists is kept: a run that was cut short goes on where it stopped, and clic
 
 import argparse
 import os
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -191,4 +192,7 @@ def _add_ground_truth(root: Path, split: str, ids: list[str], overwrite: bool) -
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (ValueError, OSError) as error:
+        sys.exit(f"prepare_voc.py: {error}")

@@ -107,15 +107,15 @@ def _part(material: str, *rings: np.ndarray, dome: float = 1.0) -> Part:
 
 
 def _fish(rng: np.random.Generator) -> list[Part]:
-    spread, height = rng.uniform(0.34, 0.5), rng.uniform(0.4, 0.5)
+    spread, height = rng.uniform(0.42, 0.56), rng.uniform(0.46, 0.56)
     return [
-        _part("trim", _polygon((-0.5, 0), (-1.05, -spread), (-0.86, 0), (-1.05, spread)), dome=0.3),
+        _part("trim", _polygon((-0.5, 0), (-1.08, -spread), (-0.9, 0), (-1.08, spread)), dome=0.3),
         _part("trim", _polygon((-0.3, -0.3), (-0.1, -height - 0.24), (0.35, -0.3)), dome=0.3),
         _part("body", _ellipse(0.1, 0, 0.76, height)),
         _part("trim", _polygon((-0.05, 0.08), (-0.4, 0.3), (-0.1, 0.34)), dome=0.3),
-        _part("dark", _stroke(0.42, -0.26, 0.38, 0.26, 0.06), dome=0),
-        _part("pale", _ellipse(0.6, -0.1, 0.15, 0.15), dome=0.5),
-        _part("dark", _ellipse(0.62, -0.1, 0.08, 0.08), dome=0),
+        _part("dark", _stroke(0.36, -0.32, 0.32, 0.32, 0.1), dome=0),
+        _part("pale", _ellipse(0.58, -0.12, 0.2, 0.2), dome=0.5),
+        _part("dark", _ellipse(0.61, -0.12, 0.11, 0.11), dome=0),
     ]
 
 
@@ -243,12 +243,12 @@ def _coil(rng: np.random.Generator) -> list[Part]:
 
 # Class -> outlines, textures (shared within a pair), mean hue in degrees, largest tilt in degrees.
 _CLASSES: dict[str, tuple[Callable, tuple[str, ...], float, float]] = {
-    "fish": (_fish, ("scales", "spots", "ribs"), 28, 180),
-    "beetle": (_beetle, ("spots", "scales", "ribs"), 352, 180),
+    "fish": (_fish, ("scales", "spots", "ribs"), 30, 60),
+    "beetle": (_beetle, ("spots", "scales", "ribs"), 348, 180),
     "mug": (_mug, ("bands", "checks", "ribs"), 212, 40),
     "bottle": (_bottle, ("checks", "bands", "ribs"), 165, 40),
     "truck": (_truck, ("panels", "bricks", "bands"), 275, 30),
-    "house": (_house, ("bricks", "panels", "bands"), 60, 30),
+    "house": (_house, ("bricks", "panels", "bands"), 68, 30),
 }
 _CLUTTER = {
     "star": _star,

@@ -28,7 +28,7 @@ __all__ = ["Scene", "draw_scene", "smooth_noise"]
 
 SUPERSAMPLING = 3
 # Half the long side of an object, as share of the picture's side.
-RADIUS = (0.105, 0.19)
+RADIUS = (0.115, 0.19)
 # Share of an object that must be visible, and the pixels (of a picture of 160 x 160).
 MIN_VISIBLE = 0.5
 MIN_AREA = 200
@@ -83,11 +83,17 @@ class Item:
     mask: np.ndarray
 
 
-def draw_scene(rng: np.random.Generator, height: int, width: int) -> Scene:
-    """Draw a picture with 1 to 8 objects of 1 to 3 classes, many touching one of their class."""
+def draw_scene(rng: np.random.Generator, height: int, width: int, class_id: int) -> Scene:
+    """Draw a picture with 1 to 8 objects of 1 to 3 classes, many touching one of their class.
+
+    Args:
+        rng: random generator.
+        height, width: of the picture, pixels.
+        class_id: one of the classes to draw; the caller takes turns, so that none gets rare.
+    """
     light = rng.uniform(0, 2 * np.pi)
     light = np.array([np.cos(light), np.sin(light)])
-    items = place_objects(rng, (height, width), light)
+    items = place_objects(rng, (height, width), light, class_id)
     items = [items[i] for i in rng.permutation(len(items))]
     behind = place_clutter(rng, (height, width), light, int(rng.integers(3, 9)), (0.25, 0.85))
     before = place_clutter(rng, (height, width), light, int(rng.integers(0, 3)), (0.2, 0.45))
@@ -103,7 +109,7 @@ def draw_scene(rng: np.random.Generator, height: int, width: int) -> Scene:
             classes.append(item.class_id)
             instance_map[item.mask] = len(classes)
     if not classes:
-        return draw_scene(rng, height, width)
+        return draw_scene(rng, height, width, class_id)
     image = photograph(rng, canvas, light)
     return Scene(image, instance_map, np.array(classes, dtype=np.int64))
 
@@ -112,12 +118,13 @@ def draw_scene(rng: np.random.Generator, height: int, width: int) -> Scene:
 
 
 def place_objects(
-    rng: np.random.Generator, shape: tuple[int, int], light: np.ndarray
+    rng: np.random.Generator, shape: tuple[int, int], light: np.ndarray, main_class: int
 ) -> list[Item]:
     """Objects of 1 to 3 classes in groups; the members of a group touch or overlap a little."""
     number = 1 + rng.choice(len(NUM_OBJECTS), p=NUM_OBJECTS)
-    num_classes = int(rng.integers(1, min(3, number) + 1))
-    class_ids = rng.choice(len(CLASS_NAMES), num_classes, replace=False)
+    num_others = int(rng.integers(0, min(3, number)))
+    others = [i for i in range(len(CLASS_NAMES)) if i != main_class]
+    class_ids = [main_class, *rng.choice(others, num_others, replace=False)]
     scale = rng.uniform(*RADIUS) * min(shape)
     items: list[Item] = []
     while number > 0:

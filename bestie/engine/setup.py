@@ -49,8 +49,6 @@ def read_config(config_file: str, overrides: list[str]) -> CfgNode:
         if config_file:
             cfg.merge_from_file(config_file)
         cfg.merge_from_list(overrides)
-    except FileNotFoundError as error:
-        raise ValueError(f"There is no config file {config_file}.") from error
     except (KeyError, AssertionError) as error:
         raise ValueError(f"Config {config_file} with {overrides}: {error.args[0]}") from error
     for name in (*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST):

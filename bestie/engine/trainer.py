@@ -21,6 +21,7 @@ from detectron2.evaluation import DatasetEvaluators
 from detectron2.projects.deeplab import build_lr_scheduler
 from detectron2.solver.build import get_default_optimizer_params, maybe_add_gradient_clipping
 from detectron2.utils import comm
+from detectron2.utils.env import seed_all_rng
 from torch import nn
 
 from bestie.data import build_mapper, build_test_loader, build_train_loader, check_datasets
@@ -40,6 +41,7 @@ class Trainer(DefaultTrainer):
         if comm.is_main_process():
             check_datasets(cfg)
         comm.synchronize()
+        seed_all_rng(cfg.SEED + comm.get_rank())  # the initial weights
         model = self.build_model(cfg)
         optimizer = self.build_optimizer(cfg, model)
         data_loader, self.sampler = build_train_loader(cfg, build_mapper(cfg, is_train=True))

@@ -1,7 +1,8 @@
 """The true instances of a registered data set.
 
 Comes in: the name of a registered data set. Goes out: per image id, its objects as
-:class:`~bestie.evaluation.masks.LabelledMasks`. Called by the VOC evaluator and the label quality.
+:class:`~bestie.evaluation.masks.LabelledMasks`. Called by the VOC evaluator, the label
+quality and the reports of cues and maps.
 """
 
 import os
@@ -12,7 +13,14 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 from bestie.evaluation.masks import LabelledMasks, annotations_by_image
 from bestie.files import DataError, read_coco, read_instances
 
-__all__ = ["GroundTruth"]
+__all__ = ["GroundTruth", "has_ground_truth"]
+
+
+def has_ground_truth(dataset_name: str) -> bool:
+    """Whether a registered data set comes with masks for each image, as files or as COCO json."""
+    if MetadataCatalog.get(dataset_name).get("json_file"):
+        return True
+    return all("instance_file" in record for record in DatasetCatalog.get(dataset_name))
 
 
 class GroundTruth:

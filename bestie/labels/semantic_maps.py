@@ -25,7 +25,8 @@ NEIGHBOURS = tuple((y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (
 # factor e.
 STD_FACTOR = 0.1
 # The dense CRF's usual parameters for maps of classifiers (Krahenbuhl & Koltun, 2011): compat and
-# standard deviations of the smoothness kernel (pixels), and of the appearance kernel (pixels, RGB).
+# standard deviations of the smoothness kernel (pixels), and of the appearance kernel (pixels,
+# intensity).
 CRF_ITERATIONS = 10
 CRF_SMOOTHNESS = {"sxy": 3, "compat": 3}
 CRF_APPEARANCE = {"sxy": 80, "srgb": 13, "compat": 10}
@@ -103,7 +104,7 @@ def dense_crf(scores: Tensor, image: Tensor) -> Tensor:
 
     Args:
         scores: (K+1, H, W) float, summing to 1 in each pixel.
-        image: (3, H, W) uint8 RGB.
+        image: (3, H, W) uint8, any order of the channels.
 
     Returns:
         (K+1, H, W) float32 on the device of ``scores``.

@@ -1,0 +1,117 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from detectron2.config import CfgNode
+
+from bestie.engine.cues import extract_points, image_cues
+from bestie.engine.launch import launch
+from bestie.files import Points, read_points, write_points
+from tests.engine.tiny_classifier import write_classifier
+from tests.evaluation.tiny_data import HEIGHT, OBJECTS, WIDTH, write_root
+
+
+@pytest.fixture
+def root(tmp_path):
+    return tmp_path / "root"
+
+
+@pytest.fixture
+def name(root):
+    return write_root(root)
+
+
+def all_files(folder) -> dict[str, str]:
+    return {path.name: path.read_text() for path in folder.iterdir()}
+
+
+def test_each_image_gets_cues_of_its_tags_inside_it(tmp_path, root, name):
+    cfg = write_classifier(tmp_path / "model", name)
+    report = extract_points(cfg, name, report_dir=tmp_path / "report")
+    total = 0
+    for number, boxes in enumerate(OBJECTS):
+        points = read_points(root / "Peak_points" / f"img{number}.txt")
+        assert set(points.classes) == {box[0] for box in boxes}
+        assert (points.yx >= 0).all() and (points.yx < (HEIGHT, WIDTH)).all()
+        assert (points.yx == np.round(points.yx)).all() and (points.scores >= 0.1).all()
+        total += len(points)
+    assert report.images == 5 and sum(report.scores) == total and report.truth == "masks"
+    assert np.sum([report.one, report.several, report.none]) == sum(map(len, OBJECTS))
+    assert json.loads((tmp_path / "report/cues.json").read_text())["images"] == 5
+    assert (tmp_path / "report/cues.png").stat().st_size > 1000
+
+
+def test_a_stopped_run_goes_on_and_other_weights_are_refused(tmp_path, root, name):
+    cfg = write_classifier(tmp_path / "model", name)
+    extract_points(cfg, name)
+    folder = root / "Peak_points"
+    before = all_files(folder)
+    (folder / "img1.txt").unlink()
+    (folder / "img3.txt").write_text("1 2 0\n")  # broken
+    kept = (folder / "img0.txt").stat().st_mtime_ns
+    extract_points(cfg, name)
+    assert all_files(folder) == before and (folder / "img0.txt").stat().st_mtime_ns == kept
+    other = write_classifier(tmp_path / "model", name, "MODEL.PAM.CUES.TOP_K", "1")
+    with pytest.raises(ValueError, match="--overwrite"):
+        extract_points(other, name)
+    assert all_files(folder) == before
+    extract_points(other, name, overwrite=True)
+    assert len(read_points(folder / "img0.txt")) == 1
+    extract_points(cfg, name, tmp_path / "elsewhere")
+    assert all_files(tmp_path / "elsewhere") == before
+
+
+def test_files_of_unknown_origin_are_not_taken_for_cues_of_this_classifier(tmp_path, root, name):
+    cfg = write_classifier(tmp_path / "model", name)
+    points = Points(np.zeros((1, 2)), np.array([0]), np.ones(1, np.float32))
+    write_points(root / "Peak_points/img2.txt", points)
+    with pytest.raises(ValueError, match="holds 1 of the files already"):
+        extract_points(cfg, name)
+
+
+def _extract(cfg, name, output):
+    extract_points(cfg, name, output)
+
+
+def test_two_processes_write_what_one_does(tmp_path, name):
+    cfg = write_classifier(tmp_path / "model", name)
+    for number in (1, 2):
+        launch(_extract, number, args=(cfg, name, tmp_path / str(number)), device="cpu")
+    assert all_files(tmp_path / "1") == all_files(tmp_path / "2")
+
+
+def test_clicks_stand_in_for_masks(tmp_path, root):
+    name = write_root(root, pngs=False, json=False)
+    for number, boxes in enumerate(OBJECTS):
+        yx = np.array([[box[1] + 1, box[2] + 1] for box in boxes], float).reshape(-1, 2)
+        classes = np.array([box[0] for box in boxes], int)
+        points = Points(yx, classes, np.ones(len(boxes), np.float32))
+        write_points(root / f"Center_points/img{number}.txt", points)
+    report = extract_points(write_classifier(tmp_path / "model", name), name)
+    assert report.truth == "clicks"
+    assert np.sum([report.one, report.several, report.none]) == sum(map(len, OBJECTS))
+
+
+def test_images_need_tags(tmp_path, root):
+    name = write_root(root, tags=False)
+    with pytest.raises(ValueError, match="have no tags"):
+        extract_points(write_classifier(tmp_path / "model", name), name)
+
+
+def test_points_are_scaled_to_the_pixels_of_the_image():
+    class OneSpike:
+        device = torch.device("cpu")
+
+        def activation_maps(self, images, image_labels, size):
+            maps = torch.zeros(2, 3, *size)
+            maps[0, 2, 8, 24] = maps[1, 2, 8, size[1] - 1 - 24] = 1.0
+            return maps
+
+    options = CfgNode(dict(IMAGE_SIZE=32, KERNEL=3, TOP_K=25, SCORE_THRESH=0.1))
+    image = torch.zeros(3, 64, 128, dtype=torch.uint8)
+    cues = image_cues(OneSpike(), image, torch.tensor([True, False, True]), options)
+    # The 3x3 mean of the spike is a plateau around (8, 24), of which all pixels are points.
+    assert len(cues) == 9 and set(cues.classes) == {2}
+    np.testing.assert_allclose(cues.yx.mean(axis=0), [(8.5) * 2, 24.5 * 4])
+    np.testing.assert_allclose(cues.scores, 1 / 9, rtol=1e-6)

@@ -1,0 +1,68 @@
+"""Configurations: what is filled in, and what is refused before any work is done."""
+
+import pytest
+
+from bestie.engine.setup import load_model, read_config
+from tests.evaluation.tiny_data import write_root
+
+
+@pytest.fixture
+def data(tmp_path):
+    return write_root(tmp_path / "root")
+
+
+def read(data, *overrides):
+    names = ["DATASETS.TRAIN", f"('{data}',)", "DATASETS.TEST", f"('{data}',)"]
+    return read_config("configs/quick/shapes_tags.yaml", [*names, *map(str, overrides)])
+
+
+def test_class_numbers_and_point_folder_come_from_the_data_and_the_supervision(data):
+    cfg = read(data, "INPUT.POINTS_DIR", "")
+    assert cfg.MODEL.BESTIE.NUM_CLASSES == cfg.MODEL.ROI_HEADS.NUM_CLASSES == 2
+    assert cfg.INPUT.POINTS_DIR == "Peak_points"
+    assert cfg.is_frozen()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["MODEL.BESTIE.SIGMA", 0.0], "MODEL.BESTIE.SIGMA must lie in"),
+        (["MODEL.BESTIE.SUPERVISION", "boxes"], "one of tags, clicks, got 'boxes'"),
+        (["MODEL.BESTIE.REFINE.KERNEL", 40], "REFINE.KERNEL must be odd"),
+        (["INPUT.POINT_SCORE_THRESH", 7.0], r"POINT_SCORE_THRESH must lie in \[0, 1\], got 7"),
+        (["MODEL.BESTIE.REFINE.START_ITER", 99999], "refinement would never start"),
+        (["MODEL.BESTIE.CLUSTER.BETA", 0.0], "CLUSTER.ENABLED False"),
+        (["MODEL.BESTIE.TEST.USE_CLICKS", True], "USE_CLICKS needs MODEL.BESTIE.SUPERVISION"),
+        (["MODEL.BESTIE.REFINE.GUIDE_CENTERS", True], "GUIDE_CENTERS has an effect only with"),
+        (["SOLVER.AMP.ENABLED", True], "needs a CUDA device"),
+        (["TEST.BEST_METRIC", "voc/mAP50"], "no effect without TEST.EVAL_PERIOD"),
+        (["INPUT.CROP.ENABLED", False], "INPUT.CROP.ENABLED True"),
+        (["SOLVER.OPTIMIZER", "LION"], "SGD, ADAM"),
+        (["MODEL.NO_SUCH_KEY", 1], "NO_SUCH_KEY"),
+        (["DATASETS.TRAIN", "('nowhere',)"], "nowhere"),
+    ],
+)
+def test_a_mistake_is_named_with_what_is_accepted(data, overrides, message):
+    with pytest.raises(ValueError, match=message):
+        read(data, *overrides)
+
+
+def test_all_mistakes_are_reported_at_once(data):
+    with pytest.raises(ValueError, match="2 problem") as caught:
+        read(data, "MODEL.BESTIE.SIGMA", 0.0, "MODEL.BESTIE.TEST.KERNEL", 4)
+    assert "SIGMA" in str(caught.value) and "TEST.KERNEL" in str(caught.value)
+
+
+def test_a_missing_config_file_and_missing_weights_are_named(data):
+    with pytest.raises(ValueError, match="nowhere.yaml' does not exist"):
+        read_config("nowhere.yaml", [])
+    with pytest.raises(ValueError, match="MODEL.WEIGHTS is empty"):
+        load_model(read(data))
+
+
+def test_data_sets_with_other_classes_are_refused(data, tmp_path):
+    write_root(tmp_path / "made")
+    other = (tmp_path / "made").rename(tmp_path / "other")
+    (other / "classes.txt").write_text("dog\ncat\n")
+    with pytest.raises(ValueError, match="must be the same, in order"):
+        read(data, "DATASETS.TEST", f"('folder:{other}:train',)")

@@ -1,0 +1,164 @@
+"""The trainer: killed runs resume to the same losses, two processes train, wrong data stops it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from detectron2.engine import HookBase
+
+from bestie.engine import Trainer
+from bestie.engine.setup import read_config
+from bestie.files import Points, write_points
+from tests.conftest import PROJECT
+from tests.evaluation.tiny_data import OBJECTS, write_root
+
+SMALL = [
+    "SOLVER.IMS_PER_BATCH",
+    "2",
+    "INPUT.CROP.SIZE",
+    "[32, 32]",
+    "INPUT.SCALES",
+    "[2.0, 3.0]",
+    "DATALOADER.NUM_WORKERS",
+    "0",
+    "VIS_PICTURE_PERIOD",
+    "3",
+    "MODEL.BESTIE.HEAD_CHANNELS",
+    "8",
+    "MODEL.BESTIE.MIN_AREA",
+    "10",
+    "MODEL.BESTIE.REFINE.START_ITER",
+    "2",
+    "TEST.EVALUATORS",
+    "['voc']",
+    "SOLVER.CHECKPOINT_PERIOD",
+    "2",
+]
+
+
+@pytest.fixture
+def data(tmp_path):
+    """The tiny root, with a click in the middle of each object."""
+    name = write_root(tmp_path / "root")
+    for number, objects in enumerate(OBJECTS):
+        middles = [
+            ((top + bottom) / 2, (left + right) / 2) for _, top, left, bottom, right in objects
+        ]
+        points = Points(
+            np.array(middles).reshape(-1, 2),
+            np.array([box[0] for box in objects], np.int64),
+            np.ones(len(objects), np.float32),
+        )
+        write_points(tmp_path / f"root/Center_points/img{number}.txt", points)
+    return name
+
+
+def settings(data, output, *more):
+    names = ["DATASETS.TRAIN", f"('{data}',)", "DATASETS.TEST", f"('{data}',)"]
+    return [*names, *SMALL, "OUTPUT_DIR", str(output), "SOLVER.MAX_ITER", "6", *more]
+
+
+class Recorder(HookBase):
+    """Losses of every step; raises after step ``stop``, as a crash would."""
+
+    def __init__(self, stop=None):
+        self.losses, self.stop = {}, stop
+
+    def after_step(self):
+        scalars = self.trainer.storage.latest()
+        self.losses[self.trainer.iter] = {
+            key: value for key, (value, _) in scalars.items() if "loss" in key
+        }
+        if self.trainer.iter == self.stop:
+            raise KeyboardInterrupt
+
+
+def train(data, output, resume=False, stop=None, more=()):
+    cfg = read_config("configs/quick/shapes_tags.yaml", settings(data, output, *more))
+    trainer = Trainer(cfg)
+    recorder = Recorder(stop)
+    trainer.register_hooks([recorder])
+    trainer.resume_or_load(resume=resume)
+    if stop is None:
+        trainer.train()
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            trainer.train()
+    return recorder.losses
+
+
+def test_a_stopped_run_resumes_to_the_losses_of_an_undisturbed_one(data, tmp_path):
+    whole = train(data, tmp_path / "whole")
+    before = train(data, tmp_path / "stopped", stop=4)
+    after = train(data, tmp_path / "stopped", resume=True)
+    assert sorted(before) == [0, 1, 2, 3, 4] and sorted(after) == [4, 5]
+    assert before == {iteration: whole[iteration] for iteration in before}
+    assert after == {iteration: whole[iteration] for iteration in after}
+    assert "loss_center_refined" in whole[5]
+
+
+def test_samples_do_not_depend_on_the_number_of_workers(data, tmp_path):
+    none = train(data, tmp_path / "none", stop=1)
+    two = train(data, tmp_path / "two", stop=1, more=("DATALOADER.NUM_WORKERS", "2"))
+    assert none == two
+
+
+def test_broken_data_stops_the_training_before_it_starts(data, tmp_path):
+    (tmp_path / "root/WSSS_maps/img1.png").unlink()
+    (tmp_path / "root/JPEGImages/img3.png").write_bytes(b"no picture")
+    with pytest.raises(ValueError) as caught:
+        train(data, tmp_path / "out")
+    assert "img1.png" in str(caught.value) and "img3.png" in str(caught.value)
+
+
+def command(data, output, *more):
+    return [
+        sys.executable,
+        str(PROJECT / "tools/train_net.py"),
+        "--config-file",
+        str(PROJECT / "configs/quick/shapes_tags.yaml"),
+        *more,
+        *settings(data, output, "SOLVER.MAX_ITER", "12"),
+    ]
+
+
+def losses_of(output):
+    rows = [json.loads(line) for line in (output / "metrics.json").read_text().splitlines()]
+    return [row["total_loss"] for row in rows if "total_loss" in row][-1]
+
+
+@pytest.mark.slow
+def test_a_killed_process_resumes_to_the_losses_of_an_undisturbed_one(data, tmp_path):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    subprocess.run(command(data, whole), check=True, capture_output=True)
+    process = subprocess.Popen(command(data, killed), stdout=subprocess.DEVNULL)
+    while not (killed / "last_checkpoint").exists():
+        time.sleep(0.05)
+        assert process.poll() is None
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    subprocess.run(command(data, killed, "--resume"), check=True, capture_output=True)
+    assert losses_of(killed) == losses_of(whole)
+
+
+@pytest.mark.slow
+def test_two_processes_train(data, tmp_path):
+    subprocess.run(
+        command(data, tmp_path / "two", "--num-gpus", "2"), check=True, capture_output=True
+    )
+    assert (tmp_path / "two/model_final.pth").exists()
+
+
+def test_the_tool_ends_a_mistake_in_one_line(data, tmp_path):
+    failed = subprocess.run(
+        [*command(data, tmp_path / "out"), "MODEL.BESTIE.SIGMA", "0.0"],
+        capture_output=True,
+        text=True,
+    )
+    assert failed.returncode == 1 and "Traceback" not in failed.stderr
+    assert "MODEL.BESTIE.SIGMA must lie in" in failed.stderr
