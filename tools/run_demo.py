@@ -110,12 +110,13 @@ def report(output: Path, labels: Path, train: str, val: str) -> None:
     log = output / "baseline_val.log"
     text = run(evaluate, baseline, "--dataset", val, "--json", "--baseline", log=log)
     scores = json.loads(text[text.index("{") :])["average_precision"]
-    table = {"components of the weak maps": [scores.get(key) for key in METRICS]}
+    table = {"components of the weak maps": [scores[key.split("/")[1]] for key in METRICS]}
     for name, folder in (("BESTIE", "bestie"), ("Mask R-CNN on its labels", "maskrcnn")):
         table[name] = list(last_metrics(output / folder).values())
     run(
         TOOLS / "visualize.py",
-        "--dataset", val, "--number", 6, "--output", output / "contact_sheet.png",
+        "--dataset", val, "--number", 5, "--output", output / "contact_sheet.png",
+        "--layers", "image", "map", "gt", "--min-score", 0.2, "--side", 220,
         "--labels", f"weak map components={baseline}",
         f"BESTIE={output / 'bestie/inference/coco_instances_results.json'}",
         f"Mask R-CNN={output / 'maskrcnn/inference/coco_instances_results.json'}",

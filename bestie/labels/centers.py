@@ -114,8 +114,10 @@ def find_centers(
         used = torch.cat([torch.ones_like(peaks, dtype=torch.bool), good])
         near = _near_a_peak(peaks, proposals, flat_region, (height, width), cluster.min_distance)
         used = used & ~torch.cat([torch.zeros_like(peaks, dtype=torch.bool), near])
-        marked = torch.where(used & added, 1.0, flat_value[position])
-        value = flat_value.scatter(0, position, marked).view_as(value)
+        # Two blobs may share a centroid, and only one of them be used: the used one counts.
+        mark = torch.zeros_like(flat_value)
+        mark.scatter_reduce_(0, position, (used & added).float(), reduce="amax")
+        value = torch.where(mark > 0, 1.0, flat_value).view_as(value)
     yx = torch.stack([position // width % height, position % width], dim=1)
     owner = torch.where(used, flat_region[position] - 1, num_regions)
     return sort_centers(yx, owner, num_regions), value

@@ -17,28 +17,20 @@ from bestie.files import Points, write_points
 from tests.conftest import PROJECT
 from tests.evaluation.tiny_data import OBJECTS, write_root
 
-SMALL = [
-    "SOLVER.IMS_PER_BATCH",
-    "2",
-    "INPUT.CROP.SIZE",
-    "[32, 32]",
-    "INPUT.SCALES",
-    "[2.0, 3.0]",
-    "DATALOADER.NUM_WORKERS",
-    "0",
-    "VIS_PICTURE_PERIOD",
-    "3",
-    "MODEL.BESTIE.HEAD_CHANNELS",
-    "8",
-    "MODEL.BESTIE.MIN_AREA",
-    "10",
-    "MODEL.BESTIE.REFINE.START_ITER",
-    "2",
-    "TEST.EVALUATORS",
-    "['voc']",
-    "SOLVER.CHECKPOINT_PERIOD",
-    "2",
-]
+SETTINGS = {
+    "MODEL.TIMM.NAME": "resnet18",  # its first stage is all that the heads read
+    "MODEL.BESTIE.HEAD_CHANNELS": 8,
+    "MODEL.BESTIE.MIN_AREA": 10,
+    "MODEL.BESTIE.REFINE.START_ITER": 2,
+    "INPUT.CROP.SIZE": "[32, 32]",
+    "INPUT.SCALES": "[2.0, 3.0]",
+    "SOLVER.IMS_PER_BATCH": 2,
+    "SOLVER.CHECKPOINT_PERIOD": 2,
+    "DATALOADER.NUM_WORKERS": 0,
+    "VIS_PICTURE_PERIOD": 3,
+    "TEST.EVALUATORS": "['voc']",
+}
+SMALL = [str(part) for setting in SETTINGS.items() for part in setting]
 
 
 @pytest.fixture
