@@ -17,7 +17,7 @@ import sys
 
 from detectron2.engine import default_argument_parser
 
-from bestie.engine import setup
+from bestie.engine import merge_config, setup
 from bestie.engine.export import export_pseudo_labels
 from bestie.engine.launch import launch, requested_device
 
@@ -57,12 +57,18 @@ def main(args: argparse.Namespace) -> None:
     for key, flag in FLAGS.items():
         if key in args.opts:
             raise ValueError(f"{key} is set by this tool: on by default, off with {flag}")
-    cfg = setup(args)
-    if not (args.dataset or cfg.DATASETS.TRAIN):
+    if args.resume or args.eval_only:
+        raise ValueError("--resume and --eval-only have no effect here; MODEL.WEIGHTS is exported")
+    named = (
+        [args.dataset] if args.dataset else merge_config(args.config_file, args.opts).DATASETS.TRAIN
+    )
+    if not named:
         raise ValueError("no data set: give --dataset or DATASETS.TRAIN")
+    # Only this data set is needed; its classes are compared with those of the training, if at hand.
+    args.opts = [*args.opts, "DATASETS.TEST", f"('{named[0]}',)"]
     summary = export_pseudo_labels(
-        cfg,
-        args.dataset or cfg.DATASETS.TRAIN[0],
+        setup(args),
+        named[0],
         args.output,
         score_threshold=args.score_threshold,
         min_area=args.min_area,

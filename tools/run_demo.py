@@ -34,12 +34,12 @@ def parse_arguments() -> argparse.Namespace:
 
 def run(script: Path, *arguments: object, log: Path) -> str:
     """Run a script, show its command and time, keep what it prints; stop with it if it fails."""
-    command = [str(script.relative_to(ROOT)), *map(str, arguments)]
-    print(f"$ python {shlex.join(command)}", flush=True)
+    command = [str(script), *map(str, arguments)]
+    print(f"$ python {shlex.join(command)}".replace(f"{ROOT}/", ""), flush=True)
     started = time.monotonic()
     with open(log, "w") as file:
         code = subprocess.run(
-            [sys.executable, str(script), *command[1:]], stdout=file, stderr=subprocess.STDOUT
+            [sys.executable, *command], stdout=file, stderr=subprocess.STDOUT
         ).returncode
     text = log.read_text()
     if code != 0:
@@ -66,7 +66,7 @@ def main(args: argparse.Namespace) -> None:
         "--output", data, "--seed", args.seed,
         log=output / "data.log",
     )  # fmt: skip
-    bestie = ["--config-file", "configs/quick/shapes_tags.yaml"]
+    bestie = ["--config-file", ROOT / "configs/quick/shapes_tags.yaml"]
     bestie_settings = ["DATASETS.TRAIN", f"('{train}',)", *test]
     run(
         TOOLS / "train_net.py",
@@ -82,7 +82,7 @@ def main(args: argparse.Namespace) -> None:
     print(summary[summary.rindex(str(labels)) :])
     run(
         TOOLS / "train_net.py",
-        "--config-file", "configs/quick/shapes_maskrcnn.yaml",
+        "--config-file", ROOT / "configs/quick/shapes_maskrcnn.yaml",
         "DATASETS.TRAIN", f"('coco:{labels}:{data / 'JPEGImages'}',)", *test,
         "MODEL.TIMM.WEIGHTS", weights, "OUTPUT_DIR", output / "maskrcnn",
         log=output / "maskrcnn.log",

@@ -20,7 +20,7 @@ from bestie.engine.launch import launch, requested_device
 def main(args):
     cfg = setup(args, training=True)
     if args.eval_only:
-        return Trainer.test(cfg, load_model(cfg))
+        return Trainer.test(cfg, load_model(cfg, resume=args.resume))
     trainer = Trainer(cfg)
     trainer.resume_or_load(resume=args.resume)
     return trainer.train()

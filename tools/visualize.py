@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Draw what a data set holds and what label files say: a contact sheet, a row an image.
 
-    tools/visualize.py --dataset folder:ROOT:train --output sheet.png tools/visualize.py --dataset
-    folder:ROOT:val --layers image gt --labels BESTIE=labels.json --ids a b
+    tools/visualize.py --dataset folder:ROOT:train --output sheet.png
+    tools/visualize.py --dataset folder:ROOT:val --output sheet.png \\
+        --layers image gt --labels BESTIE=labels.json --ids a b
 
 Layers: the image, its tags, its points, its weak semantic map, the pseudo labels that points and
 map give (semantic knowledge transfer), the ground truth. Label files: exported labels, predictions,

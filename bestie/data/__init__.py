@@ -25,6 +25,7 @@ from bestie.data.mappers import (
     InstanceMapper,
     PAMMapper,
     build_mapper,
+    points_folder,
 )
 from bestie.data.registration import BUILTIN_DATASETS, register_builtin_datasets, register_dataset
 
@@ -47,6 +48,7 @@ __all__ = [
     "check_dataset",
     "check_datasets",
     "inspect_dataset",
+    "points_folder",
     "raise_on_errors",
     "register_builtin_datasets",
     "register_dataset",

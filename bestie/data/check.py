@@ -24,9 +24,17 @@ from bestie.data.image_check import (
     size_mismatch,
 )
 from bestie.data.mappers import points_folder
-from bestie.data.registration import BUILTIN_DATASETS, POINT_FOLDERS, parse_name
+from bestie.data.registration import (
+    BUILTIN_DATASETS,
+    POINT_FOLDERS,
+    categories_mistake,
+    ground_truth_json,
+    images_by_name,
+    parse_name,
+)
 from bestie.files import (
     DataError,
+    join_errors,
     read_class_names,
     read_coco,
     read_image,
@@ -60,9 +68,8 @@ class DatasetReport:
         class_names: C names.
         num_images: ids in the split.
         images_per_class (ndarray): (C,) int64, images tagged with the class.
-        map_pixels (ndarray): (256,) int64, pixels of the weak maps per value (0 background, class
-        + 1,
-            255 ignore).
+        map_pixels (ndarray): (256,) int64, pixels of the weak maps per value (0 background,
+            class + 1, 255 ignore).
         points_per_class: folder -> (C,) int64, points in it.
     """
 
@@ -98,6 +105,9 @@ def inspect_dataset(
 ) -> DatasetReport:
     """Find all problems of a split and count what it holds.
 
+    The COCO json of the split, if there is one, is checked whatever the needs are: image ids and
+    sizes are taken from it.
+
     Args:
         root: folder-contract root.
         split: name of the split.
@@ -124,10 +134,11 @@ def inspect_dataset(
         else:
             errors.append(DataError("folder does not exist", os.path.join(root, folder)))
     tags = _check_tags(root, ids, class_names, errors) if "tags" in needs and class_names else None
+    listed = _check_ground_truth_json(root, split, ids, class_names, errors)
     masks = ""
     if "ground_truth" in needs:
-        masks = _check_ground_truth_json(root, split, ids, class_names, errors)
-    checker = ImageChecker(root, class_names, "images" in needs, folders, tags, masks)
+        masks = _mask_files_needed(root, split, errors)
+    checker = ImageChecker(root, class_names, "images" in needs, folders, tags, masks, listed)
     findings = _in_threads(checker, ids)
     problems = [Problem.from_error(error) for error in errors]
     problems += [problem for finding in findings for problem in finding.problems]
@@ -138,9 +149,7 @@ def raise_on_errors(problems: Iterable[Problem], shown: int = 50) -> None:
     """Raise one DataError that lists the errors among the problems, ``shown`` at most."""
     errors = [str(problem) for problem in problems if problem.severity == "error"]
     if errors:
-        more = [f"... and {len(errors) - shown} more"] if len(errors) > shown else []
-        lines = "\n".join(f"  {line}" for line in errors[:shown] + more)
-        raise DataError(f"{len(errors)} error(s) in the data:\n{lines}")
+        raise join_errors(errors, shown)
 
 
 def check_datasets(cfg: CfgNode) -> None:
@@ -204,9 +213,13 @@ def _needs_of_config(cfg: CfgNode) -> dict[str, set[str]]:
 def check_coco(json_file: str | os.PathLike, image_dir: str | os.PathLike) -> list[Problem]:
     """All problems of a COCO json with instances and of its images, which are decoded."""
     try:
-        images = read_coco(json_file)["images"]
+        coco = read_coco(json_file)
     except DataError as error:
         return [Problem.from_error(error)]
+    problems = []
+    if all(entry["iscrowd"] for entry in coco["annotations"]):
+        message = "has no annotation that is no crowd; there is nothing to learn or to evaluate"
+        problems.append(Problem("error", os.fspath(json_file), None, message))
 
     def check(image: dict[str, Any]) -> list[Problem]:
         path = os.path.join(image_dir, image["file_name"])
@@ -220,7 +233,9 @@ def check_coco(json_file: str | os.PathLike, image_dir: str | os.PathLike) -> li
         message = size_mismatch(shape, os.fspath(json_file), listed)
         return [Problem("error", path, None, message)]
 
-    return [problem for found in _in_threads(check, images) for problem in found]
+    for found in _in_threads(check, coco["images"]):
+        problems += found
+    return problems
 
 
 def _check_tags(
@@ -245,30 +260,42 @@ def _check_tags(
 
 def _check_ground_truth_json(
     root: str, split: str, ids: list[str], class_names: list[str], errors: list[DataError]
-) -> str:
-    """Check the json if there is one; says whether mask files are "required", "optional" or ""."""
-    path = os.path.join(root, "annotations", f"instances_{split}.json")
+) -> dict[str, tuple[int, int]]:
+    """Check the json if there is one; image id -> the (height, width) that it lists."""
+    path = ground_truth_json(root, split)
     if not os.path.isfile(path):
-        if os.path.isdir(os.path.join(root, "SegmentationObject")):
-            return "required"
-        message = "no ground truth: neither this file nor SegmentationObject/<id>.png"
-        errors.append(DataError(message, path))
-        return ""
+        return {}
     try:
         coco = read_coco(path)
     except DataError as error:
         errors.append(error)
-        return "optional"
-    categories = {category["id"]: category["name"] for category in coco["categories"]}
-    if class_names and categories != dict(enumerate(class_names, 1)):
-        message = "its categories are not those of classes.txt, with ids from 1"
-        errors.append(DataError(message, path))
-    listed = {os.path.splitext(image["file_name"])[0] for image in coco["images"]}
-    missing = (image_id for image_id in ids if image_id not in listed)
+        return {}
+    mistake = class_names and categories_mistake(coco, class_names)
+    if mistake:
+        errors.append(DataError(mistake, path))
+    images = images_by_name(coco)
     errors += [
-        DataError(f"lacks the image '{image_id}' of the split", path) for image_id in missing
+        DataError(f"lacks the image '{image_id}' of the split", path)
+        for image_id in ids
+        if image_id not in images
     ]
-    return "optional"
+    return {
+        image_id: (images[image_id]["height"], images[image_id]["width"])
+        for image_id in ids
+        if image_id in images
+    }
+
+
+def _mask_files_needed(root: str, split: str, errors: list[DataError]) -> str:
+    """Whether mask files are "required" as ground truth, "optional", or "" (there is none)."""
+    path = ground_truth_json(root, split)
+    if os.path.isfile(path):
+        return "optional"
+    if os.path.isdir(os.path.join(root, "SegmentationObject")):
+        return "required"
+    message = "no ground truth: neither this file nor SegmentationObject/<id>.png"
+    errors.append(DataError(message, path))
+    return ""
 
 
 def _summarize(

@@ -38,14 +38,15 @@ def build_train_loader(
     """Endless loader of SOLVER.IMS_PER_BATCH / processes mapped samples of DATASETS.TRAIN a batch.
 
     Images without instance annotations are left out if DATALOADER.FILTER_EMPTY_ANNOTATIONS (data
-    sets that come with annotations only). A negative SEED draws one that all processes share.
+    sets that come with annotations only).
 
     Returns:
         The loader, and its sampler, whose ``set_start`` must be called before the loader is
         iterated.
 
     Raises:
-        ValueError: IMS_PER_BATCH is no multiple of the processes, or an unknown data set.
+        ValueError: IMS_PER_BATCH is no multiple of the processes, an unknown data set, or no image
+            left.
     """
     world_size = comm.get_world_size()
     if cfg.SOLVER.IMS_PER_BATCH < 1 or cfg.SOLVER.IMS_PER_BATCH % world_size:
@@ -55,18 +56,26 @@ def build_train_loader(
         )
     for name in cfg.DATASETS.TRAIN:
         register_dataset(name)
-    dicts = get_detection_dataset_dicts(
-        list(cfg.DATASETS.TRAIN), filter_empty=cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS
-    )
-    seed = cfg.SEED if cfg.SEED >= 0 else comm.shared_random_seed()
-    sampler = PositionSampler(len(dicts), seed, rank=comm.get_rank(), world_size=world_size)
+    dicts = _training_dicts(cfg)
+    sampler = PositionSampler(len(dicts), cfg.SEED, rank=comm.get_rank(), world_size=world_size)
     loader = build_batch_data_loader(
-        _SeededDataset(dicts, mapper, seed),
+        _SeededDataset(dicts, mapper, cfg.SEED),
         sampler,
         cfg.SOLVER.IMS_PER_BATCH,
         num_workers=cfg.DATALOADER.NUM_WORKERS,
     )
     return loader, sampler
+
+
+def _training_dicts(cfg: CfgNode) -> list[dict]:
+    keep_labelled = cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS
+    try:
+        return get_detection_dataset_dicts(list(cfg.DATASETS.TRAIN), filter_empty=keep_labelled)
+    except AssertionError as error:  # Detectron2's, for a list without an image
+        raise ValueError(
+            f"DATASETS.TRAIN: {error} Are there annotations that are no crowd? Images without one "
+            f"are left out if DATALOADER.FILTER_EMPTY_ANNOTATIONS, which is {keep_labelled}."
+        ) from error
 
 
 def build_test_loader(cfg: CfgNode, name: str, mapper: Callable[[dict], dict]) -> DataLoader:
@@ -150,10 +159,10 @@ def seeded(*entropy: int) -> Iterator[None]:
     """Seed Python's, numpy's and torch's (CPU) global generators; put their states back at the end.
 
     Args:
-        entropy: integers that the seeds are made of.
+        entropy: integers of 0 or more that the seeds are made of.
     """
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    words = np.random.SeedSequence([value % 2**64 for value in entropy]).generate_state(3)
+    words = np.random.SeedSequence(entropy).generate_state(3)
     random.seed(int(words[0]))
     np.random.seed(words[1])
     torch.default_generator.manual_seed(int(words[2]))  # torch.manual_seed would reseed CUDA, too

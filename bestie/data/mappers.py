@@ -10,6 +10,7 @@ device. Shape letters: H, W the crop (or image), C classes, P points, K componen
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,7 @@ __all__ = [
 MAPPER_REGISTRY = Registry("MAPPER")
 MAPPER_REGISTRY.__doc__ = "Classes called with a dataset dict; built from (cfg, is_train)."
 
-_COPIED_KEYS = ("file_name", "image_id", "image_name", "height", "width")
+_COPIED_KEYS = ("file_name", "image_id", "height", "width")
 
 
 def build_mapper(cfg: CfgNode, is_train: bool):
@@ -61,8 +62,20 @@ def build_mapper(cfg: CfgNode, is_train: bool):
 
 
 def points_folder(cfg: CfgNode) -> str:
-    """INPUT.POINTS_DIR, or the folder that belongs to MODEL.BESTIE.SUPERVISION."""
-    return cfg.INPUT.POINTS_DIR or POINT_FOLDERS[cfg.MODEL.BESTIE.SUPERVISION]
+    """INPUT.POINTS_DIR, or the folder that belongs to MODEL.BESTIE.SUPERVISION.
+
+    Raises:
+        ValueError: an unknown supervision.
+    """
+    supervision = cfg.MODEL.BESTIE.SUPERVISION
+    if cfg.INPUT.POINTS_DIR:
+        return cfg.INPUT.POINTS_DIR
+    if supervision not in POINT_FOLDERS:
+        raise ValueError(
+            f"MODEL.BESTIE.SUPERVISION must be one of {', '.join(POINT_FOLDERS)}, "
+            f"got '{supervision}'."
+        )
+    return POINT_FOLDERS[supervision]
 
 
 @MAPPER_REGISTRY.register()
@@ -76,8 +89,7 @@ class BESTIEMapper:
     - ``image_labels``: (C,) bool, tags of the whole image;
     - ``semantic_map``: (H, W) uint8, 0 background, class + 1, 255 ignore and outside the image;
     - ``points``: (P, 2) float32 (y, x), whole pixel indices; ``point_classes``: (P,) int64; the
-    points
-      above the confidence threshold, of tagged classes, inside the crop;
+      points above the confidence threshold, of tagged classes, inside the crop;
     - ``components``: (H, W) int32, 0 none, k + 1 component k (tagged classes, 8-connected);
     - ``component_classes``: (K,) int64; ``component_centroids``: (K, 2) int64 (y, x);
       ``component_accepted``: (K,) bool, holds exactly one point of its class (paper, section 3.2).
@@ -140,7 +152,7 @@ class BESTIEMapper:
 
     def __call__(self, dataset_dict: dict[str, Any]) -> dict[str, Any]:
         image = _read_image(dataset_dict, self.image_format)
-        sample = {key: dataset_dict[key] for key in _COPIED_KEYS}
+        sample = _identity(dataset_dict)
         points = self._read_points(dataset_dict)
         if self.is_train:
             sample["image_labels"] = _required_tags(dataset_dict, self.num_classes)
@@ -182,6 +194,10 @@ class BESTIEMapper:
         if not self.points_required and (path is None or not os.path.isfile(path)):
             return None
         points = read_points(_required_path(path, dataset_dict, "points"))
+        for class_id, line in zip(points.classes, points.lines, strict=True):
+            if class_id >= self.num_classes:
+                accepted = f"0..{self.num_classes - 1} are accepted"
+                raise DataError(f"class {class_id}; {accepted}", path, int(line))
         kept = points.scores > self.point_score_thresh
         return Points(points.yx[kept], points.classes[kept], points.scores[kept])
 
@@ -238,7 +254,7 @@ class PAMMapper:
 
     def __call__(self, dataset_dict: dict[str, Any]) -> dict[str, Any]:
         image = _read_image(dataset_dict, self.image_format)
-        sample = {key: dataset_dict[key] for key in _COPIED_KEYS}
+        sample = _identity(dataset_dict)
         if self.is_train or "image_labels" in dataset_dict:
             sample["image_labels"] = _required_tags(dataset_dict, self.num_classes)
         if self.is_train:
@@ -270,8 +286,8 @@ class InstanceMapper(DatasetMapper):
 
 def _read_image(dataset_dict: dict[str, Any], image_format: str) -> np.ndarray:
     image = read_image(dataset_dict["file_name"], image_format)
-    listed = (dataset_dict["height"], dataset_dict["width"])
-    if image.shape[:2] != listed:
+    listed = (dataset_dict.get("height"), dataset_dict.get("width"))
+    if None not in listed and image.shape[:2] != listed:
         raise DataError(
             f"has {image.shape[:2]} pixels (height, width); the data set's json says {listed}",
             dataset_dict["file_name"],
@@ -283,7 +299,17 @@ def _label_path(dataset_dict: dict[str, Any], folder: str, suffix: str) -> str |
     """``ROOT/<folder>/<id><suffix>``, or None for a data set without a root (coco:)."""
     if "root" not in dataset_dict:
         return None
-    return os.path.join(dataset_dict["root"], folder, dataset_dict["image_name"] + suffix)
+    return os.path.join(dataset_dict["root"], folder, _image_name(dataset_dict) + suffix)
+
+
+def _identity(dataset_dict: dict[str, Any]) -> dict[str, Any]:
+    """What a sample takes over; Detectron2's own data sets come without ``image_name``."""
+    copied = {key: dataset_dict[key] for key in _COPIED_KEYS if key in dataset_dict}
+    return copied | {"image_name": _image_name(dataset_dict)}
+
+
+def _image_name(dataset_dict: dict[str, Any]) -> str:
+    return dataset_dict.get("image_name") or Path(dataset_dict["file_name"]).stem
 
 
 def _required_path(path: str | None, dataset_dict: dict[str, Any], what: str) -> str:

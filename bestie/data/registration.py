@@ -21,7 +21,7 @@ from detectron2.data.datasets import load_coco_json
 from bestie.files import (
     DataError,
     find_image,
-    list_splits,
+    join_errors,
     read_class_names,
     read_coco,
     read_image_labels,
@@ -32,6 +32,9 @@ from bestie.files import (
 __all__ = [
     "BUILTIN_DATASETS",
     "POINT_FOLDERS",
+    "categories_mistake",
+    "ground_truth_json",
+    "images_by_name",
     "load_folder",
     "parse_name",
     "register_builtin_datasets",
@@ -108,9 +111,11 @@ def _open_folder(name: str, root: str, split: str) -> tuple[Callable, dict[str, 
         raise DataError(
             f"root of data set '{name}' does not exist{hint * (name in BUILTIN_DATASETS)}", root
         )
-    if split not in list_splits(root):
-        read_split(root, split)  # raises, naming the splits that exist
-    class_names = read_class_names(root)
+    errors: list[DataError] = []
+    class_names = read_class_names(root, errors)
+    read_split(root, split, errors)
+    if errors:
+        raise errors[0] if len(errors) == 1 else join_errors(errors)
     metadata = {
         "thing_classes": class_names,
         "thing_dataset_id_to_contiguous_id": {k + 1: k for k in range(len(class_names))},
@@ -118,8 +123,8 @@ def _open_folder(name: str, root: str, split: str) -> tuple[Callable, dict[str, 
         "split": split,
         "image_root": os.path.join(root, "JPEGImages"),
     }
-    if os.path.isfile(_ground_truth_json(root, split)):
-        metadata["json_file"] = _ground_truth_json(root, split)
+    if os.path.isfile(ground_truth_json(root, split)):
+        metadata["json_file"] = ground_truth_json(root, split)
     return partial(load_folder, root, split), metadata
 
 
@@ -147,11 +152,12 @@ def load_folder(root: str, split: str) -> list[dict[str, Any]]:
     it the position in the split, from 1.
 
     Raises:
-        DataError: unreadable lists, a missing image, an image that the json does not list.
+        DataError: unreadable lists, a missing image, a json that does not list an image or whose
+            categories are not those of ``classes.txt``.
     """
-    ids = read_split(root, split)
-    tags = read_image_labels(root, read_class_names(root), ids)
-    json_images = _read_json_images(root, split)
+    ids, class_names = read_split(root, split), read_class_names(root)
+    tags = read_image_labels(root, class_names, ids)
+    json_images = _read_json_images(root, split, class_names)
     dicts = []
     for position, image_name in enumerate(ids, 1):
         record = {"root": root, "image_name": image_name, "image_id": position}
@@ -165,7 +171,7 @@ def load_folder(root: str, split: str) -> list[dict[str, Any]]:
             image = json_images[image_name]
             record.update(image_id=image["id"], height=image["height"], width=image["width"])
         else:
-            raise DataError(f"lacks the image '{image_name}'", _ground_truth_json(root, split))
+            raise DataError(f"lacks the image '{image_name}'", ground_truth_json(root, split))
         if image_name in tags:
             record["image_labels"] = tags[image_name]
         record.update(_label_files(root, image_name))
@@ -190,16 +196,43 @@ def _label_files(root: str, image_name: str) -> dict[str, Any]:
     return files
 
 
-def _read_json_images(root: str, split: str) -> dict[str, dict] | None:
-    path = _ground_truth_json(root, split)
+def _read_json_images(root: str, split: str, class_names: list[str]) -> dict[str, dict] | None:
+    path = ground_truth_json(root, split)
     if not os.path.isfile(path):
         return None
-    images = read_coco(path)["images"]
-    return {os.path.splitext(image["file_name"])[0]: image for image in images}
+    coco = read_coco(path)
+    mistake = categories_mistake(coco, class_names)
+    if mistake:
+        raise DataError(mistake, path)
+    return images_by_name(coco)
 
 
-def _ground_truth_json(root: str, split: str) -> str:
+def ground_truth_json(root: str, split: str) -> str:
+    """Where the COCO ground truth of a split of a root lies, if there is any."""
     return os.path.join(root, "annotations", f"instances_{split}.json")
+
+
+def categories_mistake(coco: dict[str, Any], class_names: list[str]) -> str | None:
+    """How the categories of a root's json differ from ``classes.txt``, ids counting from 1."""
+    found = {category["id"]: category["name"] for category in coco["categories"]}
+    accepted = dict(enumerate(class_names, 1))
+    if found == accepted:
+        return None
+    differing = sorted(key for key in found | accepted if found.get(key) != accepted.get(key))
+    shown, more = differing[:5], ", ..." if len(differing) > 5 else ""
+    return (
+        "its categories are not those of classes.txt with ids from 1: "
+        f"found {{{_names(shown, found)}{more}}}, accepted {{{_names(shown, accepted)}{more}}}"
+    )
+
+
+def _names(ids: list[int], names: dict[int, str]) -> str:
+    return ", ".join(f"{key}: {names.get(key, 'none')}" for key in ids)
+
+
+def images_by_name(coco: dict[str, Any]) -> dict[str, dict]:
+    """The image entries of a root's json by their ids in the root (the stems of their files)."""
+    return {os.path.splitext(image["file_name"])[0]: image for image in coco["images"]}
 
 
 def _load_coco(name: str, json_file: str, image_root: str) -> list[dict[str, Any]]:

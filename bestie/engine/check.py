@@ -29,6 +29,7 @@ RANGES = [
     ("MODEL.PAM.MAPS.IGNORE_MARGIN", 0, 1),
     ("MODEL.PAM.MAPS.PAMR_ITERATIONS", 0, float("inf")),
     ("INPUT.POINT_SCORE_THRESH", 0, 1),
+    ("SEED", 0, 2**31),
     ("SOLVER.BASE_LR", 0, float("inf")),
     ("SOLVER.IMS_PER_BATCH", 1, float("inf")),
     ("SOLVER.MAX_ITER", 1, float("inf")),
@@ -82,8 +83,20 @@ def _without_effect(cfg: CfgNode) -> list[str]:
         )
     if cfg.TEST.BEST_METRIC and cfg.TEST.EVAL_PERIOD <= 0:
         problems.append("TEST.BEST_METRIC has no effect without TEST.EVAL_PERIOD above 0.")
+    results = {"voc": "voc", "coco": "segm", "tags": "tags"}
+    given = [results[name] for name in cfg.TEST.EVALUATORS if name in results]
+    if cfg.TEST.BEST_METRIC and cfg.TEST.BEST_METRIC.split("/")[0] not in given:
+        problems.append(
+            f"TEST.BEST_METRIC {cfg.TEST.BEST_METRIC!r} is not computed: TEST.EVALUATORS gives "
+            f"metrics named {', '.join(f'{name}/...' for name in given) or 'nothing'}."
+        )
     if cfg.MODEL.META_ARCHITECTURE != "BESTIE":
         return problems
+    return problems + _without_effect_in_bestie(cfg)
+
+
+def _without_effect_in_bestie(cfg: CfgNode) -> list[str]:
+    problems = []
     node = cfg.MODEL.BESTIE
     if node.REFINE.ENABLED and node.REFINE.START_ITER >= cfg.SOLVER.MAX_ITER:
         problems.append(
@@ -101,11 +114,22 @@ def _without_effect(cfg: CfgNode) -> list[str]:
             "MODEL.BESTIE.TEST.USE_CLICKS needs MODEL.BESTIE.SUPERVISION clicks: "
             "cues from a classifier are not one point an object."
         )
-    if node.REFINE.GUIDE_CENTERS and not (node.REFINE.ENABLED and node.SUPERVISION == "clicks"):
+    if node.REFINE.GUIDE_CENTERS and not (
+        node.REFINE.ENABLED and node.IAG and node.SUPERVISION == "clicks"
+    ):
         problems.append(
             "MODEL.BESTIE.REFINE.GUIDE_CENTERS has an effect only with "
-            "MODEL.BESTIE.REFINE.ENABLED and MODEL.BESTIE.SUPERVISION clicks."
+            "MODEL.BESTIE.REFINE.ENABLED, MODEL.BESTIE.IAG and MODEL.BESTIE.SUPERVISION clicks."
         )
+    if cfg.MODEL.TIMM.NAME.startswith("hrnet"):
+        sides = {"INPUT.CROP.SIZE": list(cfg.INPUT.CROP.SIZE)}
+        sides["MODEL.BESTIE.TEST.SIZE_DIVISIBILITY"] = [node.TEST.SIZE_DIVISIBILITY]
+        problems += [
+            f"{key} must be a multiple of 32 with {cfg.MODEL.TIMM.NAME}, got {value}."
+            for key, values in sides.items()
+            for value in values
+            if value % 32
+        ]
     if not cfg.INPUT.CROP.ENABLED:
         problems.append("BESTIE trains on crops of one size: set INPUT.CROP.ENABLED True.")
     return problems

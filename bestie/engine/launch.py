@@ -7,11 +7,13 @@ here, with gloo.
 """
 
 import socket
+import sys
 from collections.abc import Callable, Sequence
 
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
+import yaml
 from detectron2.config import CfgNode
 from detectron2.engine import DEFAULT_TIMEOUT
 from detectron2.engine import launch as launch_on_gpus
@@ -73,11 +75,25 @@ def launch(
     else:
         if dist_url == "auto":
             dist_url = f"tcp://127.0.0.1:{_free_port()}"
-        mp.start_processes(
-            _cpu_process,
-            nprocs=num_gpus_per_machine,
-            args=(main, num_gpus_per_machine, num_machines, machine_rank, dist_url, args),
-        )
+        mistakes = mp.get_context("spawn").SimpleQueue()
+        try:
+            mp.start_processes(
+                _cpu_process,
+                nprocs=num_gpus_per_machine,
+                args=(
+                    main,
+                    num_gpus_per_machine,
+                    num_machines,
+                    machine_rank,
+                    dist_url,
+                    args,
+                    mistakes,
+                ),
+            )
+        except mp.ProcessExitedException:
+            if mistakes.empty():
+                raise
+            raise ValueError(mistakes.get()) from None
 
 
 def requested_device(config_file: str, overrides: Sequence[str]) -> str:
@@ -85,7 +101,10 @@ def requested_device(config_file: str, overrides: Sequence[str]) -> str:
     chosen = list(overrides)
     if "MODEL.DEVICE" in chosen[:-1:2]:
         return chosen[2 * chosen[::2].index("MODEL.DEVICE") + 1]
-    settings = CfgNode.load_yaml_with_base(config_file) if config_file else {}
+    try:
+        settings = CfgNode.load_yaml_with_base(config_file) if config_file else {}
+    except (yaml.YAMLError, AssertionError) as error:
+        raise ValueError(f"Config {config_file}: {error}") from error
     return settings.get("MODEL", {}).get("DEVICE", "cuda")
 
 
@@ -97,6 +116,7 @@ def _cpu_process(
     machine_rank: int,
     dist_url: str,
     args: tuple,
+    mistakes: mp.SimpleQueue,
 ) -> None:
     torch.set_num_threads(max(1, torch.get_num_threads() // num_processes))
     dist.init_process_group(
@@ -108,7 +128,11 @@ def _cpu_process(
     )
     comm.create_local_process_group(num_processes)
     comm.synchronize()
-    main(*args)
+    try:
+        main(*args)
+    except (ValueError, OSError) as error:  # a user's mistake: its message, not a traceback
+        mistakes.put(str(error))
+        sys.exit(1)
     dist.destroy_process_group()
 
 

@@ -38,7 +38,7 @@ class PictureHook(HookBase):
     def _draw(self) -> None:
         model = getattr(self.trainer.model, "module", self.trainer.model)
         model.eval()
-        pseudo, refined, outputs, instances = model.describe(self.samples)
+        pseudo, refined, outputs, instances = model.describe(self.samples, self.trainer.iter)
         model.train()
         for index, sample in enumerate(self.samples):
             image = sample["image"]

@@ -10,6 +10,7 @@ import os
 from argparse import Namespace
 
 import torch
+import yaml
 from detectron2.config import CfgNode, get_cfg
 from detectron2.data import MetadataCatalog
 from detectron2.engine import default_setup
@@ -23,7 +24,9 @@ from bestie.data import register_dataset
 from bestie.engine.check import check_config
 from bestie.modeling.weights import StrictCheckpointer
 
-__all__ = ["build_model", "default_config", "load_model", "read_config", "setup"]
+__all__ = ["build_model", "default_config", "load_model", "merge_config", "read_config", "setup"]
+
+logger = logging.getLogger(__name__)
 
 POINT_FOLDERS = {"tags": "Peak_points", "clicks": "Center_points"}
 
@@ -35,25 +38,48 @@ def default_config() -> CfgNode:
     return cfg
 
 
-def read_config(config_file: str, overrides: list[str]) -> CfgNode:
-    """Read a YAML file and KEY VALUE overrides, register the data sets and fill in what they tell.
+def merge_config(config_file: str, overrides: list[str]) -> CfgNode:
+    """Defaults, a YAML file (no code in it is run) and KEY VALUE overrides; nothing is checked.
 
-    Number of classes: that of the data. Point folder: that of the supervision.
+    Raises:
+        ValueError: for unknown keys, values of a wrong type, and files that are not YAML.
+    """
+    cfg = default_config()
+    try:
+        if config_file:
+            cfg.merge_from_file(config_file, allow_unsafe=False)
+        cfg.merge_from_list(overrides)
+    except (KeyError, AssertionError, yaml.YAMLError) as error:
+        reason = error if isinstance(error, yaml.YAMLError) else error.args[0]
+        raise ValueError(f"Config {config_file} with {overrides}: {reason}") from error
+    return cfg
+
+
+def read_config(config_file: str, overrides: list[str], *, training: bool = True) -> CfgNode:
+    """Read a configuration, register its data sets and fill in what they tell.
+
+    Number of classes: that of the data. Point folder: that of the supervision. Without ``training``
+    the training set need not be at hand; where it is, its classes must be those of the others.
 
     Raises:
         ValueError: for unknown keys, for data sets that cannot be registered, and for settings that
             contradict each other or cannot have an effect, all of the last at once.
     """
-    cfg = default_config()
-    try:
-        if config_file:
-            cfg.merge_from_file(config_file)
-        cfg.merge_from_list(overrides)
-    except (KeyError, AssertionError) as error:
-        raise ValueError(f"Config {config_file} with {overrides}: {error.args[0]}") from error
-    for name in (*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST):
+    cfg = merge_config(config_file, overrides)
+    if training and not cfg.DATASETS.TRAIN:
+        raise ValueError("DATASETS.TRAIN is empty; name the data to train on (folder:ROOT:SPLIT).")
+    names = list(cfg.DATASETS.TEST)
+    for name in cfg.DATASETS.TEST:
         register_dataset(name)
-    _fill_in(cfg)
+    for name in cfg.DATASETS.TRAIN:
+        try:
+            register_dataset(name)
+            names.append(name)
+        except ValueError:
+            if training:
+                raise
+            logger.info("%s is not at hand; it is not needed here.", name)
+    _fill_in(cfg, names)
     check_config(cfg)
     cfg.freeze()
     return cfg
@@ -67,7 +93,9 @@ def setup(args: Namespace, *, training: bool = False) -> CfgNode:
         training: also writes the environment, the log and ``config.yaml`` into OUTPUT_DIR and seeds
             the random numbers, as Detectron2's training scripts do.
     """
-    cfg = read_config(args.config_file, args.opts)
+    cfg = read_config(
+        args.config_file, args.opts, training=training and not getattr(args, "eval_only", False)
+    )
     if training:
         default_setup(cfg, args)
     setup_logger(
@@ -78,8 +106,7 @@ def setup(args: Namespace, *, training: bool = False) -> CfgNode:
     return cfg
 
 
-def _fill_in(cfg: CfgNode) -> None:
-    names = (*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST)
+def _fill_in(cfg: CfgNode, names: list[str]) -> None:
     if names:
         classes = {name: MetadataCatalog.get(name).thing_classes for name in names}
         first = classes[names[0]]
@@ -90,8 +117,12 @@ def _fill_in(cfg: CfgNode) -> None:
                     f"has the {len(these)} classes {these[:5]}...; they must be the same, in order."
                 )
         for node in (cfg.MODEL.BESTIE, cfg.MODEL.PAM):
-            if node.NUM_CLASSES == -1:
-                node.NUM_CLASSES = len(first)
+            if node.NUM_CLASSES not in (-1, len(first)):
+                raise ValueError(
+                    f"NUM_CLASSES is {node.NUM_CLASSES}, but {names[0]} has {len(first)} classes; "
+                    "-1 takes the number from the data."
+                )
+            node.NUM_CLASSES = len(first)
         cfg.MODEL.ROI_HEADS.NUM_CLASSES = len(first)
     if not cfg.INPUT.POINTS_DIR:
         cfg.INPUT.POINTS_DIR = POINT_FOLDERS.get(cfg.MODEL.BESTIE.SUPERVISION, "")
@@ -106,19 +137,29 @@ def build_model(cfg: CfgNode) -> nn.Module:
     return build_detectron2_model(cfg).to(memory_format=torch.channels_last)
 
 
-def load_model(cfg: CfgNode) -> nn.Module:
+def load_model(cfg: CfgNode, *, resume: bool = False) -> nn.Module:
     """Build the model of a config with all the weights of MODEL.WEIGHTS, in evaluation mode.
+
+    Args:
+        cfg: the config.
+        resume: take the last checkpoint of OUTPUT_DIR instead.
 
     Raises:
         ValueError: if MODEL.WEIGHTS is empty or does not fit.
     """
-    if not cfg.MODEL.WEIGHTS:
+    weights = cfg.MODEL.WEIGHTS
+    if resume:
+        last = StrictCheckpointer(nn.Module(), cfg.OUTPUT_DIR)
+        if not last.has_checkpoint():
+            raise ValueError(f"--resume: there is no checkpoint in OUTPUT_DIR {cfg.OUTPUT_DIR}.")
+        weights = last.get_checkpoint_file()
+    if not weights:
         raise ValueError("MODEL.WEIGHTS is empty; give the checkpoint to load.")
     cfg = cfg.clone()
     cfg.defrost()
     # The checkpoint holds everything: the files that a training starts from are not needed.
     cfg.MODEL.TIMM.WEIGHTS = cfg.MODEL.PAM.VGG_WEIGHTS = ""
     model = build_model(cfg)
-    StrictCheckpointer(model).load(cfg.MODEL.WEIGHTS)
-    logging.getLogger(__name__).info("Loaded %s.", cfg.MODEL.WEIGHTS)
+    StrictCheckpointer(model).load(weights)
+    logger.info("Loaded %s.", weights)
     return model.eval()

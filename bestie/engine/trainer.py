@@ -9,6 +9,8 @@ training (see ``data.loader``) and the step's own random numbers by the iteratio
 that resumes does what the uninterrupted one would have done.
 """
 
+import json
+import os
 import random
 import weakref
 
@@ -28,6 +30,7 @@ from bestie.data import build_mapper, build_test_loader, build_train_loader, che
 from bestie.engine.pictures import PictureHook
 from bestie.engine.setup import build_model
 from bestie.evaluation import build_evaluator
+from bestie.files import atomic_write
 from bestie.modeling.weights import StrictCheckpointer
 
 __all__ = ["Trainer"]
@@ -50,15 +53,16 @@ class Trainer(DefaultTrainer):
         trainer_class = AMPTrainer if cfg.SOLVER.AMP.ENABLED else SimpleTrainer
         self._trainer = trainer_class(model, data_loader, optimizer)
         self.scheduler = self.build_lr_scheduler(cfg, optimizer)
-        self.checkpointer = StrictCheckpointer(model, cfg.OUTPUT_DIR, trainer=weakref.proxy(self))
+        self.checkpointer = StrictCheckpointer(
+            model, cfg.OUTPUT_DIR, allow_backbone_only=True, trainer=weakref.proxy(self)
+        )
         self.start_iter = 0
         self.max_iter = cfg.SOLVER.MAX_ITER
         self.cfg = cfg
         self.register_hooks(self.build_hooks())
 
     def resume_or_load(self, resume: bool = True) -> None:
-        """Load MODEL.WEIGHTS, or with ``resume`` the last checkpoint; samples go on where it
-        stopped."""
+        """Load MODEL.WEIGHTS, or go on with the last checkpoint and the samples that follow it."""
         super().resume_or_load(resume=resume)
         self.sampler.set_start(self.start_iter * self.cfg.SOLVER.IMS_PER_BATCH)
 
@@ -92,6 +96,10 @@ class Trainer(DefaultTrainer):
         return build_lr_scheduler(cfg, optimizer)
 
     @classmethod
+    def build_train_loader(cls, cfg: CfgNode):
+        return build_train_loader(cfg, build_mapper(cfg, is_train=True))[0]
+
+    @classmethod
     def build_test_loader(cls, cfg: CfgNode, dataset_name: str):
         return build_test_loader(cfg, dataset_name, build_mapper(cfg, is_train=False))
 
@@ -110,13 +118,32 @@ class Trainer(DefaultTrainer):
         if comm.is_main_process():
             if cfg.TEST.BEST_METRIC:
                 extra.append(
-                    hooks.BestCheckpointer(
-                        cfg.TEST.EVAL_PERIOD, self.checkpointer, cfg.TEST.BEST_METRIC
-                    )
+                    BestCheckpointer(cfg.TEST.EVAL_PERIOD, self.checkpointer, cfg.TEST.BEST_METRIC)
                 )
             if cfg.VIS_PICTURE_PERIOD > 0 and cfg.MODEL.META_ARCHITECTURE == "BESTIE":
                 extra.append(PictureHook(cfg))
         return [SeedStep(cfg.SEED), *before, *extra, *writer]
+
+
+class BestCheckpointer(hooks.BestCheckpointer):
+    """Detectron2's, with the best metric in model_best.json, so that a resumed run knows it."""
+
+    @property
+    def _record(self) -> str:
+        return os.path.join(self._checkpointer.save_dir, "model_best.json")
+
+    def before_train(self) -> None:
+        if self.trainer.start_iter > 0 and os.path.exists(self._record):
+            with open(self._record) as file:
+                record = json.load(file)
+            self.best_metric, self.best_iter = record["metric"], record["iteration"]
+
+    def _update_best(self, val: float, iteration: int) -> bool:
+        updated = super()._update_best(val, iteration)
+        if updated:
+            with atomic_write(self._record, "w") as file:
+                json.dump({"metric": val, "iteration": iteration}, file)
+        return updated
 
 
 class SeedStep(HookBase):

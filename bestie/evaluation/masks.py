@@ -12,7 +12,7 @@ import numpy as np
 from detectron2.structures import Instances
 from pycocotools import mask as mask_util
 
-from bestie.files import encode_mask
+from bestie.files import encode_mask, segmentation_rle
 
 __all__ = ["LabelledMasks", "annotations_by_image", "mask_iou"]
 
@@ -73,7 +73,7 @@ class LabelledMasks:
             class_of_category: category id -> class.
         """
         return cls(
-            [_annotation_rle(annotation["segmentation"], size) for annotation in annotations],
+            [segmentation_rle(a["segmentation"], *size) for a in annotations],
             np.array([class_of_category[a["category_id"]] for a in annotations], dtype=np.int64),
             np.array([a.get("score", 1.0) for a in annotations], dtype=np.float64),
         )
@@ -100,14 +100,3 @@ def mask_iou(first: LabelledMasks, second: LabelledMasks) -> np.ndarray:
     if not len(first) or not len(second):
         return np.zeros((len(first), len(second)))
     return mask_util.iou(first.rles, second.rles, [0] * len(second))
-
-
-def _annotation_rle(segmentation: list | Mapping, size: tuple[int, int]) -> dict:
-    """Run-length code of a COCO annotation: polygons, uncompressed or compressed run lengths."""
-    if isinstance(segmentation, list):
-        # pycocotools would take four numbers for a box; Detectron2 passes such polygons over.
-        polygons = [polygon for polygon in segmentation if len(polygon) >= 6]
-        return mask_util.merge(mask_util.frPyObjects(polygons, *size))
-    if isinstance(segmentation["counts"], list):
-        return mask_util.frPyObjects(segmentation, *size)
-    return dict(segmentation)

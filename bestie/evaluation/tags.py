@@ -33,8 +33,7 @@ def tag_metrics(
 
     Returns:
         In percent: mAP, F1 (means over the classes that occur), AP-<class>, F1-<class>; AP of a
-            class
-        that occurs nowhere is NaN.
+        class that occurs nowhere is NaN.
     """
     predicted = scores >= threshold
     hits, errors = (predicted & tags).sum(axis=0), (predicted != tags).sum(axis=0)

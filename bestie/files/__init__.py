@@ -12,13 +12,14 @@ The parts: ``base`` (the error, atomic writing), ``text`` (names, splits, tags, 
 (photographs, semantic maps, ground-truth masks), ``coco`` (COCO json, RLE).
 """
 
-from bestie.files.base import DataError, atomic_write
+from bestie.files.base import DataError, atomic_write, join_errors
 from bestie.files.coco import (
     check_coco_dict,
     decode_mask,
     encode_mask,
     read_coco,
     read_coco_or_results,
+    segmentation_rle,
     write_coco,
 )
 from bestie.files.images import (
@@ -51,6 +52,7 @@ __all__ = [
     "decode_mask",
     "encode_mask",
     "find_image",
+    "join_errors",
     "list_splits",
     "read_class_names",
     "read_coco",
@@ -63,6 +65,7 @@ __all__ = [
     "read_semantic_map",
     "read_split",
     "read_xml_labels",
+    "segmentation_rle",
     "voc_palette",
     "write_coco",
     "write_points",

@@ -7,11 +7,11 @@ Comes in: paths. Goes out: lines, open files, errors. Called by the other module
 import contextlib
 import os
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
-__all__ = ["DataError", "atomic_write", "read_lines", "reporter"]
+__all__ = ["DataError", "atomic_write", "join_errors", "read_lines", "reporter"]
 
 
 class DataError(ValueError):
@@ -35,6 +35,13 @@ class DataError(ValueError):
             return self.message
         place = self.file if self.line is None else f"{self.file}, line {self.line}"
         return f"{place}: {self.message}"
+
+
+def join_errors(errors: Sequence[object], shown: int = 50) -> DataError:
+    """One DataError that lists many, ``shown`` at most, one a line."""
+    more = [f"... and {len(errors) - shown} more"] if len(errors) > shown else []
+    lines = "\n".join(f"  {line}" for line in [*errors[:shown], *more])
+    return DataError(f"{len(errors)} error(s) in the data:\n{lines}")
 
 
 @contextlib.contextmanager

@@ -22,6 +22,7 @@ __all__ = [
     "encode_mask",
     "read_coco",
     "read_coco_or_results",
+    "segmentation_rle",
     "write_coco",
 ]
 
@@ -33,12 +34,22 @@ def encode_mask(mask: np.ndarray) -> dict[str, Any]:
 
 
 def decode_mask(segmentation: dict | list, height: int, width: int) -> np.ndarray:
-    """COCO segmentation (RLE, compressed or not, or polygons) -> (height, width) bool mask."""
+    """COCO segmentation (see :func:`segmentation_rle`) -> (height, width) bool mask."""
+    return coco_mask.decode(segmentation_rle(segmentation, height, width)).astype(bool)
+
+
+def segmentation_rle(segmentation: dict | list, height: int, width: int) -> dict[str, Any]:
+    """COCO segmentation (RLE, compressed or not, or polygons) -> compressed RLE.
+
+    As Detectron2 does, it passes over polygons of fewer than 3 points; pycocotools would take four
+    numbers for a box.
+    """
     if isinstance(segmentation, list):
-        segmentation = coco_mask.merge(coco_mask.frPyObjects(segmentation, height, width))
-    elif isinstance(segmentation["counts"], list):
-        segmentation = coco_mask.frPyObjects(segmentation, height, width)
-    return coco_mask.decode(segmentation).astype(bool)
+        polygons = [polygon for polygon in segmentation if _is_polygon(polygon)]
+        return coco_mask.merge(coco_mask.frPyObjects(polygons, height, width))
+    if isinstance(segmentation["counts"], list):
+        return coco_mask.frPyObjects(segmentation, height, width)
+    return dict(segmentation)
 
 
 def read_coco(path: str | os.PathLike) -> dict[str, Any]:
@@ -105,7 +116,7 @@ def check_coco_dict(coco: Any) -> list[str]:
     mistakes = [f"'{key}' is empty" for key in ("images", "categories") if not lists[key]]
     mistakes += _missing_keys("image", lists["images"], ("id", "file_name", "height", "width"))
     mistakes += _missing_keys("category", lists["categories"], ("id", "name"))
-    needed = ("id", "image_id", "category_id", "bbox", "segmentation")
+    needed = ("id", "image_id", "category_id", "bbox", "area", "iscrowd", "segmentation")
     mistakes += _missing_keys("annotation", lists["annotations"], needed)
     if mistakes:
         return mistakes
@@ -130,6 +141,8 @@ def _annotation_mistake(entry: dict, sizes: dict, categories: set) -> str | None
     box = entry["bbox"]
     if not (isinstance(box, list) and len(box) == 4 and all(_is_finite(side) for side in box)):
         return f"bbox {box} is not [x, y, width, height]"
+    if not (_is_finite(entry["area"]) and entry["area"] >= 0):
+        return f"area {entry['area']} is no number of pixels, 0 or more"
     segmentation = entry["segmentation"]
     if isinstance(segmentation, dict):
         if not isinstance(segmentation.get("counts"), str | list):
@@ -139,9 +152,7 @@ def _annotation_mistake(entry: dict, sizes: dict, categories: set) -> str | None
                 f"segmentation has the size {segmentation.get('size')}, "
                 f"its image {list(sizes[entry['image_id']])} (height, width)"
             )
-    elif not isinstance(segmentation, list) or not any(
-        isinstance(p, list) and len(p) >= 6 and len(p) % 2 == 0 for p in segmentation
-    ):
+    elif not isinstance(segmentation, list) or not any(map(_is_polygon, segmentation)):
         return "segmentation is neither an RLE nor polygons of at least 3 points"
     return "'ignore' is not supported by Detectron2" if entry.get("ignore", 0) else None
 
@@ -153,9 +164,9 @@ def _check_coco_masks(coco: dict[str, Any]) -> list[str]:
         if not isinstance(rle, dict) or isinstance(rle["counts"], list):
             continue
         area, box = int(coco_mask.area(rle)), coco_mask.toBbox(rle).tolist()
-        if area == 0 or area != entry.get("area") or box != [float(side) for side in entry["bbox"]]:
+        if area == 0 or area != entry["area"] or box != [float(side) for side in entry["bbox"]]:
             mistakes.append(
-                f"annotation {entry['id']}: area {entry.get('area')}, bbox {entry['bbox']}; "
+                f"annotation {entry['id']}: area {entry['area']}, bbox {entry['bbox']}; "
                 f"its mask has area {area}, bbox {box}"
             )
     return mistakes
@@ -182,6 +193,10 @@ def _missing_keys(kind: str, entries: list[dict], keys: tuple[str, ...]) -> list
 
 def _repeated(kind: str, values: list) -> list[str]:
     return [f"{kind} {v} occurs {n} times" for v, n in Counter(values).items() if n > 1]
+
+
+def _is_polygon(value: Any) -> bool:
+    return isinstance(value, list) and len(value) >= 6 and len(value) % 2 == 0
 
 
 def _is_finite(value: Any) -> bool:

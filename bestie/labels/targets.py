@@ -65,10 +65,11 @@ def draw_center_heatmap(
     Returns:
         (B, C, H, W) float32.
     """
-    _, num_classes, height, width = shape
-    heatmap = torch.zeros(shape, device=centers.device)
+    batch, num_classes, height, width = shape
+    # Channels last in memory: the losses read all channels of a few pixels.
+    heatmap = torch.zeros(batch, height, width, num_classes, device=centers.device)
     if len(centers) == 0:
-        return heatmap
+        return heatmap.permute(0, 3, 1, 2)
     reach = int(3 * sigma + 1)
     step = torch.arange(-reach, reach + 1, device=centers.device)
     profile = torch.exp(-(step.float() ** 2) / (2 * sigma**2))
@@ -81,13 +82,14 @@ def draw_center_heatmap(
     if valid is not None:
         on_image = on_image & valid
     drawn = drawn & on_image.view(-1, 1, 1)
-    plane = (image_index * num_classes + class_index).view(-1, 1, 1)
     # A value of 0 changes nothing under the maximum, so what is not drawn may land anywhere inside.
-    index = plane * (height * width) + y.clamp(0, height - 1) * width + x.clamp(0, width - 1)
+    y, x = y.clamp(0, height - 1), x.clamp(0, width - 1)
+    pixel = (image_index.view(-1, 1, 1) * height + y) * width + x
+    index = pixel * num_classes + class_index.view(-1, 1, 1)
     heatmap.view(-1).scatter_reduce_(
         0, index.reshape(-1), (gaussian * drawn).reshape(-1), reduce="amax", include_self=True
     )
-    return heatmap
+    return heatmap.permute(0, 3, 1, 2)
 
 
 def draw_targets(

@@ -4,7 +4,6 @@ Comes in: full-resolution predictions and dense targets. Goes out: scalar losses
 by the BESTIE meta-architecture.
 """
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -34,14 +33,25 @@ def guided_mse(prediction: Tensor, target: Tensor, weight: Tensor) -> Tensor:
         weight: (B, 1, H, W) float32, guidance; pixels above 0 are guided. None guided: the loss is
             0.
     """
-    return _per_guided_pixel((prediction - target).square(), weight)
+    error, weight, guided = _guided_error(prediction, target, weight)
+    return (error.square() * weight).sum() / guided
 
 
 def guided_l1(prediction: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """Absolute error, summed and divided as in :func:`guided_mse`."""
-    return _per_guided_pixel((prediction - target).abs(), weight)
+    error, weight, guided = _guided_error(prediction, target, weight)
+    return (error.abs() * weight).sum() / guided
 
 
-def _per_guided_pixel(error: Tensor, weight: Tensor) -> Tensor:
-    guided = torch.count_nonzero(weight > 0).clamp(min=1)
-    return (error * weight).sum() / guided
+def _guided_error(prediction: Tensor, target: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, int]:
+    """Error (P, K) and weight (P, 1) of the P guided pixels, and P, at least 1.
+
+    Nothing of the size of the K dense maps is computed: with 80 classes these are the largest
+    tensors of a training step, and few of their pixels are guided.
+    """
+    index = weight.reshape(-1).nonzero().squeeze(1)
+
+    def rows(maps: Tensor) -> Tensor:  # a view, as long as the channels are the last in memory
+        return maps.permute(0, 2, 3, 1).reshape(-1, maps.shape[1])[index]
+
+    return rows(prediction) - rows(target), rows(weight), max(len(index), 1)

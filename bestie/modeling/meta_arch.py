@@ -264,24 +264,25 @@ class BESTIE(nn.Module):
 
     @torch.no_grad()
     def describe(
-        self, batched_inputs: list[dict]
+        self, batched_inputs: list[dict], iteration: int
     ) -> tuple[InstanceTargets, InstanceTargets | None, Outputs, list[GroupedInstances]]:
         """What a training batch looks like to the model: targets, outputs and instances, for
         pictures.
 
         Args:
             batched_inputs: training dicts of ``BESTIEMapper``.
+            iteration: of the training.
 
         Returns:
-            Pseudo targets, refined targets (None without refinement), outputs with probabilities in
-            place of logits, and the grouped instances of each image.
+            Pseudo targets, refined targets (None before refinement starts), outputs with
+            probabilities in place of logits, and the grouped instances of each image.
         """
         outputs = self._predict(self._preprocess(batched_inputs))
         labels = collate_labels(batched_inputs, self.device)
         log_probability = outputs.semantic.log_softmax(1)
         pseudo = self.pseudo_targets(labels, outputs.center.shape)
         refined = None
-        if self.refine_settings:
+        if self.refine_settings and iteration >= self.refine_settings.start_iter:
             refined = self.refined_targets(labels, log_probability, outputs, pseudo)
         outputs = Outputs(log_probability.exp(), outputs.center, outputs.offset)
         return pseudo, refined, outputs, [self._group(*maps) for maps in zip(*outputs, strict=True)]

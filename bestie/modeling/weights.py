@@ -144,6 +144,19 @@ class StrictCheckpointer(DetectionCheckpointer):
     renamed, and what does not fit is an error. Files are written to a temporary name and renamed.
     """
 
+    def __init__(
+        self, model: nn.Module, *args: Any, allow_backbone_only: bool = False, **kwargs: Any
+    ):
+        """
+        Args:
+            model: network to fill or to save.
+            *args: as Detectron2's.
+            allow_backbone_only: a detector may start from a file of its backbone alone (training).
+            **kwargs: as Detectron2's.
+        """
+        super().__init__(model, *args, **kwargs)
+        self.allow_backbone_only = allow_backbone_only
+
     def load(self, path: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """As Detectron2's.
 
@@ -203,6 +216,7 @@ class StrictCheckpointer(DetectionCheckpointer):
             unexpected=incompatible.unexpected_keys,
             mismatched=incompatible.incorrect_shapes,
             source=f"MODEL.WEIGHTS: {source}",
+            allow_backbone_only=self.allow_backbone_only,
         )
         return incompatible
 
@@ -214,8 +228,9 @@ def check_incompatible(
     unexpected: Iterable[str],
     mismatched: Iterable[Mismatch],
     source: str,
+    allow_backbone_only: bool = False,
 ) -> None:
-    """Pass if a file filled all of the model, or of a detector the backbone and nothing else.
+    """Pass if a file filled all of the model.
 
     Args:
         model: network that was loaded.
@@ -223,6 +238,7 @@ def check_incompatible(
         unexpected: names of the file that the model lacks.
         mismatched: (name, shape in the file, shape in the model).
         source: the file, opens the message.
+        allow_backbone_only: pass, too, if it filled the backbone of a detector and nothing else.
 
     Raises:
         ValueError: otherwise; lists the first names of each kind.
@@ -231,7 +247,7 @@ def check_incompatible(
     known = {name for name, *_ in mismatched}  # fvcore lists these under missing, too
     missing = [name for name in missing if name in _needed_names(model) - known]
     unexpected = [name for name in unexpected if name not in ("pixel_mean", "pixel_std")]
-    if _is_imagenet_backbone(model, missing, mismatched):
+    if allow_backbone_only and _is_imagenet_backbone(model, missing, mismatched):
         # What is left of the ImageNet classifier, as the converters call it.
         unexpected = [name for name in unexpected if not re.match(r"(stem\.)?fc\d*[._]", name)]
         logger.warning("%s holds the backbone only; the heads start from random weights.", source)

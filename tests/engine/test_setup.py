@@ -36,6 +36,11 @@ def test_class_numbers_and_point_folder_come_from_the_data_and_the_supervision(d
         (["MODEL.BESTIE.REFINE.GUIDE_CENTERS", True], "GUIDE_CENTERS has an effect only with"),
         (["SOLVER.AMP.ENABLED", True], "needs a CUDA device"),
         (["TEST.BEST_METRIC", "voc/mAP50"], "no effect without TEST.EVAL_PERIOD"),
+        (["TEST.BEST_METRIC", "box/AP"], "'box/AP' is not computed"),
+        (["SEED", -1], "SEED must lie in"),
+        (["INPUT.CROP.SIZE", [100, 96]], "INPUT.CROP.SIZE must be a multiple of 32"),
+        (["MODEL.BESTIE.NUM_CLASSES", 7], "NUM_CLASSES is 7"),
+        (["DATASETS.TRAIN", "()"], "DATASETS.TRAIN is empty"),
         (["INPUT.CROP.ENABLED", False], "INPUT.CROP.ENABLED True"),
         (["SOLVER.OPTIMIZER", "LION"], "SGD, ADAM"),
         (["MODEL.NO_SUCH_KEY", 1], "NO_SUCH_KEY"),
@@ -66,3 +71,18 @@ def test_data_sets_with_other_classes_are_refused(data, tmp_path):
     (other / "classes.txt").write_text("dog\ncat\n")
     with pytest.raises(ValueError, match="must be the same, in order"):
         read(data, "DATASETS.TEST", f"('folder:{other}:train',)")
+
+
+def test_code_in_a_config_file_is_not_run(data, tmp_path):
+    evil = tmp_path / "evil.yaml"
+    evil.write_text("OUTPUT_DIR: !!python/object/apply:os.getcwd []\n")
+    with pytest.raises(ValueError, match="evil.yaml"):
+        read_config(str(evil), [])
+
+
+def test_without_training_the_training_set_need_not_be_at_hand(data):
+    names = ["DATASETS.TRAIN", "('folder:nowhere:train',)", "DATASETS.TEST", f"('{data}',)"]
+    cfg = read_config("configs/quick/shapes_tags.yaml", names, training=False)
+    assert cfg.MODEL.BESTIE.NUM_CLASSES == 2
+    with pytest.raises(ValueError, match="nowhere"):
+        read_config("configs/quick/shapes_tags.yaml", names)

@@ -108,6 +108,17 @@ def test_broken_data_stops_the_training_before_it_starts(data, tmp_path):
     assert "img1.png" in str(caught.value) and "img3.png" in str(caught.value)
 
 
+def test_a_resumed_run_knows_the_best_metric(data, tmp_path):
+    more = ("TEST.EVAL_PERIOD", "2", "TEST.BEST_METRIC", "voc/mAP25")
+    train(data, tmp_path / "out", more=more, stop=4)
+    record = tmp_path / "out/model_best.json"
+    assert (tmp_path / "out/model_best.pth").exists()
+    record.write_text('{"metric": 101.0, "iteration": 1}')
+    before = (tmp_path / "out/model_best.pth").read_bytes()
+    train(data, tmp_path / "out", more=more, resume=True)
+    assert (tmp_path / "out/model_best.pth").read_bytes() == before
+
+
 def command(data, output, *more):
     return [
         sys.executable,
@@ -119,23 +130,51 @@ def command(data, output, *more):
     ]
 
 
+RECORDED_RUN = """
+import json, sys
+from tests.engine.test_trainer import Recorder, Trainer, read_config
+
+class Writer(Recorder):
+    def after_step(self):
+        super().after_step()
+        with open(sys.argv[1], "a") as file:
+            file.write(json.dumps([self.trainer.iter, self.losses[self.trainer.iter]]) + "\\n")
+
+trainer = Trainer(read_config("configs/quick/shapes_tags.yaml", sys.argv[3:]))
+trainer.register_hooks([Writer()])
+trainer.resume_or_load(resume=sys.argv[2] == "resume")
+trainer.train()
+"""
+
+
+def recorded_run(data, output, resume="anew"):
+    """A process that trains 12 steps and appends the losses of each to a file."""
+    arguments = settings(data, output, "SOLVER.MAX_ITER", "12")
+    script = [sys.executable, "-c", RECORDED_RUN, f"{output}.jsonl", resume, *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+    return subprocess.Popen(script, cwd=PROJECT, env=environment, stdout=subprocess.DEVNULL)
+
+
 def losses_of(output):
-    rows = [json.loads(line) for line in (output / "metrics.json").read_text().splitlines()]
-    return [row["total_loss"] for row in rows if "total_loss" in row][-1]
+    return [json.loads(line) for line in open(f"{output}.jsonl")]
 
 
 @pytest.mark.slow
 def test_a_killed_process_resumes_to_the_losses_of_an_undisturbed_one(data, tmp_path):
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    subprocess.run(command(data, whole), check=True, capture_output=True)
-    process = subprocess.Popen(command(data, killed), stdout=subprocess.DEVNULL)
-    while not (killed / "last_checkpoint").exists():
-        time.sleep(0.05)
+    assert recorded_run(data, tmp_path / "whole").wait() == 0
+    process = recorded_run(data, tmp_path / "killed")
+    while not (tmp_path / "killed/last_checkpoint").exists():
         assert process.poll() is None
-    os.kill(process.pid, signal.SIGKILL)
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
     process.wait()
-    subprocess.run(command(data, killed, "--resume"), check=True, capture_output=True)
-    assert losses_of(killed) == losses_of(whole)
+    assert not (tmp_path / "killed/model_final.pth").exists(), "killed too late to tell"
+    before = len(losses_of(tmp_path / "killed"))
+    assert recorded_run(data, tmp_path / "killed", "resume").wait() == 0
+    whole, killed = losses_of(tmp_path / "whole"), losses_of(tmp_path / "killed")
+    assert len(whole) == 12 and len(killed) >= 12 > before
+    assert all(step in whole for step in killed)
+    assert killed[-1] == whole[-1]
 
 
 @pytest.mark.slow
