@@ -302,6 +302,9 @@ def test_polygons_and_uncompressed_rle_decode():
     square = np.zeros((4, 4), bool)
     square[1:3, 1:3] = True
     np.testing.assert_array_equal(decode_mask([[1, 1, 3, 1, 3, 3, 1, 3]], 4, 4), square)
+    np.testing.assert_array_equal(
+        decode_mask([[0, 0, 4, 4], [1, 1, 3, 1, 3, 3, 1, 3]], 4, 4), square, err_msg="no box"
+    )
     counts = {"size": [4, 4], "counts": [5, 2, 2, 2, 5]}
     np.testing.assert_array_equal(decode_mask(counts, 4, 4), square)
 
@@ -327,6 +330,9 @@ def test_written_json_loads_in_detectron2(tmp_path, coco):
         (("annotations", 0, "bbox"), [1, 2], "bbox"),
         (("annotations", 0, "bbox"), [0, 0, 2, 2], "its mask has area 3, bbox"),
         (("annotations", 0, "area"), 4, "area 4"),
+        (("annotations", 0, "area"), None, "annotation 1 has no 'area'"),
+        (("annotations", 0, "area"), -1, "area -1 is no number of pixels"),
+        (("annotations", 0, "iscrowd"), None, "annotation 1 has no 'iscrowd'"),
         (("annotations", 0, "segmentation"), [[0, 0, 1, 1]], "at least 3 points"),
         (("annotations", 0, "segmentation", "size"), [3, 2], "size"),
         (("annotations", 0, "ignore"), 1, "'ignore'"),

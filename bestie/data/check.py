@@ -138,7 +138,10 @@ def inspect_dataset(
     masks = ""
     if "ground_truth" in needs:
         masks = _mask_files_needed(root, split, errors)
-    checker = ImageChecker(root, class_names, "images" in needs, folders, tags, masks, listed)
+    json_file = ground_truth_json(root, split)
+    checker = ImageChecker(
+        root, class_names, "images" in needs, folders, tags, masks, json_file, listed
+    )
     findings = _in_threads(checker, ids)
     problems = [Problem.from_error(error) for error in errors]
     problems += [problem for finding in findings for problem in finding.problems]

@@ -93,7 +93,8 @@ class ImageChecker:
         folders: folder under the root of what is checked, keys of NEEDED_FOLDERS.
         tags: image id -> class ids; None: disagreements with tags are not looked for.
         masks: "required", "optional" (looked at where they are) or "" (not looked at).
-        listed: image id -> (height, width) that the COCO json of the split lists, if it does.
+        json_file: the COCO json of the split.
+        listed: image id -> (height, width) in it; empty if it does not exist.
     """
 
     root: str
@@ -102,15 +103,15 @@ class ImageChecker:
     folders: dict[str, str]
     tags: Mapping[str, list[int]] | None
     masks: str
+    json_file: str
     listed: Mapping[str, tuple[int, int]]
 
     def __call__(self, image_id: str) -> ImageFindings:
         found = ImageFindings()
         shape = self._check_image(image_id, found)
-        listed = self.listed.get(image_id, shape)
-        if shape is not None and listed != shape:
-            path = find_image(self.root, image_id)
-            found.error(path, size_mismatch(shape, "its entry in the split's json", listed))
+        if shape is not None and self.listed.get(image_id, shape) != shape:
+            mismatch = size_mismatch(self.listed[image_id], "the image itself", shape)
+            found.error(self.json_file, f"its image '{image_id}' {mismatch}")
         tags = None if self.tags is None else self.tags.get(image_id)
         if "maps" in self.folders:
             path = os.path.join(self.root, self.folders["maps"], f"{image_id}.png")

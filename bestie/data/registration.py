@@ -218,7 +218,7 @@ def categories_mistake(coco: dict[str, Any], class_names: list[str]) -> str | No
     accepted = dict(enumerate(class_names, 1))
     if found == accepted:
         return None
-    differing = sorted(key for key in found | accepted if found.get(key) != accepted.get(key))
+    differing = [key for key in accepted | found if found.get(key) != accepted.get(key)]
     shown, more = differing[:5], ", ..." if len(differing) > 5 else ""
     return (
         "its categories are not those of classes.txt with ids from 1: "

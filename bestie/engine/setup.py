@@ -28,8 +28,6 @@ __all__ = ["build_model", "default_config", "load_model", "merge_config", "read_
 
 logger = logging.getLogger(__name__)
 
-POINT_FOLDERS = {"tags": "Peak_points", "clicks": "Center_points"}
-
 
 def default_config() -> CfgNode:
     """Detectron2's defaults with the keys of this project."""
@@ -58,8 +56,8 @@ def merge_config(config_file: str, overrides: list[str]) -> CfgNode:
 def read_config(config_file: str, overrides: list[str], *, training: bool = True) -> CfgNode:
     """Read a configuration, register its data sets and fill in what they tell.
 
-    Number of classes: that of the data. Point folder: that of the supervision. Without ``training``
-    the training set need not be at hand; where it is, its classes must be those of the others.
+    The number of classes is that of the data. Without ``training`` the training set need not be at
+    hand; where it is, its classes must be those of the others.
 
     Raises:
         ValueError: for unknown keys, for data sets that cannot be registered, and for settings that
@@ -124,8 +122,6 @@ def _fill_in(cfg: CfgNode, names: list[str]) -> None:
                 )
             node.NUM_CLASSES = len(first)
         cfg.MODEL.ROI_HEADS.NUM_CLASSES = len(first)
-    if not cfg.INPUT.POINTS_DIR:
-        cfg.INPUT.POINTS_DIR = POINT_FOLDERS.get(cfg.MODEL.BESTIE.SUPERVISION, "")
     cfg.OUTPUT_DIR = os.path.normpath(cfg.OUTPUT_DIR)
 
 

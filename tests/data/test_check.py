@@ -62,6 +62,18 @@ def edit_json(change):
 SMALL = np.zeros((39, 56), np.uint8)
 FOUR = np.full((40, 56), 4, np.uint8)
 
+
+def list_size(number, **size):
+    """Write another size of an image into the json, whose masks, of no size, become polygons."""
+
+    def change(coco):
+        coco["images"][number].update(size)
+        for entry in coco["annotations"]:
+            entry["segmentation"] = [[1, 1, 3, 1, 3, 3, 1, 3]]
+
+    return edit_json(change)
+
+
 # fault, severity, file, line, part of the message
 FAULTS = [
     (remove(CLASSES), "error", CLASSES, None, "does not exist"),
@@ -127,6 +139,13 @@ FAULTS = [
         None,
         "categories are not those of classes.txt",
     ),
+    (
+        list_size(1, height=39),
+        "error",
+        JSON,
+        None,
+        "its image 'b' is of 39 x 56 pixels (height x width), the image itself of 40 x 56",
+    ),
 ]
 
 
@@ -177,6 +196,14 @@ def test_only_what_is_needed_is_looked_at(root):
     assert check_dataset(root, "train", needs={"images", "clicks"}) == []
     cut("JPEGImages/a.png")(root)
     assert check_dataset(root, "train", needs={"clicks"}) == []
+
+
+def test_json_is_checked_whatever_is_needed(root):
+    list_size(1, width=1)(root)
+    edit_json(lambda c: c["images"].pop())(root)
+    problems = check_dataset(root, "train", needs={"tags"})
+    assert [problem.file for problem in problems] == [str(root / JSON)] * 2
+    assert "lacks the image 'd'" in problems[0].message and "40 x 1 " in problems[1].message
 
 
 def test_other_folders_can_be_named(root, tmp_path):
@@ -234,13 +261,19 @@ def test_coco_json_and_its_images(root):
     assert check_coco(root / JSON, images) == []
     remove("JPEGImages/a.png")(root)
     cut("JPEGImages/b.png")(root)
-    edit_json(lambda c: c["annotations"].clear() or c["images"][2].update(height=41))(root)
+    list_size(2, height=41)(root)
     problems = check_coco(root / JSON, images)
     assert [problem.file for problem in problems] == [str(images / f"{i}.png") for i in "abc"]
     assert "is of 40 x 56 pixels (height x width)" in problems[2].message
     put(JSON, "[]")(root)
     (problem,) = check_coco(root / JSON, images)
     assert "is a json list" in problem.message
+
+
+def test_coco_json_needs_an_annotation_that_is_no_crowd(root):
+    edit_json(lambda c: [entry.update(iscrowd=1) for entry in c["annotations"]])(root)
+    (problem,) = check_coco(root / JSON, root / "JPEGImages")
+    assert problem.file == str(root / JSON) and "no annotation that is no crowd" in problem.message
 
 
 def test_all_data_sets_of_a_config_are_checked(cfg, root, caplog):

@@ -5,7 +5,14 @@ import pytest
 import torch
 from detectron2.data import DatasetCatalog
 
-from bestie.data import MAPPER_REGISTRY, BESTIEMapper, build_mapper, register_dataset, seeded
+from bestie.data import (
+    MAPPER_REGISTRY,
+    BESTIEMapper,
+    build_mapper,
+    points_folder,
+    register_dataset,
+    seeded,
+)
 from bestie.files import DataError, read_points, write_points, write_semantic_map
 from tests.conftest import shared_data
 
@@ -131,6 +138,31 @@ def test_what_is_missing_is_named(cfg, dicts, key, message):
     del dicts[0][key]
     with pytest.raises(DataError, match=message):
         build_mapper(cfg, True)(dicts[0])
+
+
+@pytest.mark.parametrize("is_train", [True, False])
+def test_class_out_of_range_names_the_line(cfg, dicts, root, is_train):
+    path = root / "Center_points" / "a.txt"
+    path.write_text(path.read_text() + "6 5 3 0.1\n")
+    with pytest.raises(DataError, match=r"Center_points/a.txt, line 3: class 3; 0..2 are accepted"):
+        build_mapper(cfg, is_train)(dicts[0])
+
+
+def test_dicts_of_detectron2_are_named_by_their_file(cfg, dicts):
+    record = {key: dicts[0][key] for key in ("file_name", "image_id")}
+    for cfg.INPUT.DATASET_MAPPER_NAME in ("BESTIEMapper", "PAMMapper"):
+        sample = build_mapper(cfg, False)(record)
+        assert sample["image_name"] == "a" and sample["image"].shape == (3, 40, 56)
+        assert "height" not in sample
+
+
+def test_points_folder_is_chosen_or_that_of_the_supervision(cfg):
+    assert points_folder(cfg) == "Center_points"
+    cfg.MODEL.BESTIE.SUPERVISION = "boxes"
+    with pytest.raises(ValueError, match="must be one of tags, clicks, got 'boxes'"):
+        points_folder(cfg)
+    cfg.INPUT.POINTS_DIR = "other"
+    assert points_folder(cfg) == "other"
 
 
 def test_map_of_another_size_is_an_error(cfg, dicts, root):

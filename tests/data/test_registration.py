@@ -78,6 +78,29 @@ def test_image_that_the_json_lacks_is_an_error(root, registered):
         registered(f"folder:{root}:train")
 
 
+def test_json_with_other_category_ids_is_an_error(root, registered):
+    path = root / "annotations" / "instances_train.json"
+    coco = read_coco(path)
+    number = {1: 2, 2: 1, 3: 3}
+    for entry in coco["categories"]:
+        entry["id"] = number[entry["id"]]
+    for entry in coco["annotations"]:
+        entry["category_id"] = number[entry["category_id"]]
+    write_coco(path, coco)
+    found = "instances_train.json: .*found {1: square, 2: disc}, accepted {1: disc, 2: square}"
+    with pytest.raises(DataError, match=found):
+        registered(f"folder:{root}:train")
+
+
+def test_mistakes_in_classes_and_split_are_named_together(root):
+    (root / "classes.txt").write_text("disc\n\ndisc\n")
+    with pytest.raises(DataError, match="2 error") as caught:
+        register_dataset(f"folder:{root}:train")
+    assert "classes.txt, line 2" in str(caught.value) and "line 3" in str(caught.value)
+    with pytest.raises(DataError, match="3 error.*\n.*classes.txt.*\n.*classes.txt.*\n.*val.txt"):
+        register_dataset(f"folder:{root}:val")
+
+
 def test_missing_image_is_named(root, registered):
     (root / "JPEGImages" / "c.png").unlink()
     with pytest.raises(DataError, match="JPEGImages/c: image does not exist"):

@@ -118,6 +118,6 @@ def test_mask_rcnn_is_restricted_to_the_tags(tmp_path):
 def test_the_classifier_is_refused(tmp_path):
     name = write_root(tmp_path / "root")
     (tmp_path / "config.yaml").write_text("MODEL: {META_ARCHITECTURE: PAMClassifier, DEVICE: cpu}")
-    cfg = read_config(str(tmp_path / "config.yaml"), [])
+    cfg = read_config(str(tmp_path / "config.yaml"), [], training=False)
     with pytest.raises(ValueError, match="predicts no instances"):
         export_pseudo_labels(cfg, name, tmp_path / "labels.json")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from bestie.data import points_folder
 from bestie.engine.setup import load_model, read_config
 from tests.evaluation.tiny_data import write_root
 
@@ -19,7 +20,7 @@ def read(data, *overrides):
 def test_class_numbers_and_point_folder_come_from_the_data_and_the_supervision(data):
     cfg = read(data, "INPUT.POINTS_DIR", "")
     assert cfg.MODEL.BESTIE.NUM_CLASSES == cfg.MODEL.ROI_HEADS.NUM_CLASSES == 2
-    assert cfg.INPUT.POINTS_DIR == "Peak_points"
+    assert points_folder(cfg) == "Peak_points"
     assert cfg.is_frozen()
 
 
