@@ -14,7 +14,7 @@ from bestie.labels.refinement import refine_labels
 from tests import oracle
 from tests.labels.scenes import random_scene
 
-# Thousands of scenes in the slow run (make test-slow), a sample of them always.
+# A sample; BESTIE_ORACLE_SCENES=2000 goes through thousands.
 SCENES = int(os.environ.get("BESTIE_ORACLE_SCENES", "18"))
 SETTINGS = [
     {"cluster": ClusterSettings(), "kernel": 41},
