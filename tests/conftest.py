@@ -6,6 +6,7 @@ saying so, where they are absent.
 """
 
 import json
+import logging
 import os
 from collections import Counter
 from dataclasses import dataclass
@@ -52,6 +53,12 @@ def shared_data(name: str) -> Path:
     if not root.is_dir():
         pytest.skip(f"no {name} in {SHARED_DATA} (BESTIE_SHARED_DATA)")
     return root
+
+
+@pytest.fixture(autouse=True)
+def propagating_logs():
+    """Detectron2's setup_logger stops the package's logs from reaching pytest's ``caplog``."""
+    logging.getLogger("bestie").propagate = True
 
 
 def pytest_configure(config):
