@@ -13,13 +13,12 @@ the clicks, unless switched off.
 """
 
 import argparse
-import sys
 
 from detectron2.engine import default_argument_parser
 
 from bestie.engine import merge_config, setup
 from bestie.engine.export import export_pseudo_labels
-from bestie.engine.launch import launch, requested_device
+from bestie.engine.launch import launch_tool
 
 FLAGS = {"MODEL.BESTIE.TEST.USE_TAGS": "--no-tags", "MODEL.BESTIE.TEST.USE_CLICKS": "--no-clicks"}
 
@@ -80,16 +79,4 @@ def main(args: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    parsed = parse_arguments()
-    try:
-        launch(
-            main,
-            parsed.num_gpus,
-            num_machines=parsed.num_machines,
-            machine_rank=parsed.machine_rank,
-            dist_url=parsed.dist_url,
-            args=(parsed,),
-            device=requested_device(parsed.config_file, parsed.opts),
-        )
-    except (ValueError, OSError) as error:
-        sys.exit(f"export_pseudo_labels.py: {error}")
+    launch_tool(main, parse_arguments())

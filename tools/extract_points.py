@@ -11,13 +11,12 @@ Images need tags. A run that was stopped goes on where it was. Where the data ha
 """
 
 import argparse
-import sys
 
 from detectron2.engine import default_argument_parser
 
 from bestie.engine import setup
 from bestie.engine.cues import extract_points
-from bestie.engine.launch import launch, requested_device
+from bestie.engine.launch import launch_tool
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -57,16 +56,4 @@ def main(args: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    parsed = parse_arguments()
-    try:
-        launch(
-            main,
-            parsed.num_gpus,
-            num_machines=parsed.num_machines,
-            machine_rank=parsed.machine_rank,
-            dist_url=parsed.dist_url,
-            args=(parsed,),
-            device=requested_device(parsed.config_file, parsed.opts),
-        )
-    except (ValueError, OSError) as error:
-        sys.exit(f"extract_points.py: {error}")
+    launch_tool(main, parse_arguments())

@@ -14,12 +14,11 @@ like pseudo labels rather than predictions, and their mean IoU where the data ha
 """
 
 import argparse
-import sys
 
 from detectron2.engine import default_argument_parser
 
 from bestie.engine import setup
-from bestie.engine.launch import launch, requested_device
+from bestie.engine.launch import launch_tool
 from bestie.engine.maps import check_semantic_maps, make_semantic_maps
 
 
@@ -67,18 +66,6 @@ def main(args: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     parsed = parse_arguments()
-    try:
-        if parsed.check:
-            main(parsed)
-            sys.exit()
-        launch(
-            main,
-            parsed.num_gpus,
-            num_machines=parsed.num_machines,
-            machine_rank=parsed.machine_rank,
-            dist_url=parsed.dist_url,
-            args=(parsed,),
-            device=requested_device(parsed.config_file, parsed.opts),
-        )
-    except (ValueError, OSError) as error:
-        sys.exit(f"make_semantic_maps.py: {error}")
+    if parsed.check:
+        parsed.num_gpus = 1
+    launch_tool(main, parsed)

@@ -9,12 +9,10 @@ Examples:
 With MODEL.DEVICE cpu, --num-gpus is the number of processes.
 """
 
-import sys
-
 from detectron2.engine import default_argument_parser
 
 from bestie.engine import Trainer, load_model, setup
-from bestie.engine.launch import launch, requested_device
+from bestie.engine.launch import launch_tool
 
 
 def main(args):
@@ -29,16 +27,4 @@ def main(args):
 if __name__ == "__main__":
     parser = default_argument_parser(epilog=__doc__)
     parser.set_defaults(dist_url="auto")
-    parsed = parser.parse_args()
-    try:
-        launch(
-            main,
-            parsed.num_gpus,
-            num_machines=parsed.num_machines,
-            machine_rank=parsed.machine_rank,
-            dist_url=parsed.dist_url,
-            args=(parsed,),
-            device=requested_device(parsed.config_file, parsed.opts),
-        )
-    except (ValueError, OSError) as error:
-        sys.exit(f"train_net.py: {error}")
+    launch_tool(main, parser.parse_args())

@@ -6,8 +6,10 @@ from the machine (NCCL where there is a GPU), so processes that are to run on th
 here, with gloo.
 """
 
+import os
 import socket
 import sys
+from argparse import Namespace
 from collections.abc import Callable, Sequence
 
 import torch
@@ -19,7 +21,7 @@ from detectron2.engine import DEFAULT_TIMEOUT
 from detectron2.engine import launch as launch_on_gpus
 from detectron2.utils import comm
 
-__all__ = ["launch", "requested_device"]
+__all__ = ["launch", "launch_tool", "requested_device"]
 
 
 def launch(
@@ -94,6 +96,27 @@ def launch(
             if mistakes.empty():
                 raise
             raise ValueError(mistakes.get()) from None
+
+
+def launch_tool(main: Callable, parsed: Namespace) -> None:
+    """Run a tool's ``main(parsed)`` in the processes asked for; a user's mistake ends it in a line.
+
+    Args:
+        main: the tool.
+        parsed: arguments of Detectron2's parser, and more.
+    """
+    try:
+        launch(
+            main,
+            parsed.num_gpus,
+            num_machines=parsed.num_machines,
+            machine_rank=parsed.machine_rank,
+            dist_url=parsed.dist_url,
+            args=(parsed,),
+            device=requested_device(parsed.config_file, parsed.opts),
+        )
+    except (ValueError, OSError) as error:
+        sys.exit(f"{os.path.basename(sys.argv[0])}: {error}")
 
 
 def requested_device(config_file: str, overrides: Sequence[str]) -> str:
