@@ -4,6 +4,12 @@ Importing the package registers its backbones, heads, meta-architectures, mapper
 sets with Detectron2; the imports below without a visible use are there for that.
 """
 
+# ruff: noqa: E402
+import warnings
+
+# Before the imports: Detectron2 uses it while it is imported, and no user can change that.
+warnings.filterwarnings("ignore", ".torch.jit.script. is deprecated", FutureWarning)
+
 from bestie import data, evaluation, modeling  # noqa: F401  (registration)
 from bestie.config import add_bestie_config
 

@@ -74,6 +74,7 @@ def _add_bestie(cfg: CN) -> None:
 def _add_refinement(model: CN) -> None:
     # Self-refinement (paper, section 3.4).
     model.REFINE = CN()
+    # False: the network trains on the pseudo labels alone.
     model.REFINE.ENABLED = True
     # Iteration from which refined targets enter the loss.
     model.REFINE.START_ITER = 0
@@ -90,6 +91,7 @@ def _add_refinement(model: CN) -> None:
 
     # Center clustering (paper, section 3.4): blobs of short offsets propose centers.
     model.CLUSTER = CN()
+    # False: local maxima of the center map are the only centers of the refinement.
     model.CLUSTER.ENABLED = True
     # Offsets shorter than this belong to a blob, pixels.
     model.CLUSTER.OFFSET_THRESH = 2.5
@@ -108,7 +110,9 @@ def _add_inference(model: CN) -> None:
     # Factor by which images are resized before the network sees them; outputs come back to their
     # size.
     model.TEST.SCALE = 1.0
+    # A local maximum of the center map counts as a center above this value.
     model.TEST.CENTER_THRESH = 0.1
+    # Side of the square window of the local maxima, pixels, odd.
     model.TEST.KERNEL = 41
     # Average class probabilities and center maps with those of the mirrored image.
     model.TEST.FLIP = False
@@ -133,6 +137,9 @@ def _add_pam(cfg: CN) -> None:
     # Peak attention: values below ALPHA x the channel's maximum become zero; 0: a plain CAM
     # classifier.
     model.ALPHA = 0.7
+    # Iteration from which there is peak attention. 0: always (the paper, from ImageNet weights). A
+    # network that starts from random weights learns its features first.
+    model.START_ITER = 0
     # Channels of the three extra convolutions.
     model.HEAD_CHANNELS = 512
     # torchvision's VGG16 weights file (vgg16-397923af.pth): path, or "" for random weights.
@@ -156,6 +163,9 @@ def _add_pam(cfg: CN) -> None:
     model.MAPS = CN()
     # Scales of the image of the multi-scale activation maps (mirrored ones are always averaged in).
     model.MAPS.SCALES = [0.5, 1.0, 1.5, 2.0]
+    # With peak attention, as in training. False: ReLU in its place, so that the maps cover objects
+    # rather than their peaks.
+    model.MAPS.ATTENTION = True
     # Score of the background class; pixels whose best class is below it are background.
     model.MAPS.BACKGROUND_SCORE = 0.3
     # Pixels whose best refined score beats the second by less than this are ignored (255); the
@@ -170,6 +180,9 @@ def _add_pam(cfg: CN) -> None:
 
 
 def _add_input(cfg: CN) -> None:
+    # Names of the classes, in the order of their numbers. Filled in from the data; the config.yaml
+    # that a training writes keeps them, so that its checkpoint can be used without the data.
+    cfg.DATASETS.CLASS_NAMES = []
     # How dataset dicts become training samples: "BESTIEMapper", "PAMMapper", "InstanceMapper"
     # (Mask R-CNN and other Detectron2 models).
     cfg.INPUT.DATASET_MAPPER_NAME = "BESTIEMapper"

@@ -10,6 +10,7 @@ how many there are.
 
 The weak maps are the truth, degraded at random as a weakly supervised method would: they are no
 method's output, and results obtained with them are no results of a weakly supervised pipeline.
+With --tags-only they and the clicks are left out: then only tags are there to train on.
 """
 
 import argparse
@@ -35,7 +36,7 @@ from bestie.labels.pseudo_labels import accept_components
 __all__ = ["Settings", "Summary", "degrade_map", "draw_contact_sheet", "main", "make_shapes"]
 
 # Counts up whenever the same settings would give other files.
-VERSION = 2
+VERSION = 3
 RECORD = "shapes.json"
 SIDES = (0.875, 1.0, 1.125)
 
@@ -48,12 +49,14 @@ class Settings:
         seed: of everything random.
         train, val: number of images of the two splits.
         size: mean side of an image, pixels; sides are 0.875, 1 or 1.125 times this.
+        tags_only: leave out clicks and weak maps, so that only tags are there to train on.
     """
 
     seed: int = 0
     train: int = 400
     val: int = 100
     size: int = 160
+    tags_only: bool = False
 
     def __post_init__(self):
         for name, least in (("seed", 0), ("train", 1), ("val", 1), ("size", 64)):
@@ -135,11 +138,17 @@ def main(argv: list[str] | None = None) -> None:
     """Parse the arguments, make the data set and print its numbers."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--output", type=Path, default=Path("datasets/shapes"), help="new folder")
-    for name, value in asdict(Settings()).items():
+    for name in ("seed", "train", "val", "size"):
+        value = getattr(Settings(), name)
         parser.add_argument(f"--{name}", type=int, default=value, help=f"default {value}")
+    parser.add_argument(
+        "--tags-only", action="store_true", help="leave out clicks and simulated weak maps"
+    )
     parser.add_argument("--contact-sheet", type=Path, help="also write this picture of examples")
     args = parser.parse_args(argv)
-    settings = Settings(args.seed, args.train, args.val, args.size)
+    if args.contact_sheet and args.tags_only:
+        parser.error("--contact-sheet draws clicks and weak maps, --tags-only leaves them out")
+    settings = Settings(args.seed, args.train, args.val, args.size, args.tags_only)
     record = make_shapes(args.output, settings)
     print(f"{args.output}: {len(CLASS_NAMES)} classes ({', '.join(CLASS_NAMES)})")
     for split, table in record["splits"].items():
@@ -208,7 +217,10 @@ def _write_root(root: Path, settings: Settings) -> dict[str, Any]:
             tags[image_id] = set(scene.classes.tolist())
             weak_map = degrade_map(rng, scene)
             clicks = folder_contract.clicks_of_instances(scene.instance_map, scene.classes)
-            _write_image(root, image_id, scene, weak_map, clicks)
+            _write_image(root, image_id, scene)
+            if not settings.tags_only:
+                files.write_semantic_map(root / "WSSS_maps" / f"{image_id}.png", weak_map)
+                files.write_points(root / "Center_points" / f"{image_id}.txt", clicks)
             entry = {"id": i + 1, "file_name": f"{image_id}.jpg", "height": height, "width": width}
             images.append(entry)
             annotations += folder_contract.coco_annotations(
@@ -228,18 +240,15 @@ def _write_root(root: Path, settings: Settings) -> dict[str, Any]:
     return tables
 
 
-def _write_image(
-    root: Path, image_id: str, scene: Scene, weak_map: np.ndarray, clicks: files.Points
-) -> None:
+def _write_image(root: Path, image_id: str, scene: Scene) -> None:
+    """Write the image and its true masks."""
     ok, jpeg = cv2.imencode(".jpg", scene.image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])
     assert ok
     path = root / "JPEGImages" / f"{image_id}.jpg"
     with files.atomic_write(path, "wb") as file:
         file.write(jpeg.tobytes())
-    files.write_semantic_map(root / "WSSS_maps" / f"{image_id}.png", weak_map)
     files.write_semantic_map(root / "SegmentationClass" / f"{image_id}.png", semantic_map(scene))
     files.write_semantic_map(root / "SegmentationObject" / f"{image_id}.png", scene.instance_map)
-    files.write_points(root / "Center_points" / f"{image_id}.txt", clicks)
 
 
 def semantic_map(scene: Scene) -> np.ndarray:

@@ -4,9 +4,10 @@ Comes in: a random generator. Goes out: the parts of one object in object coordi
 and a texture. Called by ``shapes_render``, which places, shades and paints them.
 
 The six classes are three pairs. The two classes of a pair share textures and more or less the
-body's shape and hue; what tells them apart for sure are their parts: tail and eye or head and legs,
-handle or cap and label, wheels and windows or roof and door. So a classifier looks at parts, as it
-does on photographs.
+body's shape; its hue is a hint. What tells them apart for sure are their parts, two or more an
+object and in a signal colour: tail and fins or head and rear, handle and badge or cap and label,
+hood and load or roof and door. So a classifier looks at parts, as it does on photographs, and an
+object can make it fire in several places.
 
 Object coordinates are (x, y), x to the right and y down as in an upright picture, the body reaching
 to about 1 in both directions. Drawing code is (x, y) throughout, as OpenCV's polygons are.
@@ -130,10 +131,11 @@ def _beetle(rng: np.random.Generator) -> list[Part]:
     return [
         *legs,
         *(_part("dark", feeler, dome=0.3) for feeler in feelers),
-        _part("dark", _ellipse(0.8, 0, 0.24, 0.27)),
+        _part("trim", _ellipse(0.8, 0, 0.26, 0.29)),
         _part("pale", _ellipse(0.88, -0.14, 0.07, 0.07), dome=0.3),
         _part("pale", _ellipse(0.88, 0.14, 0.07, 0.07), dome=0.3),
         _part("body", _ellipse(-0.1, 0, 0.76, height)),
+        _part("trim", _ellipse(-0.56, 0, 0.22, height * 0.6), dome=0.3),
         _part("dark", _stroke(-0.85, 0, 0.62, 0, 0.07), dome=0),
     ]
 
@@ -146,6 +148,7 @@ def _mug(rng: np.random.Generator) -> list[Part]:
         _part("trim", *handle, dome=0.6),
         _part("body", side),
         _part("body", _ellipse(0, height, foot, 0.13), dome=0.2),
+        _part("trim", _ellipse(-0.16, 0.1, 0.24, 0.3), dome=0.3),
         _part("pale", _ellipse(0, -height, 0.62, 0.2), dome=0.2),
         _part("dark", _ellipse(0, -height + 0.02, 0.5, 0.12), dome=0),
     ]
@@ -178,6 +181,7 @@ def _truck(rng: np.random.Generator) -> list[Part]:
     hood = _polygon((cab, -0.3), (0.8, -0.3), (1.02, 0.06), (1.02, 0.5), (cab, 0.5))
     return [
         _part("body", _box(-1.02, roof, cab + 0.04, 0.5), dome=0.5),
+        _part("trim", _box(-0.86, roof + 0.14, -0.36, 0.18, 0.05), dome=0.3),
         _part("trim", hood, dome=0.5),
         _part("glass", _polygon((cab + 0.1, -0.2), (0.75, -0.2), (0.89, 0.07), (cab + 0.1, 0.07))),
         *wheels,
@@ -195,7 +199,7 @@ def _house(rng: np.random.Generator) -> list[Part]:
             _polygon((-1.04, eaves + 0.06), (-0.3, top), (0.3, top), (1.04, eaves + 0.06)),
             dome=0.6,
         ),
-        _part("dark", _box(side * 0.38 - door, 0.12, side * 0.38 + door, 0.78), dome=0.1),
+        _part("trim", _box(side * 0.38 - door, 0.12, side * 0.38 + door, 0.78), dome=0.1),
         _part("glass", window, dome=0.2),
     ]
 
@@ -241,14 +245,32 @@ def _coil(rng: np.random.Generator) -> list[Part]:
     return [_part("body", _ellipse(0, 0, 1, 1), _ellipse(0, 0, radius, radius))]
 
 
-# Class -> outlines, textures (shared within a pair), mean hue in degrees, largest tilt in degrees.
-_CLASSES: dict[str, tuple[Callable, tuple[str, ...], float, float]] = {
-    "fish": (_fish, ("scales", "spots", "ribs"), 30, 60),
-    "beetle": (_beetle, ("spots", "scales", "ribs"), 348, 180),
-    "mug": (_mug, ("bands", "checks", "ribs"), 212, 40),
-    "bottle": (_bottle, ("checks", "bands", "ribs"), 165, 40),
-    "truck": (_truck, ("panels", "bricks", "bands"), 275, 30),
-    "house": (_house, ("bricks", "panels", "bands"), 68, 30),
+@dataclass(frozen=True)
+class _Class:
+    """What the objects of a class have in common.
+
+    Attributes:
+        parts: draws the outlines.
+        textures: of the body, the most frequent first; a pair of classes shares them.
+        hue: of the body on average, degrees; a hint.
+        trim_hue: of the parts that tell the class for sure, degrees.
+        max_tilt: from upright, degrees.
+    """
+
+    parts: Callable[[np.random.Generator], list[Part]]
+    textures: tuple[str, str, str]
+    hue: float
+    trim_hue: float
+    max_tilt: float
+
+
+_CLASSES = {
+    "fish": _Class(_fish, ("scales", "spots", "ribs"), 30, 190, 60),
+    "beetle": _Class(_beetle, ("spots", "scales", "ribs"), 348, 70, 180),
+    "mug": _Class(_mug, ("bands", "checks", "ribs"), 212, 10, 40),
+    "bottle": _Class(_bottle, ("checks", "bands", "ribs"), 165, 310, 40),
+    "truck": _Class(_truck, ("panels", "bricks", "bands"), 275, 130, 30),
+    "house": _Class(_house, ("bricks", "panels", "bands"), 68, 250, 30),
 }
 _CLUTTER = {
     "star": _star,
@@ -264,7 +286,7 @@ CLUTTER_NAMES = tuple(_CLUTTER)
 
 def class_parts(rng: np.random.Generator, name: str) -> list[Part]:
     """Parts of one object of a class, in painting order, with random proportions."""
-    return _CLASSES[name][0](rng)
+    return _CLASSES[name].parts(rng)
 
 
 def clutter_parts(rng: np.random.Generator, name: str) -> list[Part]:
@@ -274,24 +296,27 @@ def clutter_parts(rng: np.random.Generator, name: str) -> list[Part]:
 
 def max_tilt(name: str) -> float:
     """Largest rotation of a class from upright, degrees."""
-    return _CLASSES[name][3]
+    return _CLASSES[name].max_tilt
 
 
 # ------------------------------------------------------------------------------- looks
 
 
-def draw_look(rng: np.random.Generator, name: str, colour: np.ndarray | None = None) -> Look:
-    """Draw colours and texture of an object of a class (or of clutter that resembles this class).
+def draw_look(
+    rng: np.random.Generator, name: str, colour: np.ndarray | None = None, clutter: bool = False
+) -> Look:
+    """Draw colours and texture of an object of a class, or of clutter that resembles this class.
 
-    The hue scatters widely around the class's, so that it is a hint and no proof.
+    The body's hue scatters widely around the class's, so that it is a hint and no proof. The trim
+    is the proof, and clutter has none of it.
 
     Args:
         rng: random generator.
         name: class.
+        clutter: whether this is a thing of no class.
         colour: see :func:`draw_colour`, of a relative to resemble (objects that lie together often
             look alike); drawn, if omitted.
     """
-    _, textures, hue, _ = _CLASSES[name]
     if colour is None:
         colour = draw_colour(rng, name)
     hue, saturation, value = colour + rng.normal(0, (7, 0.05, 0.05))
@@ -299,19 +324,26 @@ def draw_look(rng: np.random.Generator, name: str, colour: np.ndarray | None = N
     colours = {
         "body": _rgb(hue, saturation, value),
         "second": _rgb(other, saturation * 0.8, value * rng.uniform(0.5, 0.75)),
-        "trim": _rgb(hue + rng.normal(0, 40), saturation * 0.9, value * rng.uniform(0.6, 1.1)),
+        "trim": _rgb(*_draw_trim(rng, name)),
         "dark": _rgb(rng.uniform(0, 360), 0.3, rng.uniform(0.1, 0.25)),
         "pale": _rgb(rng.uniform(0, 360), 0.1, rng.uniform(0.8, 0.98)),
         "glass": _rgb(rng.normal(205, 15), 0.35, rng.uniform(0.65, 0.9)),
     }
-    kind = str(rng.choice(textures, p=(0.6, 0.25, 0.15)))
+    if clutter:
+        colours["trim"] = colours["second"]
+    kind = str(rng.choice(_CLASSES[name].textures, p=(0.6, 0.25, 0.15)))
     return Look(colours, kind, rng.uniform(0.35, 0.9), rng.uniform(2.2, 3.6))
 
 
 def draw_colour(rng: np.random.Generator, name: str) -> np.ndarray:
     """Draw a body colour of a class: (3,) hue in degrees, saturation and value in [0, 1]."""
-    hue = rng.normal(_CLASSES[name][2], 25) if rng.random() < 0.85 else rng.uniform(0, 360)
+    hue = rng.normal(_CLASSES[name].hue, 15) if rng.random() < 0.9 else rng.uniform(0, 360)
     return np.array([hue, rng.uniform(0.3, 0.8), rng.uniform(0.45, 0.9)])
+
+
+def _draw_trim(rng: np.random.Generator, name: str) -> tuple[float, float, float]:
+    """Hue in degrees, saturation and value of the parts that tell the class."""
+    return rng.normal(_CLASSES[name].trim_hue, 8), rng.uniform(0.75, 0.95), rng.uniform(0.7, 0.95)
 
 
 def _rgb(hue: float, saturation: float, value: float) -> np.ndarray:

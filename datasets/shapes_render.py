@@ -28,12 +28,12 @@ __all__ = ["Scene", "draw_scene", "smooth_noise"]
 
 SUPERSAMPLING = 3
 # Half the long side of an object, as share of the picture's side.
-RADIUS = (0.115, 0.19)
+RADIUS = (0.14, 0.22)
 # Share of an object that must be visible, and the pixels (of a picture of 160 x 160).
 MIN_VISIBLE = 0.5
 MIN_AREA = 200
 # Probabilities of 1, 2, ... 8 objects a picture, and of 1, 2, 3 objects of a class in a group.
-NUM_OBJECTS = (0.07, 0.12, 0.17, 0.18, 0.16, 0.13, 0.1, 0.07)
+NUM_OBJECTS = (0.1, 0.18, 0.22, 0.19, 0.13, 0.09, 0.05, 0.04)
 GROUP_SIZES = (0.5, 0.32, 0.18)
 
 
@@ -95,7 +95,7 @@ def draw_scene(rng: np.random.Generator, height: int, width: int, class_id: int)
     light = np.array([np.cos(light), np.sin(light)])
     items = place_objects(rng, (height, width), light, class_id)
     items = [items[i] for i in rng.permutation(len(items))]
-    behind = place_clutter(rng, (height, width), light, int(rng.integers(3, 9)), (0.25, 0.85))
+    behind = place_clutter(rng, (height, width), light, int(rng.integers(1, 6)), (0.25, 0.85))
     before = place_clutter(rng, (height, width), light, int(rng.integers(0, 3)), (0.2, 0.45))
     items = drop_hidden([*behind, *items, *before], MIN_AREA * height * width / 160**2)
 
@@ -233,11 +233,13 @@ def place_clutter(
     number: int,
     sizes: tuple[float, float],
 ) -> list[Item]:
-    """Things of no class, in the classes' colours and textures, anywhere."""
+    """Things of no class, in any colour and the classes' textures, anywhere."""
     items = []
     for _ in range(number):
         parts = clutter_parts(rng, str(rng.choice(CLUTTER_NAMES)))
-        look = draw_look(rng, str(rng.choice(CLASS_NAMES)))
+        name = str(rng.choice(CLASS_NAMES))
+        colour = np.array([rng.uniform(0, 360), *draw_colour(rng, name)[1:]])
+        look = draw_look(rng, name, colour, clutter=True)
         radius = rng.uniform(*sizes) * rng.uniform(*RADIUS) * min(shape)
         sprite = draw_sprite(rng, parts, look, radius, rng.uniform(-180, 180), light)
         y, x = rng.uniform(0, 1, 2) * shape

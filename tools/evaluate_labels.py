@@ -4,11 +4,12 @@
 Examples:
     tools/evaluate_labels.py labels.json --dataset folder:ROOT:train
     tools/evaluate_labels.py baseline.json --dataset folder:ROOT:train --baseline
+    tools/evaluate_labels.py pseudo.json --dataset folder:ROOT:train --baseline --points DIR
 
 A label is a true positive if it is matched, one to one, with an object of its class at a mask IoU
 of 0.5 or more. Labels that carry scores get VOC mAP and, where the data set has a COCO json, COCO
 AP as well. All ratios are in percent. --baseline writes JSON first: each connected component of
-the weak map is an instance.
+the weak map is an instance; with --points, each that holds exactly one point of its class.
 """
 
 import argparse
@@ -35,6 +36,18 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         "--baseline", action="store_true", help="make the labels from the weak semantic maps"
     )
     parser.add_argument(
+        "--maps", metavar="DIR", help="of the baseline (default: WSSS_maps of the root)"
+    )
+    parser.add_argument(
+        "--points", metavar="DIR", help="of the baseline: only components with exactly one point"
+    )
+    parser.add_argument(
+        "--score-threshold",
+        type=float,
+        default=0.7,
+        help="points above it count (%(default)s)",
+    )
+    parser.add_argument(
         "--min-area", type=int, default=50, help="of the baseline's components (%(default)s)"
     )
     parser.add_argument(
@@ -51,9 +64,15 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(args: argparse.Namespace) -> None:
+    for option in ("maps", "points"):
+        if getattr(args, option) and not args.baseline:
+            raise ValueError(f"--{option} has no effect without --baseline")
     register_dataset(args.dataset)
     if args.baseline:
-        write_coco(args.labels, labels_from_components(args.dataset, args.min_area))
+        labels = labels_from_components(
+            args.dataset, args.min_area, args.maps, args.points, args.score_threshold
+        )
+        write_coco(args.labels, labels)
     result = evaluate_labels(args.labels, args.dataset, args.iou, args.max_detections)
     print(json.dumps(result.as_dict(), indent=2) if args.json else result.table())
 

@@ -90,6 +90,14 @@ def _without_effect(cfg: CfgNode) -> list[str]:
             f"TEST.BEST_METRIC {cfg.TEST.BEST_METRIC!r} is not computed: TEST.EVALUATORS gives "
             f"metrics named {', '.join(f'{name}/...' for name in given) or 'nothing'}."
         )
+    node = cfg.MODEL.PAM
+    if cfg.MODEL.META_ARCHITECTURE == "PAMClassifier" and node.ALPHA > 0:
+        if node.START_ITER >= cfg.SOLVER.MAX_ITER:
+            problems.append(
+                f"MODEL.PAM.START_ITER {node.START_ITER} lies beyond SOLVER.MAX_ITER "
+                f"{cfg.SOLVER.MAX_ITER}: peak attention would never start; set MODEL.PAM.ALPHA 0 "
+                "for a plain CAM classifier."
+            )
     if cfg.MODEL.META_ARCHITECTURE != "BESTIE":
         return problems
     return problems + _without_effect_in_bestie(cfg)

@@ -157,6 +157,7 @@ def mirrored_activation_maps(
     image_labels: Tensor,
     input_size: tuple[int, int],
     size: tuple[int, int],
+    attend: bool = True,
 ) -> Tensor:
     """Activation maps of an image, averaged with those of its mirror image.
 
@@ -166,6 +167,7 @@ def mirrored_activation_maps(
         image_labels: (C,) bool.
         input_size: height and width that the image is resized to, for the network.
         size: height and width of the maps.
+        attend: with the peak attention.
 
     Returns:
         (K, *size) float32 in [0, 1], the maps of the K tagged classes.
@@ -173,7 +175,7 @@ def mirrored_activation_maps(
     image = image.unsqueeze(0).to(model.device, torch.float32)
     image = F.interpolate(image, input_size, mode="bilinear", antialias=True)
     both = torch.cat([image, image.flip(-1)])
-    maps = model.activation_maps(both, image_labels.expand(2, -1), size)
+    maps = model.activation_maps(both, image_labels.expand(2, -1), size, attend)
     return average_mirrored(*maps[:, image_labels.to(maps.device)])
 
 

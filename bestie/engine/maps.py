@@ -140,7 +140,9 @@ def image_scores(
     maps = 0
     for scale in options.SCALES:
         scaled = tuple(max(MIN_SIDE, round(side * scale)) for side in size)
-        maps = maps + mirrored_activation_maps(model, image, image_labels, scaled, size)
+        maps = maps + mirrored_activation_maps(
+            model, image, image_labels, scaled, size, options.ATTENTION
+        )
     maps = maps / (maps.amax(dim=(1, 2), keepdim=True) + 1e-5)
     scores = class_scores(maps, options.BACKGROUND_SCORE)
     refined = refine_scores(

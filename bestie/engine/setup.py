@@ -105,23 +105,26 @@ def setup(args: Namespace, *, training: bool = False) -> CfgNode:
 
 
 def _fill_in(cfg: CfgNode, names: list[str]) -> None:
-    if names:
-        classes = {name: MetadataCatalog.get(name).thing_classes for name in names}
-        first = classes[names[0]]
+    classes = {name: MetadataCatalog.get(name).thing_classes for name in names}
+    if cfg.DATASETS.CLASS_NAMES:
+        classes = {"DATASETS.CLASS_NAMES": list(cfg.DATASETS.CLASS_NAMES)} | classes
+    if classes:
+        source, first = next(iter(classes.items()))
         for name, these in classes.items():
             if these != first:
                 raise ValueError(
-                    f"DATASETS: {names[0]} has the {len(first)} classes {first[:5]}..., but {name} "
+                    f"DATASETS: {source} has the {len(first)} classes {first[:5]}..., but {name} "
                     f"has the {len(these)} classes {these[:5]}...; they must be the same, in order."
                 )
         for node in (cfg.MODEL.BESTIE, cfg.MODEL.PAM):
             if node.NUM_CLASSES not in (-1, len(first)):
                 raise ValueError(
-                    f"NUM_CLASSES is {node.NUM_CLASSES}, but {names[0]} has {len(first)} classes; "
+                    f"NUM_CLASSES is {node.NUM_CLASSES}, but {source} has {len(first)} classes; "
                     "-1 takes the number from the data."
                 )
             node.NUM_CLASSES = len(first)
         cfg.MODEL.ROI_HEADS.NUM_CLASSES = len(first)
+        cfg.DATASETS.CLASS_NAMES = list(first)
     cfg.OUTPUT_DIR = os.path.normpath(cfg.OUTPUT_DIR)
 
 

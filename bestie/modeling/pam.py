@@ -15,6 +15,7 @@ import torch
 from detectron2.config import CfgNode, configurable
 from detectron2.modeling import META_ARCH_REGISTRY, Backbone, build_backbone
 from detectron2.structures import ImageList
+from detectron2.utils.events import get_event_storage
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -66,10 +67,15 @@ class PAMHead(nn.Module):
         nn.init.normal_(self.classifier.weight, std=0.01)
         nn.init.zeros_(self.classifier.bias)
 
-    def forward(self, feature: Tensor) -> Tensor:
-        """Class maps (B, C, h, w), of any sign; their spatial means are the tag logits."""
+    def forward(self, feature: Tensor, attend: bool = True) -> Tensor:
+        """Class maps (B, C, h, w), of any sign; their spatial means are the tag logits.
+
+        Args:
+            feature: (B, K, h, w).
+            attend: with the peak attention; else ReLU in its place.
+        """
         for conv in self.convs:
-            feature = peak_attention(conv(feature), self.alpha)
+            feature = peak_attention(conv(feature), self.alpha if attend else 0.0)
         return self.classifier(feature)
 
 
@@ -87,6 +93,7 @@ class PAMClassifier(nn.Module):
         pixel_std: Sequence[float],
         head_channels: int = 512,
         alpha: float = 0.7,
+        start_iter: int = 0,
     ):
         """
         Args:
@@ -96,6 +103,7 @@ class PAMClassifier(nn.Module):
             pixel_std: likewise.
             head_channels: channels of the three extra convolutions.
             alpha: threshold of the peak attention, share of the channel's maximum.
+            start_iter: iteration of the training from which there is peak attention.
         """
         super().__init__()
         if num_classes < 1:
@@ -103,6 +111,7 @@ class PAMClassifier(nn.Module):
         shapes = backbone.output_shape()
         # The last one of the largest stride: a dilated stage has the stride of the one before.
         self.in_feature = max(reversed(list(shapes)), key=lambda name: shapes[name].stride)
+        self.start_iter = start_iter
         self.backbone = backbone
         self.head = PAMHead(
             shapes[self.in_feature].channels,
@@ -122,6 +131,7 @@ class PAMClassifier(nn.Module):
             "pixel_std": cfg.MODEL.PIXEL_STD,
             "head_channels": cfg.MODEL.PAM.HEAD_CHANNELS,
             "alpha": cfg.MODEL.PAM.ALPHA,
+            "start_iter": cfg.MODEL.PAM.START_ITER,
         }
 
     @property
@@ -144,7 +154,8 @@ class PAMClassifier(nn.Module):
             return [{"tag_scores": _tag_logits(map_).sigmoid()} for map_ in maps]
         images = [self._normalize(sample["image"]) for sample in batched_inputs]
         labels = torch.stack([sample["image_labels"] for sample in batched_inputs])
-        logits = _tag_logits(self._maps(ImageList.from_tensors(images).tensor))
+        attend = self.start_iter == 0 or get_event_storage().iter >= self.start_iter
+        logits = _tag_logits(self._maps(ImageList.from_tensors(images).tensor, attend))
         return {"loss_tags": F.multilabel_soft_margin_loss(logits, labels.to(logits))}
 
     def class_maps(self, images: Tensor) -> Tensor:
@@ -160,7 +171,7 @@ class PAMClassifier(nn.Module):
 
     @torch.no_grad()
     def activation_maps(
-        self, images: Tensor, image_labels: Tensor, size: tuple[int, int]
+        self, images: Tensor, image_labels: Tensor, size: tuple[int, int], attend: bool = True
     ) -> Tensor:
         """Class activation maps of tagged images; 0 for the classes that are no tags.
 
@@ -171,11 +182,13 @@ class PAMClassifier(nn.Module):
             images: (B, 3, H, W), 0..255 in the order of INPUT.FORMAT, not normalised.
             image_labels: (B, C) bool.
             size: height and width of the maps.
+            attend: with the peak attention; else ReLU in its place, for maps that cover objects
+                rather than their peaks.
 
         Returns:
             (B, C, H, W) of ``size``, float32 in [0, 1].
         """
-        maps = F.relu(self.class_maps(images)) * image_labels.to(self.device)[:, :, None, None]
+        maps = F.relu(self._maps(self._normalize(images), attend)) * image_labels.to(self.device)[:, :, None, None]
         maps = F.interpolate(maps, tuple(size), mode="bilinear", align_corners=False)
         return maps / (maps.amax(dim=(2, 3), keepdim=True) + 1e-5)
 
@@ -201,13 +214,13 @@ class PAMClassifier(nn.Module):
     def _normalize(self, images: Tensor) -> Tensor:
         return (images.to(self.device) - self.pixel_mean) / self.pixel_std
 
-    def _maps(self, images: Tensor) -> Tensor:
+    def _maps(self, images: Tensor, attend: bool = True) -> Tensor:
         """Class maps of normalised images, these resized to sides that the backbone takes."""
         unit = self.backbone.size_divisibility
         if unit:
             fitted = [-(-side // unit) * unit for side in images.shape[-2:]]
             images = F.interpolate(images, fitted, mode="bilinear", align_corners=False)
-        return self.head(self.backbone(images)[self.in_feature]).float()
+        return self.head(self.backbone(images)[self.in_feature], attend).float()
 
 
 def _tag_logits(class_maps: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ import torch
 from detectron2.config import get_cfg
 from detectron2.layers import ShapeSpec
 from detectron2.modeling import Backbone, build_model
+from detectron2.utils.events import EventStorage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -83,6 +84,19 @@ def test_alpha_0_is_a_plain_cam_head():
     assert torch.equal(head(feature), head.classifier(expected))
 
 
+@pytest.mark.parametrize("iteration, attends", [(2, False), (3, True)])
+def test_training_attends_to_peaks_from_start_iter_on(iteration, attends):
+    torch.manual_seed(0)
+    classifier = make_classifier(alpha=0.9, start_iter=3)
+    labels = torch.tensor([True, False, False])
+    batch = [{"image": make_image(), "image_labels": labels}]
+    with EventStorage(iteration):
+        loss = classifier.train()(batch)["loss_tags"]
+    classifier.head.alpha = 0.9 if attends else 0.0
+    classifier.start_iter = 0
+    assert torch.equal(loss, classifier(batch)["loss_tags"])
+
+
 @pytest.mark.parametrize("alpha", [-0.1, 1.5])
 def test_alpha_outside_0_to_1_is_refused(alpha):
     with pytest.raises(ValueError, match=rf"MODEL.PAM.ALPHA must lie in \[0, 1\], got {alpha}"):
@@ -127,6 +141,18 @@ def test_activation_maps_are_zero_for_other_classes_and_peak_at_one_for_tags():
     assert maps.shape == (2, NUM_CLASSES, 32, 40) and not maps.requires_grad
     torch.testing.assert_close(maps.amax(dim=(2, 3)), labels.float(), rtol=0, atol=1e-4)
     assert maps.min() >= 0
+
+
+def test_activation_maps_without_attention_cover_more():
+    torch.manual_seed(0)
+    classifier = make_classifier(alpha=0.9).eval()
+    tags = torch.ones(1, NUM_CLASSES, dtype=torch.bool)
+    given = make_image()[None], tags, (8, 10)
+    plain = classifier.activation_maps(*given, attend=False)
+    attended = classifier.activation_maps(*given)
+    classifier.head.alpha = 0.0
+    assert torch.equal(plain, classifier.activation_maps(*given))
+    assert not torch.equal(plain, attended)
 
 
 def test_a_map_without_positive_values_stays_zero():

@@ -37,3 +37,21 @@ def test_the_baseline_is_written_and_scored(tmp_path, capsys):
     # Of the objects of 40, 60, 64, 96, 96 and 16 pixels all but the last are large enough.
     assert json.loads(capsys.readouterr().out)["total"]["true_positives"] == 5
     assert len(json.loads(path.read_text())["annotations"]) == 5
+
+
+def test_pseudo_labels_are_the_components_with_exactly_one_point(tmp_path, capsys):
+    name = write_root(tmp_path / "root")
+    points = tmp_path / "points"
+    for index, boxes in enumerate(OBJECTS):
+        lines = [f"{(x0 + x1) // 2} {(y0 + y1) // 2} {c} 0.9" for c, y0, x0, y1, x1 in boxes]
+        points.mkdir(exist_ok=True)
+        (points / f"img{index}.txt").write_text("\n".join(lines) + "\n" * bool(lines))
+    # A second cue rules the first object out; a cue that is too weak does not count.
+    with open(points / "img0.txt", "a") as file:
+        file.write("1 1 0 0.8\n1 7 0 0.6\n")
+    path = tmp_path / "pseudo.json"
+    run(path, "--dataset", name, "--baseline", "--min-area", 30, "--points", points, "--json")
+    total = json.loads(capsys.readouterr().out)["total"]
+    assert total["labels"] == total["true_positives"] == 4
+    with pytest.raises(ValueError, match="--points has no effect without --baseline"):
+        run(path, "--dataset", name, "--points", points)

@@ -1,0 +1,345 @@
+#!/usr/bin/env python3
+"""Make a data set of your own images and labels: clicks or tags, from CSV, COCO or LabelMe.
+
+Comes in: a folder of images and their labels. Goes out: a new folder-contract root with images
+(links, or copies), class names, tags, clicks and splits. Called by hand, once.
+
+    python datasets/import_labels.py --images photos --labels tags.csv --output ROOT
+    python datasets/import_labels.py --images photos --labels clicks.csv --output ROOT
+    python datasets/import_labels.py --images photos --labels coco.json --output ROOT
+    python datasets/import_labels.py --images photos --labels labelme_folder --output ROOT
+
+The first line of a CSV names its columns: image,x,y,class for clicks (a line each, x and y in
+pixels from the top left corner), image,class for tags (several as dog;bottle, or a line each). A
+COCO json gives clicks if its annotations have keypoints, "points" or a "point", else tags. In
+LabelMe's files points are clicks, and flags of the image are tags. An image is found by its path in
+the folder, or by its name with or without suffix.
+
+Mistakes are reported all at once, and nothing is written then.
+"""
+
+import argparse
+import os
+import random
+import re
+import shutil
+import sys
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import folder_contract
+from label_sources import FORMATS, Labels, Row, read_labels
+from PIL import Image
+from tqdm import tqdm
+
+from bestie import files
+
+__all__ = ["Imported", "import_labels", "main"]
+
+# Taken as they are; the others are written anew, as PNG.
+KEPT_SUFFIXES = (".jpg", ".jpeg", ".png")
+CONVERTED_SUFFIXES = (".bmp", ".gif", ".tif", ".tiff", ".webp")
+
+
+@dataclass
+class Item:
+    """One image and its labels.
+
+    Attributes:
+        path: the user's file.
+        size: (height, width), pixels.
+        tags: names of classes.
+        clicks: ((y, x), name of the class), one an object.
+    """
+
+    path: Path
+    size: tuple[int, int]
+    tags: set[str] = field(default_factory=set)
+    clicks: list[tuple[tuple[float, float], str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What was made.
+
+    Attributes:
+        kind: "clicks" or "tags".
+        class_names: of the new root.
+        splits: name -> ids.
+        images_per_class, clicks_per_class: by name of the class.
+        left_out: images of the folder that the labels do not name.
+    """
+
+    kind: str
+    class_names: list[str]
+    splits: dict[str, list[str]]
+    images_per_class: Counter
+    clicks_per_class: Counter
+    left_out: int
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Parse the arguments, make the root and say what it holds and what comes next."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--images", type=Path, required=True, help="folder of the images")
+    parser.add_argument("--labels", type=Path, required=True, help="CSV, COCO json or folder")
+    parser.add_argument("--output", type=Path, required=True, help="root to make")
+    parser.add_argument("--format", choices=FORMATS, help="of the labels (default: by their name)")
+    parser.add_argument(
+        "--classes", type=Path, help="text file, a class name a line (default: those that occur)"
+    )
+    parser.add_argument(
+        "--val-share", type=float, default=0.1, help="of the images, for validation (%(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the split (%(default)s)")
+    parser.add_argument("--copy", action="store_true", help="copy the images instead of linking")
+    parser.add_argument(
+        "--keep-unlabelled", action="store_true", help="images without labels hold no object"
+    )
+    args = parser.parse_args(argv)
+    made = import_labels(
+        args.images,
+        args.labels,
+        args.output,
+        format=args.format,
+        classes=args.classes,
+        val_share=args.val_share,
+        seed=args.seed,
+        copy=args.copy,
+        keep_unlabelled=args.keep_unlabelled,
+    )
+    print(_summary(made, args.output))
+
+
+def import_labels(
+    images: Path,
+    labels: Path,
+    output: Path,
+    *,
+    format: str | None = None,
+    classes: Path | None = None,
+    val_share: float = 0.1,
+    seed: int = 0,
+    copy: bool = False,
+    keep_unlabelled: bool = False,
+) -> Imported:
+    """Make a folder-contract root.
+
+    Args:
+        images: folder of the images, with all folders in it.
+        labels: what ``label_sources.read_labels`` reads.
+        output: folder to make.
+        format: see there.
+        classes: text file of class names, in the order that they are to have; None: the names that
+            occur, in COCO's order or that of the alphabet.
+        val_share: share of the images that goes into the split "val", in [0, 1).
+        seed: of the drawing of these.
+        copy: copy the images; else they are linked.
+        keep_unlabelled: import images that the labels do not name as images without objects.
+
+    Raises:
+        ValueError: ``val_share`` is out of range (DataError: all mistakes in the labels; the
+            output exists). Nothing is written then.
+    """
+    if not 0 <= val_share < 1:
+        raise ValueError(f"--val-share must lie in [0, 1), got {val_share}")
+    if not images.is_dir():
+        raise files.DataError("--images: is no folder", images)
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise files.DataError("--output exists already; name a new folder", output)
+    source = read_labels(labels, format)
+    class_names = _class_names(source, classes)
+    items = _match(source, images, class_names)
+    found = _list_images(images)
+    left_out = [path for path in found if path not in items]
+    if keep_unlabelled:
+        items |= {path: Item(path, _size(path, source)) for path in left_out}
+        left_out = []
+    _check_coordinates(source, items)
+    if source.problems:
+        raise files.join_errors(source.problems)
+    ids = _make_ids(sorted(items), images)
+    splits = _draw_splits(sorted(ids), val_share, seed)
+    kind = "clicks" if source.clicked else "tags"
+    _write(output, {key: items[path] for key, path in ids.items()}, class_names, splits, kind, copy)
+    tags = Counter(name for item in items.values() for name in item.tags)
+    clicks = Counter(name for item in items.values() for _, name in item.clicks)
+    return Imported(kind, class_names, splits, tags, clicks, len(left_out))
+
+
+def _class_names(source: Labels, classes: Path | None) -> list[str]:
+    """Names of the root's classes; a label of another class becomes a problem."""
+    used = {name for row in source.rows for name in row.classes}
+    if classes is None:
+        return source.class_names or sorted(used)
+    names = files.read_class_file(classes)
+    for row in source.rows:
+        for name in row.classes:
+            if name not in names:
+                source.report(f"class '{name}' is not in {classes}", row.file, row.line)
+    return names
+
+
+def _list_images(folder: Path) -> list[Path]:
+    suffixes = KEPT_SUFFIXES + CONVERTED_SUFFIXES
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in suffixes)
+
+
+def _match(source: Labels, folder: Path, class_names: Sequence[str]) -> dict[Path, Item]:
+    """Labels by image; a label whose image is not there, or not clear, becomes a problem."""
+    by_name = defaultdict(list)
+    for path in _list_images(folder):
+        relative = path.relative_to(folder)
+        for name in {str(relative), str(relative.with_suffix("")), path.name, path.stem}:
+            by_name[name].append(path)
+    items: dict[Path, Item] = {}
+    for row in source.rows:
+        # Exact paths win over names that stand in several folders.
+        name = row.image.replace("\\", "/").removeprefix("./")
+        exact = [path for path in by_name[name] if path == folder / name]
+        paths = exact or by_name[name] or by_name[Path(name).name]
+        if len(paths) != 1:
+            several = ", ".join(str(path.relative_to(folder)) for path in paths[:3])
+            found = f"stands for several: {several}" if paths else f"is not in {folder}"
+            source.report(f"image '{row.image}' {found}", row.file, row.line)
+            continue
+        item = items.setdefault(paths[0], Item(paths[0], (0, 0)))
+        if item.size == (0, 0):
+            item.size = _size(item.path, source)
+            _check_size(row, item.size, source)
+        known = [name for name in row.classes if name in class_names]
+        item.tags.update(known)
+        if row.xy is not None:
+            _check_inside(row, item.size, source)
+            item.clicks += [((row.xy[1], row.xy[0]), name) for name in known]
+    return items
+
+
+def _size(path: Path, source: Labels) -> tuple[int, int]:
+    try:
+        return files.read_image(path).shape[:2]
+    except files.DataError as error:
+        source.problems.append(error)
+        return (-1, -1)
+
+
+def _check_size(row: Row, size: tuple[int, int], source: Labels) -> None:
+    stated = source.sizes.get(row.image, size)
+    if size[0] > 0 and stated != size:
+        found = f"{size[0]} x {size[1]} pixels (height x width)"
+        message = f"image '{row.image}' has {found}, but was labelled at {stated[0]} x {stated[1]}"
+        source.report(message, row.file, row.line)
+
+
+def _check_inside(row: Row, size: tuple[int, int], source: Labels) -> None:
+    height, width = size
+    x, y = row.xy
+    if height > 0 and not (0 <= x < width and 0 <= y < height):
+        message = f"x {x:g}, y {y:g} lies outside '{row.image}' of {width} x {height}"
+        source.report(f"{message} (width x height)", row.file, row.line)
+
+
+def _check_coordinates(source: Labels, items: dict[Path, Item]) -> None:
+    clicks = [yx for item in items.values() for yx, _ in item.clicks]
+    if len(clicks) > 3 and all(max(yx) <= 1 for yx in clicks):
+        message = "all coordinates lie in [0, 1]; pixels are expected, not shares of the image"
+        source.report(message, source.rows[0].file)
+
+
+def _make_ids(paths: Sequence[Path], folder: Path) -> dict[str, Path]:
+    """Id -> image: its path with everything odd replaced, numbered where that is taken."""
+    ids: dict[str, Path] = {}
+    taken = set()
+    for path in paths:
+        relative = path.relative_to(folder).with_suffix("").as_posix()
+        stem = re.sub(r"[^\w.-]+", "_", relative).strip("._-") or "image"
+        key, number = stem, 2
+        while key.lower() in taken:  # some file systems do not tell A from a
+            key, number = f"{stem}_{number}", number + 1
+        taken.add(key.lower())
+        ids[key] = path
+    return ids
+
+
+def _draw_splits(ids: list[str], val_share: float, seed: int) -> dict[str, list[str]]:
+    count = round(val_share * len(ids))
+    if val_share > 0 and len(ids) > 1:
+        count = min(max(count, 1), len(ids) - 1)
+    val = set(random.Random(seed).sample(ids, count))
+    splits = {"train": [key for key in ids if key not in val]}
+    return splits | ({"val": sorted(val)} if val else {})
+
+
+def _write(
+    output: Path,
+    items: dict[str, Item],
+    class_names: list[str],
+    splits: dict[str, list[str]],
+    kind: str,
+    copy: bool,
+) -> None:
+    """Write the root beside its place and rename it: there is a whole one or none."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    build = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
+    number = {name: i for i, name in enumerate(class_names)}
+    try:
+        (build / "JPEGImages").mkdir()
+        folder_contract.write_class_names(build, class_names)
+        for key, item in tqdm(items.items(), desc="images", mininterval=1):
+            _put_image(item.path, build / "JPEGImages", output / "JPEGImages", key, copy)
+            if kind == "clicks":
+                yx, names = zip(*item.clicks, strict=True) if item.clicks else ((), ())
+                clicks = folder_contract.make_clicks(yx, [number[name] for name in names])
+                files.write_points(build / "Center_points" / f"{key}.txt", clicks)
+        tags = {key: [number[name] for name in item.tags] for key, item in items.items()}
+        folder_contract.add_image_labels(build, tags)
+        for split, ids in splits.items():
+            folder_contract.write_split(build, split, ids)
+        with files.atomic_write(build / "source_files.tsv") as file:
+            file.writelines(f"{key}\t{item.path}\n" for key, item in items.items())
+        build.chmod(0o755)
+        build.replace(output)
+    except BaseException:
+        shutil.rmtree(build)
+        raise
+
+
+def _put_image(path: Path, folder: Path, final: Path, key: str, copy: bool) -> None:
+    """Link, copy or convert an image into ``folder``, which will be ``final``."""
+    suffix = path.suffix.lower()
+    if suffix not in KEPT_SUFFIXES:
+        Image.fromarray(files.read_image(path)).save(folder / f"{key}.png")
+    elif copy:
+        shutil.copyfile(path, folder / f"{key}{suffix}")
+    else:
+        target = os.path.relpath(path.resolve(), final.resolve())
+        (folder / f"{key}{suffix}").symlink_to(target)
+
+
+def _summary(made: Imported, output: Path) -> str:
+    lines = [f"{output}: {made.kind}, {len(made.class_names)} classes"]
+    lines += [f"  split {name}: {len(ids)} images" for name, ids in made.splits.items()]
+    for name in made.class_names:
+        clicks = f", {made.clicks_per_class[name]} clicks" * (made.kind == "clicks")
+        lines.append(f"  {name}: {made.images_per_class[name]} images{clicks}")
+    if made.left_out:
+        lines.append(f"  {made.left_out} images are not in the labels and were left out")
+    command = f"{output} --supervision {made.kind}"
+    lines += [
+        "Next:",
+        f"  python tools/check_dataset.py {command}",
+        f"  python tools/run_pipeline.py --data {command} --output output/run",
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (ValueError, OSError) as error:
+        sys.exit(f"import_labels.py: {error}")
