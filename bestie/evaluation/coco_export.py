@@ -4,9 +4,9 @@ Comes in: predictions, image by image, through Detectron2's ``inference_on_datas
 one json with every image of the data set and its labels. Called by ``bestie.engine.export``.
 
 Each process writes the labels of its share of the images, an image a line, to a file of its own
-under ``<output>.parts/``; the main process joins them in the order of the data set, checks the
-whole and renames it into place. So memory does not grow with the images while the model runs, and
-the result does not depend on the number of processes. All processes must see the folder of the
+under ``<output>.parts/``; the main process joins them in the order of the data set, an image at
+a time, checks each label and renames the whole into place. So memory does not grow with the images,
+and the result does not depend on the number of processes. All processes must see the folder of the
 output.
 """
 
@@ -16,15 +16,16 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.evaluation import DatasetEvaluator
 from detectron2.structures import Instances
 from detectron2.utils import comm
 from pycocotools import mask as mask_util
 
-from bestie.evaluation.label_summary import LabelSummary, summarize_labels
+from bestie.evaluation.label_summary import LabelCounter, LabelSummary
 from bestie.evaluation.masks import LabelledMasks
-from bestie.files import write_coco
+from bestie.files import write_coco_stream
 
 __all__ = ["COCOExporter", "coco_labels", "label_annotations"]
 
@@ -64,27 +65,42 @@ def coco_labels(
         image_root: folder that the file names are relative to.
         description: where the labels come from.
     """
-    images, numbered = [], []
-    for record, of_image in zip(records, annotations, strict=True):
-        images.append(
-            {
-                "id": record["image_id"],
-                "file_name": os.path.relpath(record["file_name"], image_root),
-                "height": int(record["height"]),
-                "width": int(record["width"]),
-            }
-        )
-        for annotation in of_image:
-            ids = {"id": len(numbered) + 1, "image_id": record["image_id"]}
-            numbered.append(ids | annotation)
+    head, images = _head_and_images(records, class_names, image_root, description)
+    numbered = [entry for of_image in _numbered(images, annotations) for entry in of_image]
+    return head | {"images": images, "annotations": numbered}
+
+
+def _head_and_images(
+    records: Sequence[dict], class_names: Sequence[str], image_root: str, description: str
+) -> tuple[dict, list[dict]]:
+    """What goes before the images of a COCO dict, and the images."""
     names = enumerate(class_names, 1)
-    return {
+    head = {
         "info": {"description": description},
         "licenses": [],
         "categories": [{"id": i, "name": name, "supercategory": name} for i, name in names],
-        "images": images,
-        "annotations": numbered,
     }
+    images = [
+        {
+            "id": record["image_id"],
+            "file_name": os.path.relpath(record["file_name"], image_root),
+            "height": int(record["height"]),
+            "width": int(record["width"]),
+        }
+        for record in records
+    ]
+    return head, images
+
+
+def _numbered(images: Sequence[dict], annotations: Iterable[list[dict]]) -> Iterator[list[dict]]:
+    """The annotations of each image with their ids."""
+    number = 0
+    for image, of_image in zip(images, annotations, strict=True):
+        yield [
+            {"id": number + index, "image_id": image["id"]} | entry
+            for index, entry in enumerate(of_image, 1)
+        ]
+        number += len(of_image)
 
 
 class COCOExporter(DatasetEvaluator):
@@ -129,7 +145,9 @@ class COCOExporter(DatasetEvaluator):
         self._score_threshold = score_threshold
         self._min_area = min_area
         self._use_tags = use_tags
-        self._description = description
+        self._head, self._images = _head_and_images(
+            self._records, self._metadata.thing_classes, self._metadata.image_root, description
+        )
         self._shard = None
 
     def reset(self) -> None:
@@ -153,18 +171,18 @@ class COCOExporter(DatasetEvaluator):
         comm.synchronize()
         if not comm.is_main_process():
             return None
+        counter = LabelCounter(self._head["categories"])
+
+        def counted_annotations() -> Iterator[list[dict]]:
+            for of_image in _numbered(self._images, self._read_shards()):
+                counter.add_image(of_image)
+                yield of_image
+
         try:
-            coco = coco_labels(
-                self._records,
-                self._read_shards(),
-                self._metadata.thing_classes,
-                self._metadata.image_root,
-                self._description,
-            )
-            write_coco(self._output, coco)
+            write_coco_stream(self._output, self._head, self._images, counted_annotations())
         finally:
             shutil.rmtree(self._shard_folder)
-        return {"labels": summarize_labels(coco)}
+        return {"labels": counter.summary()}
 
     def _select(self, record: dict, instances: Instances) -> LabelledMasks:
         """The instances of an image that become labels."""
@@ -183,12 +201,14 @@ class COCOExporter(DatasetEvaluator):
         if not instances.scores.isfinite().all():
             raise ValueError(f"a score predicted for {record['file_name']} is not a number")
         keep = instances.scores >= self._score_threshold
-        keep &= instances.pred_masks.flatten(1).sum(1) >= self._min_area
         if self._use_tags:
             tagged = keep.new_zeros(num_classes)
             tagged[record["image_labels"]] = True
             keep &= tagged[instances.pred_classes]
-        return LabelledMasks.from_instances(instances[keep])
+        labels = LabelledMasks.from_instances(instances[keep])
+        # Areas of run-length codes: summing the masks takes longer than all the rest.
+        areas = np.array([int(mask_util.area(rle)) for rle in labels.rles])
+        return labels.select(areas >= self._min_area)
 
     def _read_shards(self) -> Iterator[list[dict]]:
         """Annotations of each image, in the order of the data set."""

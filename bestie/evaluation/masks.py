@@ -37,6 +37,11 @@ class LabelledMasks:
     def __len__(self) -> int:
         return len(self.rles)
 
+    def select(self, keep: np.ndarray) -> "LabelledMasks":
+        """The instances where ``keep``, (N,) bool, is True."""
+        rles = [self.rles[index] for index in np.flatnonzero(keep)]
+        return LabelledMasks(rles, self.classes[keep], self.scores[keep])
+
     @classmethod
     def from_arrays(
         cls, masks: np.ndarray, classes: Sequence[int], scores: Sequence[float] | None = None

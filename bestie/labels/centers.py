@@ -5,6 +5,10 @@ region. Called by ``grouping`` at inference and by ``refinement`` in training.
 
 Shapes: B images, R regions and N centers of the whole batch. A region map is (B, H, W) int64: 0
 none, r + 1 = region r. All steps run on the batch at once, on any device.
+
+On a GPU, finding the centers waits for the device twice: for the number of candidates, and for what
+``Centers`` knows as plain integers. What follows (``assign_pixels``, targets, losses) never does.
+Tables are read by ``index_select``, several times as fast on the CPU as indexing.
 """
 
 from dataclasses import dataclass
@@ -17,14 +21,15 @@ from torch import Tensor
 __all__ = [
     "Centers",
     "ClusterSettings",
-    "cluster_offsets",
     "find_centers",
-    "find_local_maxima",
+    "flat_indices",
     "sort_centers",
 ]
 
-# Candidates whose windows are looked at in one go: bounds the memory of find_local_maxima.
+# Candidates whose windows are looked at in one go, and pairs of a proposed center and a candidate:
+# they bound the memory where the center map is all noise.
 CANDIDATES_AT_ONCE = 4096
+PAIRS_AT_ONCE = 2**22
 
 
 @dataclass(frozen=True)
@@ -57,22 +62,27 @@ class Centers:
 
     Attributes:
         yx (Tensor): (N, 2) int64 (y, x).
-        region (Tensor): (N,) int64 in [0, R]; R marks a center that is not used.
-        start (Tensor): (R + 1,) int64, index of each region's first center.
-        count (Tensor): (R + 1,) int64, number of each region's centers; 0 for the last entry.
+        region (Tensor): (N,) int64 in [0, R).
+        start (Tensor): (R,) int64, index of each region's first center.
+        count (Tensor): (R,) int64, number of each region's centers.
+        most (int): highest of ``count``; 0 without regions.
+        owned_pixels (int): pixels of all regions that have a center.
+        contested_pixels (int): pixels of all regions that have several.
     """
 
     yx: Tensor
     region: Tensor
     start: Tensor
     count: Tensor
+    most: int
+    owned_pixels: int
+    contested_pixels: int
 
     @property
     def number(self) -> Tensor:
         """(N,) int64, each center's number in its region, from 1."""
-        return (
-            torch.arange(len(self.region), device=self.region.device) - self.start[self.region] + 1
-        )
+        first = self.start.index_select(0, self.region)
+        return torch.arange(len(self.region), device=first.device) - first + 1
 
 
 def find_centers(
@@ -100,40 +110,32 @@ def find_centers(
         Centers, and ``value`` with 1.0 at every clustered center that was added.
     """
     _, height, width = value.shape
-    peaks = find_local_maxima(value, region, threshold, kernel)
-    flat_value, flat_region = value.reshape(-1), region.reshape(-1)
+    candidate = _beat_their_neighbours(value, region, threshold, kernel)
     if cluster is None or cluster.beta <= 0:
-        position = peaks
-        added = torch.zeros_like(peaks, dtype=torch.bool)
-        used = torch.ones_like(added)
+        position = candidate.view(-1).nonzero().squeeze(1)
+        used = _beat_their_window(position, value, region, kernel)
     else:
-        proposals, good = cluster_offsets(offset, region, cluster)
-        good = good & (flat_value[proposals] > cluster.center_thresh)
-        position = torch.cat([peaks, proposals])
-        added = torch.arange(len(position), device=value.device) >= len(peaks)
-        used = torch.cat([torch.ones_like(peaks, dtype=torch.bool), good])
-        near = _near_a_peak(peaks, proposals, flat_region, (height, width), cluster.min_distance)
-        used = used & ~torch.cat([torch.zeros_like(peaks, dtype=torch.bool), near])
-        # Two blobs may share a centroid, and only one of them be used: the used one counts.
-        mark = torch.zeros_like(flat_value)
-        mark.scatter_reduce_(0, position, (used & added).float(), reduce="amax")
-        value = torch.where(mark > 0, 1.0, flat_value).view_as(value)
+        blobs = _find_blobs(offset, region, cluster)
+        numbers = torch.stack([candidate.sum(), blobs.accepted.sum()]).tolist()
+        peaks = flat_indices(candidate, numbers[0])
+        is_peak = _beat_their_window(peaks, value, region, kernel)
+        proposals, is_center = _propose_centers(blobs, numbers[1], value, region, cluster)
+        is_center &= ~_near_a_peak(peaks, is_peak, proposals, region, cluster.min_distance)
+        value = _mark(value, proposals, is_center)
+        position, used = torch.cat([peaks, proposals]), torch.cat([is_peak, is_center])
     yx = torch.stack([position // width % height, position % width], dim=1)
-    owner = torch.where(used, flat_region[position] - 1, num_regions)
-    return sort_centers(yx, owner, num_regions), value
+    owner = torch.where(used, region.view(-1).index_select(0, position) - 1, num_regions)
+    return sort_centers(yx, owner, region, num_regions), value
 
 
-def find_local_maxima(value: Tensor, region: Tensor, threshold: float, kernel: int) -> Tensor:
-    """Pixels above ``threshold`` that no pixel of their region exceeds in the window around them.
+def flat_indices(mask: Tensor, number: int) -> Tensor:
+    """(number,) int64 flat indices of a mask that is known to hold ``number`` pixels, ascending."""
+    return torch.nonzero_static(mask.view(-1), size=number).squeeze(1)
 
-    The few pixels that win among their eight neighbours are compared with their whole window, so
-    the cost does not grow with the window's area times the image's.
 
-    Args: as for :func:`find_centers`.
-
-    Returns:
-        (N,) int64 flat indices into (B, H, W), ascending.
-    """
+def _beat_their_neighbours(value: Tensor, region: Tensor, threshold: float, kernel: int) -> Tensor:
+    """(B, H, W) bool: above ``threshold``, and exceeded by none of the eight neighbours in the
+    region."""
     if threshold < 0:
         raise ValueError(f"The center threshold must not be negative, got {threshold}.")
     if kernel < 1 or kernel % 2 == 0:
@@ -147,55 +149,98 @@ def find_local_maxima(value: Tensor, region: Tensor, threshold: float, kernel: i
         same = region[a] == region[b]
         best[a] &= ~(same & (value[b] > value[a]))
         best[b] &= ~(same & (value[a] > value[b]))
-    candidates = best.view(-1).nonzero().squeeze(1)
+    return best
+
+
+def _beat_their_window(candidates: Tensor, value: Tensor, region: Tensor, kernel: int) -> Tensor:
+    """(N,) bool: no pixel of the region exceeds the candidate in the window around it.
+
+    Only the few pixels that beat their neighbours are compared with their whole window, so the cost
+    does not grow with the window's area times the image's.
+
+    Args:
+        candidates: (N,) int64 flat indices.
+        value, region, kernel: as for :func:`find_centers`.
+    """
+    _, height, width = value.shape
     reach = kernel // 2
     step = torch.arange(-reach, reach + 1, device=value.device)
-    flat_value, flat_region = value.reshape(-1), region.reshape(-1)
-    kept = []
+    flat_value, flat_region = value.reshape(-1), region.view(-1)
+    kept = [candidates.new_zeros(0, dtype=torch.bool)]
     for block in candidates.split(CANDIDATES_AT_ONCE):
         image, y, x = block // (height * width), block // width % height, block % width
         # Clamping repeats border pixels, which changes no maximum.
         rows = (y.unsqueeze(1) + step).clamp(0, height - 1)
         columns = (x.unsqueeze(1) + step).clamp(0, width - 1)
         window = (image.unsqueeze(1) * height + rows).unsqueeze(2) * width + columns.unsqueeze(1)
-        rival = flat_value[window] > flat_value[block].view(-1, 1, 1)
-        rival &= flat_region[window] == flat_region[block].view(-1, 1, 1)
-        kept.append(~rival.flatten(1).any(1))
-    return candidates[torch.cat(kept)] if kept else candidates
+        window = window.view(-1)
+        rival = flat_value.index_select(0, window).view(len(block), kernel**2)
+        same = flat_region.index_select(0, window).view(len(block), kernel**2)
+        rival = rival > flat_value.index_select(0, block).unsqueeze(1)
+        rival &= same == flat_region.index_select(0, block).unsqueeze(1)
+        kept.append(~rival.any(1))
+    return torch.cat(kept)
 
 
-def cluster_offsets(
-    offset: Tensor, region: Tensor, settings: ClusterSettings
+@dataclass(frozen=True)
+class _Blobs:
+    """Blobs of short offsets; the sums of each are kept at the flat index of its first pixel.
+
+    Attributes:
+        accepted (Tensor): (B*H*W,) bool, first pixel of a blob of the accepted area.
+        area (Tensor): (B*H*W + 1,) int64, pixels.
+        yx_sum (Tensor): (B*H*W + 1,) int64, sum of y in the upper, of x in the lower 32 bits; right
+            for blobs of the accepted area.
+    """
+
+    accepted: Tensor
+    area: Tensor
+    yx_sum: Tensor
+
+
+def _find_blobs(offset: Tensor, region: Tensor, settings: ClusterSettings) -> _Blobs:
+    """Blobs of short offsets inside one region, 4-connected. Args: as for :func:`find_centers`."""
+    batch, height, width = region.shape
+    length = (offset[:, 0].square() + offset[:, 1].square()).sqrt()
+    short = (length < settings.offset_thresh) & (region > 0)
+    label = _label_blobs(short, region, settings.max_area).view(-1)
+    y = torch.arange(height, device=region.device).unsqueeze(1) << 32
+    yx = (y + torch.arange(width, device=region.device)).expand_as(region).reshape(-1)
+    # What belongs to no blob adds to the extra last cell.
+    zeros = torch.zeros(batch * height * width + 1, dtype=torch.int64, device=region.device)
+    area = zeros.scatter_add(0, label, torch.ones_like(label))
+    accepted = area[:-1] > settings.area - settings.beta
+    accepted &= area[:-1] < settings.area + settings.beta
+    return _Blobs(accepted, area, zeros.scatter_add(0, label, yx))
+
+
+def _propose_centers(
+    blobs: _Blobs, number: int, value: Tensor, region: Tensor, settings: ClusterSettings
 ) -> tuple[Tensor, Tensor]:
-    """Blobs of short offsets inside one region, 4-connected, of the accepted area.
-
-    Args: as for :func:`find_centers`.
+    """Centroids of the accepted blobs, and whether center value and region allow a center there.
 
     Returns:
-        (N,) int64 flat index of each blob's centroid (truncated), in row-major order of the blobs'
-        first pixels, and (N,) bool: whether the centroid lies in the blob's own region (it may not,
-        where that is concave).
+        (N,) int64 flat index of each centroid (truncated), in row-major order of the blobs' first
+        pixels, and (N,) bool. A centroid may lie outside the blob's region, where that is concave.
     """
-    batch, height, width = region.shape
-    short = (offset.square().sum(1).sqrt() < settings.offset_thresh) & (region > 0)
-    label = _label_blobs(short, region, settings.max_area)
-    size = batch * height * width
-    flat = torch.arange(size, device=region.device)
-    # Sums over each blob, kept at its first pixel; what belongs to no blob adds to the extra last
-    # cell.
-    label = label.reshape(-1)
-    area = torch.zeros(size + 1, dtype=torch.int64, device=region.device)
-    area.scatter_add_(0, label, torch.ones_like(label))
-    accepted = (area[:-1] > settings.area - settings.beta) & (
-        area[:-1] < settings.area + settings.beta
-    )
-    first = accepted.nonzero().squeeze(1)
-    y_sum = torch.zeros_like(area).scatter_add_(0, label, flat // width % height)
-    x_sum = torch.zeros_like(area).scatter_add_(0, label, flat % width)
-    y, x = y_sum[first] // area[first], x_sum[first] // area[first]
+    _, height, width = region.shape
+    first = flat_indices(blobs.accepted, number)
+    area = blobs.area.index_select(0, first)
+    yx_sum = blobs.yx_sum.index_select(0, first)
+    y, x = (yx_sum >> 32) // area, (yx_sum & (2**32 - 1)) // area
     centroid = (first // (height * width) * height + y) * width + x
-    flat_region = region.reshape(-1)
-    return centroid, flat_region[centroid] == flat_region[first]
+    flat_region = region.view(-1)
+    allowed = flat_region.index_select(0, centroid) == flat_region.index_select(0, first)
+    allowed &= value.reshape(-1).index_select(0, centroid) > settings.center_thresh
+    return centroid, allowed
+
+
+def _mark(value: Tensor, position: Tensor, used: Tensor) -> Tensor:
+    """``value`` with 1.0 at the flat indices of the clustered centers that are used."""
+    # Two blobs may share a centroid, and only one of them be used: the used one counts.
+    mark = torch.zeros_like(value).view(-1)
+    mark.scatter_reduce_(0, position, used.float(), reduce="amax")
+    return torch.where(mark.view_as(value) > 0, 1.0, value)
 
 
 def _label_blobs(mask: Tensor, region: Tensor, max_area: int) -> Tensor:
@@ -262,27 +307,39 @@ def _label_blobs_by_propagation(mask: Tensor, region: Tensor, max_area: int) -> 
 
 
 def _near_a_peak(
-    peaks: Tensor, proposals: Tensor, region: Tensor, size: tuple[int, int], min_distance: float
+    peaks: Tensor, is_peak: Tensor, proposals: Tensor, region: Tensor, min_distance: float
 ) -> Tensor:
     """(N,) bool: whether a proposal has a peak of its region within ``min_distance`` pixels."""
-    height, width = size
-    dy = (proposals // width % height).unsqueeze(1) - (peaks // width % height).unsqueeze(0)
-    dx = (proposals % width).unsqueeze(1) - (peaks % width).unsqueeze(0)
-    same = region[proposals].unsqueeze(1) == region[peaks].unsqueeze(0)
-    return (same & ((dy**2 + dx**2).float() <= min_distance**2)).any(1)
+    _, height, width = region.shape
+    flat_region = region.view(-1)
+    near = [is_peak.new_zeros(0)]
+    for block in proposals.split(max(1, PAIRS_AT_ONCE // max(1, len(peaks)))):
+        dy = (block // width % height).unsqueeze(1) - (peaks // width % height)
+        dx = (block % width).unsqueeze(1) - peaks % width
+        own = flat_region.index_select(0, block).unsqueeze(1)
+        close = (dy**2 + dx**2).float() <= min_distance**2
+        near.append((close & (own == flat_region.index_select(0, peaks)) & is_peak).any(1))
+    return torch.cat(near)
 
 
-def sort_centers(yx: Tensor, region: Tensor, num_regions: int) -> Centers:
+def sort_centers(yx: Tensor, owner: Tensor, region: Tensor, num_regions: int) -> Centers:
     """Sort centers by region, keeping their order within one.
 
     Args:
         yx: (N, 2) int64 (y, x).
-        region: (N,) int64 in [0, R]; R for centers to leave out.
+        owner: (N,) int64 region of each center, in [0, R]; R for centers to leave out.
+        region: (B, H, W) int64 region map.
         num_regions: R.
     """
-    region, order = torch.sort(region, stable=True)
-    count = torch.zeros(num_regions + 1, dtype=torch.int64, device=region.device)
-    count.scatter_add_(0, region, torch.ones_like(region))
+    owner, order = torch.sort(owner, stable=True)
+    count = torch.zeros(num_regions + 1, dtype=torch.int64, device=owner.device)
+    count.scatter_add_(0, owner, torch.ones_like(owner))
     start = count.cumsum(0) - count
-    count[num_regions] = 0
-    return Centers(yx[order], region, start, count)
+    # Entry 0 stands for "no region".
+    count_at = torch.cat([count.new_zeros(1), count[:-1]]).index_select(0, region.view(-1))
+    numbers = [start[-1], count_at.amax(), (count_at > 0).sum(), (count_at > 1).sum()]
+    kept, most, owned, contested = torch.stack(numbers).tolist()
+    order = order[:kept]
+    return Centers(
+        yx.index_select(0, order), owner[:kept], start[:-1], count[:-1], most, owned, contested
+    )

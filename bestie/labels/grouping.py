@@ -14,7 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bestie.labels.centers import Centers, ClusterSettings, find_centers, sort_centers
+from bestie.labels.centers import (
+    Centers,
+    ClusterSettings,
+    find_centers,
+    flat_indices,
+    sort_centers,
+)
 from bestie.labels.components import find_components
 from bestie.labels.targets import pixel_grid
 
@@ -86,13 +92,16 @@ def group_pixels(
         cluster=cluster,
     )
     owner = assign_pixels(offset.unsqueeze(0), region, centers)
-    classes = torch.cat([region_classes, region_classes.new_zeros(1)])[centers.region]
+    classes = region_classes.index_select(0, centers.region)
     if keep_centerless:
         # The pixels without an owner become one instance a component, numbered behind the centers.
-        whole = len(centers.region) + region - 1
+        whole = len(classes) + region - 1
         owner = torch.where((owner < 0) & (region > 0), whole, owner)
         classes = torch.cat([classes, region_classes])
-    peak, _, area, mean = strongest_pixel(value, best_probability.unsqueeze(0), owner, len(classes))
+    inside = (owner >= 0).view(-1).nonzero().squeeze(1)
+    peak, _, area, mean = strongest_pixel(
+        value, best_probability.unsqueeze(0), owner, inside, len(classes)
+    )
     scores = torch.where(peak >= 1, mean, peak) * mean
     return _compact(owner[0], classes, scores.clamp(0, 1), area)
 
@@ -113,10 +122,12 @@ def group_pixels_by_points(
     """
     best_probability, class_map = probability.max(0)
     region = class_map.unsqueeze(0)
-    centers = sort_centers(points.long(), point_classes.long(), len(probability) - 1)
+    centers = sort_centers(points.long(), point_classes.long(), region, len(probability) - 1)
     owner = assign_pixels(offset.unsqueeze(0), region, centers)
+    inside = flat_indices(owner >= 0, centers.owned_pixels)
+    best_probability = best_probability.unsqueeze(0)
     _, _, area, mean = strongest_pixel(
-        best_probability.unsqueeze(0), best_probability.unsqueeze(0), owner, len(points)
+        best_probability, best_probability, owner, inside, len(points)
     )
     return _compact(owner[0], centers.region, mean, area)
 
@@ -133,35 +144,35 @@ def assign_pixels(offset: Tensor, region: Tensor, centers: Centers) -> Tensor:
         (B, H, W) int64 index into ``centers``, -1 where there is no region or it has no center.
     """
     _, height, width = region.shape
+    flat_region = region.view(-1)
     # Entry 0 of the padded tables stands for "no region".
-    count = torch.cat([centers.count[-1:], centers.count[:-1]])
-    start = torch.cat([centers.start.new_zeros(1), centers.start[:-1]])
-    count_at = count[region]
-    owner = torch.where(count_at > 0, start[region], -1)
-    most = int(centers.count.max())
-    if most < 2:
-        return owner
+    count = torch.cat([centers.count.new_zeros(1), centers.count])
+    start = torch.cat([centers.start.new_zeros(1), centers.start])
+    first = torch.where(count > 0, start, -1)
+    owner = first.index_select(0, flat_region)
+    if centers.contested_pixels == 0:
+        return owner.view_as(region)
+    contested = flat_indices((count > 1).index_select(0, flat_region), centers.contested_pixels)
     y, x = pixel_grid(height, width, region.device)
-    contested = (count_at > 1).view(-1).nonzero().squeeze(1)
-    target_y = (offset[:, 0] + y).reshape(-1)[contested]
-    target_x = (offset[:, 1] + x).reshape(-1)[contested]
-    first, number = start[region.reshape(-1)[contested]], count_at.reshape(-1)[contested]
-    center_y, center_x = centers.yx[:, 0].float(), centers.yx[:, 1].float()
-    best = (center_y[first] - target_y) ** 2 + (center_x[first] - target_x) ** 2
-    nearest = first.clone()
+    target_y = (offset[:, 0] + y).reshape(-1).index_select(0, contested)
+    target_x = (offset[:, 1] + x).reshape(-1).index_select(0, contested)
+    own_region = flat_region.index_select(0, contested)
+    first, number = start.index_select(0, own_region), count.index_select(0, own_region)
+    center_y, center_x = centers.yx.float().unbind(1)
+    nearest, best = first, torch.full_like(target_y, torch.inf)
     last = len(center_y) - 1
-    for step in range(1, most):
+    for step in range(centers.most):
         index = (first + step).clamp(max=last)
-        distance = (center_y[index] - target_y) ** 2 + (center_x[index] - target_x) ** 2
+        distance = (center_y.index_select(0, index) - target_y) ** 2
+        distance += (center_x.index_select(0, index) - target_x) ** 2
         closer = (distance < best) & (number > step)
         nearest = torch.where(closer, index, nearest)
         best = torch.where(closer, distance, best)
-    owner.view(-1)[contested] = nearest
-    return owner
+    return owner.scatter(0, contested, nearest).view_as(region)
 
 
 def strongest_pixel(
-    value: Tensor, probability: Tensor, owner: Tensor, number: int
+    value: Tensor, probability: Tensor, owner: Tensor, inside: Tensor, number: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Per instance: its highest center value, where that is, its area and its mean probability.
 
@@ -169,26 +180,25 @@ def strongest_pixel(
         value: (B, H, W) float32 center values.
         probability: (B, H, W) float32 probability of the pixel's class.
         owner: (B, H, W) int64 instance of each pixel in [0, N), -1 none.
+        inside: (P,) int64 flat indices of the pixels that have one, ascending.
         number: N.
 
     Returns:
         peak (N,) float32, 0 without pixels; position (N,) int64 flat index of its first occurrence;
         area (N,) int64; mean probability (N,) float32.
     """
-    index = owner.reshape(-1) + 1
-    inside = index.nonzero().squeeze(1)
-    index = index[inside] - 1
-    values = value.reshape(-1)[inside]
+    index = owner.view(-1).index_select(0, inside)
+    values = value.reshape(-1).index_select(0, inside)
     area = torch.zeros(number, dtype=torch.int64, device=value.device)
     area.scatter_add_(0, index, torch.ones_like(index))
     peak = torch.full((number,), -torch.inf, device=value.device)
     peak.scatter_reduce_(0, index, values, reduce="amax")
     size = owner.numel()
     position = torch.full((number,), size, dtype=torch.int64, device=value.device)
-    at_peak = torch.where(values == peak[index], inside, size)
+    at_peak = torch.where(values == peak.index_select(0, index), inside, size)
     position.scatter_reduce_(0, index, at_peak, reduce="amin")
     mean = torch.zeros(number, dtype=torch.float64, device=value.device)
-    mean.scatter_add_(0, index, probability.reshape(-1)[inside].double())
+    mean.scatter_add_(0, index, probability.reshape(-1).index_select(0, inside).double())
     mean = (mean / area.clamp(min=1)).float()
     empty = area == 0
     return peak.masked_fill(empty, 0.0), position.masked_fill(empty, 0), area, mean
@@ -206,7 +216,8 @@ def gather_by_class(maps: Tensor, region: Tensor, region_classes: Tensor, first:
     Returns:
         (B, H, W) float.
     """
-    channel = torch.cat([region_classes.new_zeros(1), region_classes + first])[region]
+    channel = torch.cat([region_classes.new_zeros(1), region_classes + first])
+    channel = channel.index_select(0, region.view(-1)).view_as(region)
     values = maps.gather(1, channel.unsqueeze(1)).squeeze(1)
     return torch.where(region > 0, values, values.new_zeros(()))
 
@@ -225,4 +236,5 @@ def _compact(owner: Tensor, classes: Tensor, scores: Tensor, area: Tensor) -> Gr
     keep = area > 0
     number = torch.where(keep, keep.cumsum(0), 0)
     table = torch.cat([number.new_zeros(1), number])
-    return GroupedInstances(table[owner + 1], classes[keep], scores[keep])
+    instance_map = table.index_select(0, owner.view(-1) + 1).view_as(owner)
+    return GroupedInstances(instance_map, classes[keep], scores[keep])

@@ -42,7 +42,9 @@ def find_peak_points(
     """
     assert kernel % 2 == 1
     smoothed = F.avg_pool2d(activation_maps.unsqueeze(1), 3, stride=1, padding=1)
-    highest = F.max_pool2d(smoothed, kernel, stride=1, padding=kernel // 2).squeeze(1)
+    # The maximum of a square is that of its rows' maxima: 2 x kernel comparisons, not kernel^2.
+    highest = F.max_pool2d(smoothed, (1, kernel), stride=1, padding=(0, kernel // 2))
+    highest = F.max_pool2d(highest, (kernel, 1), stride=1, padding=(kernel // 2, 0)).squeeze(1)
     smoothed = smoothed.squeeze(1)
     found = (smoothed == highest) & (smoothed >= threshold) & (smoothed > 0)
     classes, y, x = found.nonzero(as_tuple=True)

@@ -11,9 +11,9 @@ Shapes: B images, C foreground classes, R components, N centers of the whole bat
 import torch
 from torch import Tensor
 
-from bestie.labels.centers import ClusterSettings, find_centers, sort_centers
+from bestie.labels.centers import ClusterSettings, find_centers, flat_indices, sort_centers
 from bestie.labels.grouping import assign_pixels, gather_by_class, strongest_pixel
-from bestie.labels.targets import InstanceTargets, draw_center_heatmap, draw_targets
+from bestie.labels.targets import CenterHeatmap, InstanceTargets
 
 __all__ = ["refine_labels", "refine_labels_with_points"]
 
@@ -27,6 +27,7 @@ def refine_labels(
     region_images: Tensor,
     region_classes: Tensor,
     region_centroids: Tensor,
+    tags: Tensor,
     *,
     threshold: float = 0.3,
     kernel: int = 41,
@@ -50,6 +51,7 @@ def refine_labels(
         region_images: (R,) int64 in [0, B).
         region_classes: (R,) int64 in [0, C).
         region_centroids: (R, 2) int64 (y, x).
+        tags: (B, T) int64 classes of each image, filled up with C.
         threshold: a local maximum of the center map lies above it.
         kernel: side of the window of the local maxima, pixels, odd.
         max_instances: see above.
@@ -63,24 +65,32 @@ def refine_labels(
     )
     owner = assign_pixels(offset, region, centers)
     probability = gather_by_class(semantic_log_probability, region, region_classes, first=1).exp()
-    peak, position, area, mean = strongest_pixel(value, probability, owner, len(centers.region))
+    inside = flat_indices(owner >= 0, centers.owned_pixels)
+    peak, position, area, mean = strongest_pixel(
+        value, probability, owner, inside, len(centers.region)
+    )
 
     owns = area > 0
-    highest_number = torch.zeros(num_regions + 1, dtype=torch.int64, device=owner.device)
+    highest_number = torch.zeros(num_regions, dtype=torch.int64, device=owner.device)
     highest_number.scatter_reduce_(0, centers.region, centers.number * owns, reduce="amax")
-    valid = owns & (highest_number[centers.region] <= max_instances)
+    valid = owns & (highest_number.index_select(0, centers.region) <= max_instances)
 
-    # Entry R of the padded tables stands for centers that are not used; these own no pixel.
-    images = torch.cat([region_images, region_images.new_zeros(1)])[centers.region]
-    classes = torch.cat([region_classes, region_classes.new_zeros(1)])[centers.region]
-    centroids = torch.cat([region_centroids, region_centroids.new_zeros(1, 2)])[centers.region]
     height, width = region.shape[1:]
     at_peak = torch.stack([position // width % height, position % width], dim=1)
+    centroids = region_centroids.index_select(0, centers.region)
     fallback = peak < threshold
     target = torch.where(fallback.unsqueeze(1), centroids, at_peak)
     confidence = torch.where(fallback, mean, peak * mean).clamp(0, 1) * valid
-    heatmap = draw_center_heatmap(images, classes, target, tuple(center.shape), sigma, valid=valid)
-    return draw_targets(owner, target, confidence, heatmap)
+    heatmap = CenterHeatmap(
+        region_images.index_select(0, centers.region),
+        region_classes.index_select(0, centers.region),
+        target,
+        tuple(center.shape),
+        sigma,
+        valid,
+        tags,
+    )
+    return InstanceTargets(owner, target, confidence, heatmap, inside)
 
 
 @torch.no_grad()
@@ -91,7 +101,7 @@ def refine_labels_with_points(
     point_images: Tensor,
     point_classes: Tensor,
     points: Tensor,
-    center_heatmap: Tensor,
+    heatmap: CenterHeatmap,
 ) -> InstanceTargets:
     """Refine the labels of point supervision: all pixels of a class go to the nearest click.
 
@@ -102,8 +112,7 @@ def refine_labels_with_points(
         point_images: (P,) int64 in [0, B).
         point_classes: (P,) int64 in [0, C).
         points: (P, 2) int64 (y, x).
-        center_heatmap: (B, C, H, W) float32 with all clicks; it stays the target of the center
-            term.
+        heatmap: of all clicks; it stays the target of the center term.
     """
     batch, num_classes = image_labels.shape
     num_regions = batch * num_classes
@@ -115,8 +124,9 @@ def refine_labels_with_points(
     tagged[:, 1 : num_classes + 1] = image_labels
     table = torch.where(tagged, table, 0)
     region = table.gather(1, semantic_map.long().flatten(1)).view(semantic_map.shape)
-    centers = sort_centers(points, point_images * num_classes + point_classes, num_regions)
+    owner = point_images * num_classes + point_classes
+    centers = sort_centers(points, owner, region, num_regions)
     owner = assign_pixels(offset, region, centers)
-    return draw_targets(
-        owner, centers.yx, torch.ones_like(centers.yx[:, 0]).float(), center_heatmap
-    )
+    inside = flat_indices(owner >= 0, centers.owned_pixels)
+    confidence = torch.ones(len(centers.yx), device=offset.device)
+    return InstanceTargets(owner, centers.yx, confidence, heatmap, inside)

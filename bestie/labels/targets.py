@@ -1,10 +1,12 @@
 """Instances to targets: center heatmap, offset map and guidance weight (paper, section 3.2).
 
 Comes in: for a whole batch, a map that says which instance a pixel belongs to, and each instance's
-center. Goes out: dense targets on the same device. Called by the BESTIE meta-architecture for
-pseudo labels and by ``refinement`` for refined ones.
+center. Goes out: targets on the same device, sparse: what the losses read, at the pixels where an
+instance is, is computed there and then; the dense maps are drawn when somebody asks for them. Made
+by the BESTIE meta-architecture for pseudo labels and by ``refinement`` for refined ones.
 
-Shapes: B images, C foreground classes, N instances of the whole batch, P points of the whole batch.
+Shapes: B images, C foreground classes, N instances and P pixels of the whole batch, T the most tags
+of an image. Pixels are flat indices into (B, H, W).
 """
 
 from dataclasses import dataclass
@@ -12,26 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["InstanceTargets", "draw_center_heatmap", "draw_targets", "pixel_grid"]
-
-
-@dataclass(frozen=True)
-class InstanceTargets:
-    """Targets of the center and offset losses.
-
-    Attributes:
-        center (Tensor): (B, C, H, W) float32 in [0, 1], class-wise Gaussians.
-        offset (Tensor): (B, 2, H, W) float32, pixels, (dy, dx) from pixel to center; 0 where no
-            instance is.
-        weight (Tensor): (B, 1, H, W) float32 in [0, 1], guidance: 1 for pseudo labels, the
-            confidence for refined ones, 0 where no instance is.
-        instances (Tensor): (B, H, W) int64, index of the pixel's instance in the batch, -1 none.
-    """
-
-    center: Tensor
-    offset: Tensor
-    weight: Tensor
-    instances: Tensor
+__all__ = ["CenterHeatmap", "InstanceTargets", "pixel_grid"]
 
 
 def pixel_grid(height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -41,82 +24,152 @@ def pixel_grid(height: int, width: int, device: torch.device) -> tuple[Tensor, T
     return y, x
 
 
-def draw_center_heatmap(
-    image_index: Tensor,
-    class_index: Tensor,
-    centers: Tensor,
-    shape: tuple[int, int, int, int],
-    sigma: float,
-    valid: Tensor | None = None,
-) -> Tensor:
-    """Draw a Gaussian at each center, in the plane of its class, maximum where they overlap.
+@dataclass(frozen=True)
+class CenterHeatmap:
+    """A Gaussian at each of K centers, in the plane of its class, maximum where they overlap.
 
     exp(-(dy^2 + dx^2) / (2 sigma^2)), cut to the square |dy|, |dx| <= 3 sigma + 1 and to the image.
     A center outside the image draws nothing.
 
-    Args:
-        image_index: (N,) int64 in [0, B).
-        class_index: (N,) int64 in [0, C).
-        centers: (N, 2) int64 (y, x), pixel indices.
-        shape: (B, C, H, W).
-        sigma: standard deviation, pixels.
-        valid: (N,) bool; the others are not drawn. All, if omitted.
-
-    Returns:
-        (B, C, H, W) float32.
+    Attributes:
+        images (Tensor): (K,) int64 in [0, B).
+        classes (Tensor): (K,) int64 in [0, C).
+        centers (Tensor): (K, 2) int64 (y, x), pixel indices.
+        shape (tuple[int, int, int, int]): (B, C, H, W).
+        sigma (float): standard deviation, pixels.
+        valid (Tensor): (K,) bool; the others are not drawn.
+        tags (Tensor): (B, T) int64 classes that centers of each image may have, filled up with C.
     """
-    batch, num_classes, height, width = shape
-    # Channels last in memory: the losses read all channels of a few pixels.
-    heatmap = torch.zeros(batch, height, width, num_classes, device=centers.device)
-    if len(centers) == 0:
-        return heatmap.permute(0, 3, 1, 2)
-    reach = int(3 * sigma + 1)
-    step = torch.arange(-reach, reach + 1, device=centers.device)
-    profile = torch.exp(-(step.float() ** 2) / (2 * sigma**2))
-    gaussian = profile.view(1, -1, 1) * profile.view(1, 1, -1)
-    y = (centers[:, 0:1] + step).unsqueeze(2)  # (N, S, 1)
-    x = (centers[:, 1:2] + step).unsqueeze(1)  # (N, 1, S)
-    drawn = (y >= 0) & (y < height) & (x >= 0) & (x < width)
-    on_image = (centers[:, 0] >= 0) & (centers[:, 0] < height)
-    on_image = on_image & (centers[:, 1] >= 0) & (centers[:, 1] < width)
-    if valid is not None:
-        on_image = on_image & valid
-    drawn = drawn & on_image.view(-1, 1, 1)
-    # A value of 0 changes nothing under the maximum, so what is not drawn may land anywhere inside.
-    y, x = y.clamp(0, height - 1), x.clamp(0, width - 1)
-    pixel = (image_index.view(-1, 1, 1) * height + y) * width + x
-    index = pixel * num_classes + class_index.view(-1, 1, 1)
-    heatmap.view(-1).scatter_reduce_(
-        0, index.reshape(-1), (gaussian * drawn).reshape(-1), reduce="amax", include_self=True
-    )
-    return heatmap.permute(0, 3, 1, 2)
+
+    images: Tensor
+    classes: Tensor
+    centers: Tensor
+    shape: tuple[int, int, int, int]
+    sigma: float
+    valid: Tensor
+    tags: Tensor
+
+    def dense(self) -> Tensor:
+        """(B, C, H, W) float32."""
+        batch, num_classes, height, width = self.shape
+        pixel, value = self._patches()
+        heatmap = _draw(pixel, self.classes, value, (batch * height * width, num_classes))
+        return heatmap.view(batch, height, width, num_classes).permute(0, 3, 1, 2)
+
+    def at(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """The heatmap at some pixels, in the channels of the image's tags; it is 0 in all others.
+
+        Args:
+            pixels: (P,) int64, each once.
+
+        Returns:
+            (P, T) float32 values, and (P, T) int64 channels in [0, C). A channel may occur several
+            times, with the value 0 all times but one.
+        """
+        batch, num_classes, height, width = self.shape
+        row = torch.full((batch * height * width,), len(pixels), device=pixels.device)
+        row.scatter_(0, pixels, torch.arange(len(pixels), device=pixels.device))
+        column = self.tags.new_zeros(batch, num_classes + 1)
+        numbers = torch.arange(self.tags.shape[1], device=pixels.device)
+        column.scatter_(1, self.tags, numbers.expand_as(self.tags))
+        column = column.view(-1).index_select(0, self.images * (num_classes + 1) + self.classes)
+        pixel, value = self._patches()
+        # What lies on none of the pixels is drawn into one more row, and dropped.
+        row = row.index_select(0, pixel.view(-1)).view_as(pixel)
+        values = _draw(row, column, value, (len(pixels) + 1, len(numbers)))[:-1]
+        image = pixels // (height * width)
+        return values, self.tags.clamp(max=num_classes - 1).index_select(0, image)
+
+    def _patches(self) -> tuple[Tensor, Tensor]:
+        """(K, S, S) int64 flat pixel indices around each center, and the Gaussian there."""
+        _, _, height, width = self.shape
+        reach = int(3 * self.sigma + 1)
+        step = torch.arange(-reach, reach + 1, device=self.centers.device)
+        profile = torch.exp(-(step.float() ** 2) / (2 * self.sigma**2))
+        gaussian = profile.view(1, -1, 1) * profile.view(1, 1, -1)
+        center_y, center_x = self.centers[:, 0:1], self.centers[:, 1:2]
+        y, x = (center_y + step).unsqueeze(2), (center_x + step).unsqueeze(1)
+        drawn = (y >= 0) & (y < height) & (x >= 0) & (x < width)
+        on_image = (center_y >= 0) & (center_y < height) & (center_x >= 0) & (center_x < width)
+        drawn = drawn & (on_image & self.valid.unsqueeze(1)).unsqueeze(2)
+        # A value of 0 changes nothing under the maximum: what is not drawn may land anywhere.
+        y, x = y.clamp(0, height - 1), x.clamp(0, width - 1)
+        return (self.images.view(-1, 1, 1) * height + y) * width + x, gaussian * drawn
 
 
-def draw_targets(
-    instances: Tensor,
-    centers: Tensor,
-    confidence: Tensor,
-    center_heatmap: Tensor,
-) -> InstanceTargets:
-    """Dense targets from the pixels and centers of N instances.
+def _draw(row: Tensor, column: Tensor, value: Tensor, shape: tuple[int, int]) -> Tensor:
+    """Table of the highest values: of K patches (K, S, S) with their rows, in K columns."""
+    table = torch.zeros(shape[0] * shape[1], device=value.device)
+    cell = row * shape[1] + column.view(-1, 1, 1)
+    table.scatter_reduce_(0, cell.view(-1), value.view(-1), reduce="amax")
+    return table.view(shape)
 
-    Args:
-        instances: (B, H, W) int64, index of the pixel's instance in [0, N), -1 none.
-        centers: (N, 2) int64 (y, x).
-        confidence: (N,) float32, guidance weight of each instance's pixels; instances of confidence
-            0 or less contribute nothing.
-        center_heatmap: (B, C, H, W) float32, see :func:`draw_center_heatmap`.
+
+@dataclass(frozen=True)
+class InstanceTargets:
+    """Targets of the center and offset losses: N instances, their pixels, centers and confidence.
+
+    Attributes:
+        owner (Tensor): (B, H, W) int64 instance of each pixel in [0, N), -1 none.
+        centers (Tensor): (N, 2) int64 (y, x).
+        confidence (Tensor): (N,) float32, guidance weight of each instance's pixels: 1 for pseudo
+            labels; instances of confidence 0 or less contribute nothing.
+        heatmap (CenterHeatmap): target of the center term.
+        pixels (Tensor): (P,) int64 ascending; all pixels of instances with a confidence, and maybe
+            of others.
     """
-    _, height, width = instances.shape
-    # Row 0 of the padded tables stands for "no instance", so that -1 needs no branch.
-    centers = torch.cat([centers.new_zeros(1, 2), centers]).float()
-    confidence = torch.cat([confidence.new_zeros(1), confidence.clamp(min=0)])
-    index = instances + 1
-    weight = confidence[index]
-    y, x = pixel_grid(height, width, instances.device)
-    covered = (weight > 0).float()
-    offset = torch.stack(
-        [(centers[:, 0][index] - y) * covered, (centers[:, 1][index] - x) * covered], dim=1
-    )
-    instances = torch.where(weight > 0, instances, instances.new_full((), -1))
-    return InstanceTargets(center_heatmap, offset, weight.unsqueeze(1), instances)
+
+    owner: Tensor
+    centers: Tensor
+    confidence: Tensor
+    heatmap: CenterHeatmap
+    pixels: Tensor
+
+    @property
+    def center(self) -> Tensor:
+        """(B, C, H, W) float32 in [0, 1], class-wise Gaussians."""
+        return self.heatmap.dense()
+
+    @property
+    def weight(self) -> Tensor:
+        """(B, 1, H, W) float32 in [0, 1], guidance; 0 where no instance is."""
+        return self._weights(self.owner.view(-1)).view_as(self.owner).unsqueeze(1)
+
+    @property
+    def offset(self) -> Tensor:
+        """(B, 2, H, W) float32, pixels, (dy, dx) from pixel to center; 0 where no instance is."""
+        batch, height, width = self.owner.shape
+        pixels = torch.arange(self.owner.numel(), device=self.owner.device)
+        offset = self._offsets(pixels, self.owner.view(-1)) * (self.weight.view(-1, 1) > 0)
+        return offset.view(batch, height, width, 2).permute(0, 3, 1, 2)
+
+    @property
+    def instances(self) -> Tensor:
+        """(B, H, W) int64 instance of each pixel that has a confidence, -1 none."""
+        return torch.where(self.weight.squeeze(1) > 0, self.owner, -1)
+
+    def number(self) -> Tensor:
+        """() int64, instances that have pixels and a confidence."""
+        owner = self.instances.view(-1)
+        found = torch.zeros(len(self.centers) + 1, dtype=torch.bool, device=owner.device)
+        return found.index_fill_(0, owner + 1, True)[1:].sum()
+
+    def weight_at_pixels(self) -> Tensor:
+        """(P, 1) float32, ``weight`` at ``pixels``."""
+        return self._weights(self.owner.view(-1).index_select(0, self.pixels)).unsqueeze(1)
+
+    def offset_at_pixels(self) -> Tensor:
+        """(P, 2) float32 from each of ``pixels`` to the center of its instance, pixels; of no
+        meaning where the weight is 0."""
+        return self._offsets(self.pixels, self.owner.view(-1).index_select(0, self.pixels))
+
+    def _weights(self, owner: Tensor) -> Tensor:
+        # Entry 0 of the padded tables stands for "no instance", so that -1 needs no branch.
+        table = torch.cat([self.confidence.new_zeros(1), self.confidence.clamp(min=0)])
+        return table.index_select(0, owner + 1)
+
+    def _offsets(self, pixels: Tensor, owner: Tensor) -> Tensor:
+        _, height, width = self.owner.shape
+        table = torch.cat([self.centers.new_zeros(1, 2), self.centers])
+        yx = torch.stack([pixels // width % height, pixels % width], dim=1)
+        return (table.index_select(0, owner + 1) - yx).float()

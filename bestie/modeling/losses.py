@@ -24,34 +24,38 @@ def hard_pixel_cross_entropy(log_probability: Tensor, target: Tensor, top_k: flo
     return losses.mean()
 
 
-def guided_mse(prediction: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+def guided_mse(
+    prediction: Tensor, target: Tensor, channels: Tensor, weight: Tensor, pixels: Tensor
+) -> Tensor:
     """Squared error summed over guided pixels and channels, divided by the number of guided pixels.
 
-    Args:
-        prediction: (B, K, H, W) float32.
-        target: (B, K, H, W) float32.
-        weight: (B, 1, H, W) float32, guidance; pixels above 0 are guided. None guided: the loss is
-            0.
-    """
-    error, weight, guided = _guided_error(prediction, target, weight)
-    return (error.square() * weight).sum() / guided
-
-
-def guided_l1(prediction: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """Absolute error, summed and divided as in :func:`guided_mse`."""
-    error, weight, guided = _guided_error(prediction, target, weight)
-    return (error.abs() * weight).sum() / guided
-
-
-def _guided_error(prediction: Tensor, target: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, int]:
-    """Error (P, K) and weight (P, 1) of the P guided pixels, and P, at least 1.
-
     Nothing of the size of the K dense maps is computed: with 80 classes these are the largest
-    tensors of a training step, and few of their pixels are guided.
+    tensors of a training step, few of their pixels are guided, and few channels have a target.
+
+    Args:
+        prediction: (B, K, H, W) float32, best with channels last in memory.
+        target: (P, T) float32 at ``pixels``, in ``channels``; 0 in all others.
+        channels: (P, T) int64 in [0, K); one that occurs several times has the sum as its target.
+        weight: (P, 1) float32, guidance; pixels above 0 are guided. None guided: the loss is 0.
+        pixels: (P,) int64 flat indices into (B, H, W) of all guided pixels, and maybe of others.
     """
-    index = weight.reshape(-1).nonzero().squeeze(1)
+    error = _at_pixels(prediction, pixels).scatter_add_(1, channels, -target)
+    # 0 at pixels that are not guided, whatever is predicted there.
+    error = error.masked_fill_(weight <= 0, 0.0)
+    return (error.square() * weight).sum() / _number_guided(weight)
 
-    def rows(maps: Tensor) -> Tensor:  # a view, as long as the channels are the last in memory
-        return maps.permute(0, 2, 3, 1).reshape(-1, maps.shape[1])[index]
 
-    return rows(prediction) - rows(target), rows(weight), max(len(index), 1)
+def guided_l1(prediction: Tensor, target: Tensor, weight: Tensor, pixels: Tensor) -> Tensor:
+    """Absolute error, summed and divided as in :func:`guided_mse`; ``target``: (P, K) float32."""
+    error = (_at_pixels(prediction, pixels) - target).masked_fill(weight <= 0, 0.0)
+    return (error.abs() * weight).sum() / _number_guided(weight)
+
+
+def _at_pixels(maps: Tensor, pixels: Tensor) -> Tensor:
+    """(P, K) values of (B, K, H, W) maps."""
+    rows = maps.permute(0, 2, 3, 1).reshape(-1, maps.shape[1])  # a view, channels last in memory
+    return rows.index_select(0, pixels)
+
+
+def _number_guided(weight: Tensor) -> Tensor:
+    return (weight > 0).sum().clamp(min=1)

@@ -15,10 +15,10 @@ from detectron2.utils.events import get_event_storage
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bestie.labels.centers import ClusterSettings
+from bestie.labels.centers import ClusterSettings, flat_indices
 from bestie.labels.grouping import GroupedInstances, group_pixels, group_pixels_by_points
 from bestie.labels.refinement import refine_labels, refine_labels_with_points
-from bestie.labels.targets import InstanceTargets, draw_center_heatmap, draw_targets
+from bestie.labels.targets import CenterHeatmap, InstanceTargets
 from bestie.modeling.batch_labels import BatchLabels, collate_labels
 from bestie.modeling.bestie_heads import build_bestie_head
 from bestie.modeling.losses import guided_l1, guided_mse, hard_pixel_cross_entropy
@@ -32,7 +32,7 @@ from bestie.modeling.settings import (
     refine_settings,
 )
 
-__all__ = ["BESTIE", "Outputs"]
+__all__ = ["BESTIE", "Outputs", "average_with_mirrored", "to_instances"]
 
 # Steps between two writes of the shares of guided pixels to the event storage, as the writers'
 # period.
@@ -148,7 +148,7 @@ class BESTIE(nn.Module):
             refined = self.refined_targets(labels, log_probability, outputs, pseudo)
         if storage.iter % LOG_PERIOD == 0:
             _log_guidance(storage, pseudo, refined)
-        return self._losses(labels, log_probability, outputs, pseudo, refined)
+        return self.losses(labels, log_probability, outputs, pseudo, refined)
 
     def _preprocess(self, batched_inputs: list[dict]) -> Tensor:
         """Normalised (B, 3, H, W) float32 images of one size."""
@@ -157,7 +157,8 @@ class BESTIE(nn.Module):
             raise ValueError(
                 f"Training images must have one size, got {sorted(sizes)}; set INPUT.CROP.SIZE."
             )
-        images = torch.stack([sample["image"].to(self.device) for sample in batched_inputs])
+        images = torch.stack([sample["image"] for sample in batched_inputs])
+        images = images.to(self.device, non_blocking=True)
         images = (images - self.pixel_mean) / self.pixel_std
         return images.contiguous(memory_format=torch.channels_last)
 
@@ -173,20 +174,33 @@ class BESTIE(nn.Module):
             shape: (B, C, H, W).
         """
         if self.supervision == "tags":
-            heatmap = draw_center_heatmap(
+            heatmap = CenterHeatmap(
                 labels.region_images,
                 labels.region_classes,
                 labels.region_centroids,
                 tuple(shape),
                 self.sigma,
                 valid=labels.region_accepted,
+                tags=labels.tags,
             )
         else:  # every click is a center, accepted component or not
-            heatmap = draw_center_heatmap(
-                labels.point_images, labels.point_classes, labels.points, tuple(shape), self.sigma
+            heatmap = CenterHeatmap(
+                labels.point_images,
+                labels.point_classes,
+                labels.points,
+                tuple(shape),
+                self.sigma,
+                valid=torch.ones_like(labels.point_classes, dtype=torch.bool),
+                tags=labels.tags,
             )
-        return draw_targets(
-            labels.region - 1, labels.region_centroids, labels.region_accepted.float(), heatmap
+        accepted = torch.cat([labels.region_accepted.new_zeros(1), labels.region_accepted])
+        guided = accepted.index_select(0, labels.region.view(-1))
+        return InstanceTargets(
+            labels.region - 1,
+            labels.region_centroids,
+            labels.region_accepted.float(),
+            heatmap,
+            flat_indices(guided, labels.accepted_pixels),
         )
 
     def refined_targets(
@@ -205,7 +219,7 @@ class BESTIE(nn.Module):
                 labels.point_images,
                 labels.point_classes,
                 labels.points,
-                pseudo.center,
+                pseudo.heatmap,
             )
         return refine_labels(
             log_probability.detach(),
@@ -215,6 +229,7 @@ class BESTIE(nn.Module):
             labels.region_images,
             labels.region_classes,
             labels.region_centroids,
+            labels.tags,
             threshold=self.refine_settings.center_thresh,
             kernel=self.refine_settings.kernel,
             max_instances=self.refine_settings.max_instances,
@@ -222,7 +237,7 @@ class BESTIE(nn.Module):
             cluster=self.cluster_settings,
         )
 
-    def _losses(
+    def losses(
         self,
         labels: BatchLabels,
         log_probability: Tensor,
@@ -248,15 +263,16 @@ class BESTIE(nn.Module):
         self, outputs: Outputs, targets: InstanceTargets, pseudo: InstanceTargets
     ) -> tuple[Tensor, Tensor]:
         if self.loss_settings.iag:
-            guide = targets.weight
+            guide = targets
             if self.supervision == "clicks" and not (
                 self.refine_settings and self.refine_settings.guide_centers
             ):
-                guide = pseudo.weight
-            return (
-                guided_mse(outputs.center, targets.center, guide),
-                guided_l1(outputs.offset, targets.offset, targets.weight),
-            )
+                guide = pseudo
+            heatmap, channels = targets.heatmap.at(guide.pixels)
+            weight = guide.weight_at_pixels()
+            center = guided_mse(outputs.center, heatmap, channels, weight, guide.pixels)
+            offset, weight = targets.offset_at_pixels(), targets.weight_at_pixels()
+            return center, guided_l1(outputs.offset, offset, weight, targets.pixels)
         return (
             F.mse_loss(outputs.center, targets.center),
             F.l1_loss(outputs.offset, targets.offset),
@@ -318,7 +334,7 @@ class BESTIE(nn.Module):
             )
         else:
             found = self._group(probability, outputs.center, outputs.offset)
-        return {"instances": _to_instances(found), "sem_seg": probability}
+        return {"instances": to_instances(found), "sem_seg": probability}
 
     @torch.no_grad()
     def predict_image(self, image: Tensor, size: tuple[int, int]) -> Outputs:
@@ -339,8 +355,8 @@ class BESTIE(nn.Module):
         probability = semantic.softmax(1)
         if self.inference_settings.flip:
             mirrored = self._predict_fitted(image.flip(3), size)
-            probability = (probability + mirrored.semantic.softmax(1).flip(3)) / 2
-            center = (center + mirrored.center.flip(3)) / 2
+            average_with_mirrored(probability, mirrored.semantic.softmax(1))
+            average_with_mirrored(center, mirrored.center)
         return Outputs(probability[0], center[0], offset[0])
 
     def _predict_fitted(self, image: Tensor, size: tuple[int, int]) -> Outputs:
@@ -373,7 +389,16 @@ class BESTIE(nn.Module):
         return Outputs(semantic, center, offset * shrink)
 
 
-def _to_instances(found: GroupedInstances) -> Instances:
+def average_with_mirrored(maps: Tensor, mirrored: Tensor) -> None:
+    """Average maps (1, K, H, W) with those of the mirrored image, mirrored back, in place.
+
+    A few rows at a time, which stay in the CPU's cache: these are the largest tensors at inference.
+    """
+    for part, other in zip(maps.split(32, dim=2), mirrored.split(32, dim=2), strict=True):
+        part.add_(other.flip(3)).div_(2)
+
+
+def to_instances(found: GroupedInstances) -> Instances:
     """Detectron2's form of grouped instances, one bool mask each."""
     device = found.instance_map.device
     numbers = torch.arange(1, len(found.classes) + 1, device=device)
@@ -386,9 +411,10 @@ def _to_instances(found: GroupedInstances) -> Instances:
 
 
 def _log_guidance(storage, pseudo: InstanceTargets, refined: InstanceTargets | None) -> None:
-    """Share of guided pixels, and refined instances an image."""
-    storage.put_scalar("guided_pixels/pseudo", float((pseudo.weight > 0).float().mean()))
+    """Share of guided pixels, and refined instances an image; waits once for the device."""
+    numbers = {"guided_pixels/pseudo": (pseudo.weight > 0).float().mean()}
     if refined is not None:
-        storage.put_scalar("guided_pixels/refined", float((refined.weight > 0).float().mean()))
-        found = int((refined.instances.unique() >= 0).sum())
-        storage.put_scalar("refined_instances_per_image", found / len(refined.weight))
+        numbers["guided_pixels/refined"] = (refined.weight > 0).float().mean()
+        numbers["refined_instances_per_image"] = refined.number() / len(refined.owner)
+    values = torch.stack(list(numbers.values())).tolist()
+    storage.put_scalars(**dict(zip(numbers, values, strict=True)))

@@ -34,6 +34,8 @@ def random_scene(seed, size=(48, 56), num_classes=4):
         center[class_id] = np.maximum(center[class_id], bump)
     if rng.random() < 0.3:  # plateaus: equal neighbouring maxima
         center = np.round(center, 1)
+    if rng.random() < 0.3:  # whole pixels: centers at equal distances
+        offset = np.round(offset)
     semantic_map[rng.random(size) < rng.choice([0, 0.02])] = 255
     logits = rng.normal(0, 1, (num_classes + 1, height, width)).astype(np.float32)
     for value in range(num_classes + 1):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from bestie.labels import centers
-from bestie.labels.centers import ClusterSettings, find_local_maxima
+from bestie.labels.centers import ClusterSettings, find_centers
 from bestie.labels.components import find_components
 from bestie.labels.grouping import group_pixels
 from bestie.labels.refinement import refine_labels
@@ -53,6 +53,7 @@ def compare_refinement(seeds, cluster, kernel):
         stacked["center"],
         stacked["offset"],
         *regions,
+        torch.arange(len(scenes[0]["center"])).expand(len(scenes), -1),
         threshold=0.3,
         kernel=kernel,
         max_instances=3,
@@ -133,10 +134,20 @@ def test_blobs_by_propagation_equal_those_of_opencv():
         ).all()
 
 
-def test_local_maxima_in_blocks_equal_those_in_one_go(monkeypatch):
-    value = torch.rand(2, 40, 40, generator=torch.Generator().manual_seed(0))
+def test_centers_in_blocks_equal_those_in_one_go(monkeypatch):
+    generator = torch.Generator().manual_seed(0)
+    value = torch.rand(2, 40, 40, generator=generator)
+    offset = 4 * torch.randn(2, 2, 40, 40, generator=generator)
     region = torch.ones(2, 40, 40, dtype=torch.int64)
-    whole = find_local_maxima(value, region, 0.1, 5)
+    region[1] = 2
+    cluster = ClusterSettings(area=5, beta=5, min_distance=2)
+
+    def find():
+        return find_centers(value, offset, region, 2, threshold=0.1, kernel=5, cluster=cluster)
+
+    whole, whole_value = find()
     monkeypatch.setattr(centers, "CANDIDATES_AT_ONCE", 7)
-    assert torch.equal(find_local_maxima(value, region, 0.1, 5), whole)
-    assert len(whole) > 20
+    monkeypatch.setattr(centers, "PAIRS_AT_ONCE", 50)
+    parts, parts_value = find()
+    assert torch.equal(parts.yx, whole.yx) and torch.equal(parts_value, whole_value)
+    assert len(whole.yx) > 20 and (whole_value != value).any()

@@ -14,7 +14,7 @@ from bestie.labels.components import find_components
 from bestie.labels.grouping import group_pixels, group_pixels_by_points
 from bestie.labels.pseudo_labels import accept_components
 from bestie.labels.refinement import refine_labels, refine_labels_with_points
-from bestie.labels.targets import draw_center_heatmap, draw_targets
+from bestie.labels.targets import CenterHeatmap, InstanceTargets
 from tests.conftest import reference_cases
 
 
@@ -51,18 +51,21 @@ def test_pseudo_labels(case):
     else:
         tagged = np.isin(point_classes, labels)
         centers, classes = points_yx[tagged], point_classes[tagged]
-    heatmap = draw_center_heatmap(
+    heatmap = CenterHeatmap(
         torch.zeros(len(centers), dtype=torch.int64),
         torch.from_numpy(classes).long(),
         torch.from_numpy(centers).long(),
         shape,
         parameters["sigma"],
+        torch.ones(len(centers), dtype=torch.bool),
+        torch.arange(shape[1]).unsqueeze(0),
     )
-    targets = draw_targets(
+    targets = InstanceTargets(
         torch.from_numpy(components.map).long().unsqueeze(0) - 1,
         torch.from_numpy(components.centroids),
         torch.from_numpy(accepted).float(),
         heatmap,
+        torch.from_numpy(np.flatnonzero(components.map)),
     )
     expected = np.zeros(shape[1:], np.float32)
     expected[data["out_center_classes"]] = data["out_center"]
@@ -81,6 +84,7 @@ def test_refined_labels_of_tags(case):
         center,
         torch.from_numpy(data["in_offset"].astype(np.float32)),
         *regions_of_maps(data["in_gt_seg_map"], data["in_label"]),
+        torch.arange(center.shape[1]).expand(len(center), -1),
         threshold=parameters.get("refine_thresh", 0.3),
         kernel=parameters.get("kernel", 41),
         sigma=parameters.get("sigma", 6),
@@ -111,7 +115,15 @@ def test_refined_labels_of_clicks(case):
         points[:, 0],
         points[:, 1],
         points[:, 2:],
-        torch.zeros(*labels.shape, *semantic_map.shape[1:]),
+        CenterHeatmap(
+            points[:, 0],
+            points[:, 1],
+            points[:, 2:],
+            (*labels.shape, *semantic_map.shape[1:]),
+            6.0,
+            torch.ones(len(points), dtype=torch.bool),
+            torch.arange(labels.shape[1]).expand(len(labels), -1),
+        ),
     )
     np.testing.assert_array_equal(targets.offset.numpy(), data["out_offset"])
     np.testing.assert_array_equal(targets.weight.numpy(), data["out_weight"])

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from bestie.labels.targets import draw_center_heatmap, draw_targets
+from bestie.labels.targets import CenterHeatmap, InstanceTargets
 from bestie.visualization import NetworkView, training_picture
 
 CLASSES, HEIGHT, WIDTH = 2, 32, 48
@@ -18,8 +18,11 @@ def targets(*boxes: tuple[int, int, int, int]):
     )
     image_index, class_index = torch.ones(len(boxes)).long(), torch.zeros(len(boxes)).long()
     shape = (2, CLASSES, HEIGHT, WIDTH)
-    heatmap = draw_center_heatmap(image_index, class_index, centers, shape, 2.0)
-    return draw_targets(instances, centers, torch.ones(len(boxes)), heatmap)
+    drawn = torch.ones(len(boxes), dtype=torch.bool)
+    tags = torch.arange(CLASSES).expand(2, -1)
+    heatmap = CenterHeatmap(image_index, class_index, centers, shape, 2.0, drawn, tags)
+    pixels = (instances >= 0).view(-1).nonzero().squeeze(1)
+    return InstanceTargets(instances, centers, torch.ones(len(boxes)), heatmap, pixels)
 
 
 def view(dtype: torch.dtype = torch.float32) -> NetworkView:
