@@ -28,8 +28,10 @@ install: ## what is missing of torch, Detectron2 and the package (editable)
 doctor: ## versions of everything, and whether it works
 	@$(PYTHON) tools/doctor.py
 
-demo: install ## the main job on the built-in data, results in output/demo
-	$(PYTHON) tools/run_demo.py --output output/demo
+demo: install ## tags -> Mask R-CNN and report on the built-in data, in output/demo/run
+	$(PYTHON) datasets/make_shapes.py --output output/demo/shapes --tags-only
+	$(PYTHON) tools/run_pipeline.py --data output/demo/shapes --supervision tags \
+		--output output/demo/run --preset quick
 
 test: install ## lint and the fast tests
 	$(PYTHON) -m ruff check $(SOURCES)

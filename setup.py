@@ -23,6 +23,7 @@ setup(
     license="MIT",
     python_requires=">=3.10",
     packages=find_packages(include=["bestie", "bestie.*"]),
+    package_data={"bestie.visualization": ["*.html"]},
     install_requires=[
         "torch>=2.11",
         "torchvision>=0.26",

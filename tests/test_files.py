@@ -30,6 +30,7 @@ from bestie.files import (
     read_split,
     voc_palette,
     write_coco,
+    write_coco_stream,
     write_points,
     write_semantic_map,
 )
@@ -114,7 +115,7 @@ def test_tags_from_voc_xml(tmp_path):
     objects = "".join(f"<object><name>{name}</name></object>" for name in ("dog", "cat", "dog"))
     (tmp_path / "Annotations" / "x.xml").write_text(f"<annotation>{objects}</annotation>")
     assert read_image_labels(tmp_path, ["cat", "cow", "dog"]) == {"x": [0, 2]}
-    with pytest.raises(DataError, match="object 1 has the class 'dog'"):
+    with pytest.raises(DataError, match="object of the class 'dog'"):
         read_image_labels(tmp_path, ["cat"])
     (tmp_path / "Annotations" / "x.xml").write_text("<annotation>\n<object>")
     with pytest.raises(DataError, match="x.xml, line 2"):
@@ -348,11 +349,51 @@ def test_nothing_is_written_that_others_would_reject(tmp_path, coco, path, value
     assert list(tmp_path.iterdir()) == []
 
 
+def streamed(coco):
+    """Arguments of write_coco_stream: head, images, annotations of each image."""
+    head = {"info": {}, "licenses": [], "categories": coco["categories"]}
+    of_images = [
+        [entry for entry in coco["annotations"] if entry["image_id"] == image["id"]]
+        for image in coco["images"]
+    ]
+    return head, coco["images"], of_images
+
+
+def test_streamed_json_has_the_same_bytes(tmp_path, coco):
+    without_annotations = coco["images"][0] | {"id": 3, "file_name": "y.jpg"}
+    coco["images"].insert(0, without_annotations)
+    second = coco["annotations"][0] | {"id": 2}
+    coco["annotations"].append(second)
+    head, images, of_images = streamed(coco)
+    write_coco_stream(tmp_path / "a.json", head, images, iter(of_images))
+    whole = head | {"images": images, "annotations": coco["annotations"]}
+    write_coco(tmp_path / "b.json", whole)
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("area", 4, "annotation 1: area 4"),
+        ("category_id", 2, "category_id 2 is not in 'categories'"),
+        ("bbox", None, "annotation 1 has no 'bbox'"),
+    ],
+)
+def test_nothing_is_streamed_that_others_would_reject(tmp_path, coco, key, value, message):
+    (tmp_path / "x.json").write_text("kept")
+    coco["annotations"][0][key] = value
+    with pytest.raises(DataError, match=message):
+        write_coco_stream(tmp_path / "x.json", *streamed(coco))
+    assert [path.name for path in tmp_path.iterdir()] == ["x.json"]
+    assert (tmp_path / "x.json").read_text() == "kept"
+
+
 def test_repeated_ids_and_names_are_found(coco):
     for key in ("images", "categories", "annotations"):
         coco[key] = coco[key] * 2
     kinds = {message.rsplit(" occurs", 1)[0].rsplit(" ", 1)[0] for message in check_coco_dict(coco)}
-    assert kinds == {"image id", "category id", "category name", "annotation id"}
+    named = {"image file_name", "category name"}
+    assert kinds == {"image id", "category id", "annotation id"} | named
 
 
 def test_broken_json_names_the_line(tmp_path):

@@ -28,6 +28,7 @@ from bestie.data.mappers import (
     points_folder,
 )
 from bestie.data.registration import BUILTIN_DATASETS, register_builtin_datasets, register_dataset
+from bestie.data.survey import survey_data
 
 __all__ = [
     "BUILTIN_DATASETS",
@@ -53,6 +54,7 @@ __all__ = [
     "register_builtin_datasets",
     "register_dataset",
     "seeded",
+    "survey_data",
 ]
 
 register_builtin_datasets()

@@ -10,12 +10,13 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
 from detectron2.config import CfgNode
 
+from bestie.data.check_report import DatasetReport
 from bestie.data.image_check import (
     NEEDED_FOLDERS,
     ImageChecker,
@@ -32,6 +33,7 @@ from bestie.data.registration import (
     images_by_name,
     parse_name,
 )
+from bestie.data.split_check import SplitChecker, shared_ids
 from bestie.files import (
     DataError,
     join_errors,
@@ -49,6 +51,7 @@ __all__ = [
     "check_coco",
     "check_dataset",
     "check_datasets",
+    "inspect_coco",
     "inspect_dataset",
     "raise_on_errors",
 ]
@@ -57,28 +60,6 @@ logger = logging.getLogger(__name__)
 
 # What a stage may need of a data set.
 NEEDS = ("images", "tags", "maps", "peak_points", "clicks", "ground_truth")
-
-
-@dataclass
-class DatasetReport:
-    """Problems and counts of one split.
-
-    Attributes:
-        problems: everything found, in the order of the files.
-        class_names: C names.
-        num_images: ids in the split.
-        images_per_class (ndarray): (C,) int64, images tagged with the class.
-        map_pixels (ndarray): (256,) int64, pixels of the weak maps per value (0 background,
-            class + 1, 255 ignore).
-        points_per_class: folder -> (C,) int64, points in it.
-    """
-
-    problems: list[Problem]
-    class_names: list[str]
-    num_images: int
-    images_per_class: np.ndarray
-    map_pixels: np.ndarray
-    points_per_class: dict[str, np.ndarray]
 
 
 def check_dataset(
@@ -102,6 +83,7 @@ def inspect_dataset(
     needs: Iterable[str],
     points_dir: str | None = None,
     maps_dir: str | None = None,
+    score_thresh: float = 0.0,
 ) -> DatasetReport:
     """Find all problems of a split and count what it holds.
 
@@ -115,6 +97,7 @@ def inspect_dataset(
             are read.
         points_dir: folder of the points in place of Peak_points or Center_points.
         maps_dir: folder of the semantic maps in place of WSSS_maps.
+        score_thresh: confidence above which points train; at least one must be.
 
     Raises:
         ValueError: an unknown need.
@@ -129,23 +112,37 @@ def inspect_dataset(
     for need in sorted(needs & NEEDED_FOLDERS.keys()):
         chosen = maps_dir if need == "maps" else points_dir
         folder = chosen or NEEDED_FOLDERS[need]
-        if os.path.isdir(os.path.join(root, folder)):
+        if _folder_exists(os.path.join(root, folder), errors):
             folders[need] = folder
-        else:
-            errors.append(DataError("folder does not exist", os.path.join(root, folder)))
+    _folder_exists(os.path.join(root, "JPEGImages"), errors)
     tags = _check_tags(root, ids, class_names, errors) if "tags" in needs and class_names else None
-    listed = _check_ground_truth_json(root, split, ids, class_names, errors)
+    json_file = ground_truth_json(root, split)
+    coco = _check_ground_truth_json(json_file, ids, class_names, errors)
     masks = ""
     if "ground_truth" in needs:
         masks = _mask_files_needed(root, split, errors)
-    json_file = ground_truth_json(root, split)
     checker = ImageChecker(
-        root, class_names, "images" in needs, folders, tags, masks, json_file, listed
+        root=root,
+        class_names=class_names,
+        decode="images" in needs,
+        folders=folders,
+        tags=tags,
+        masks=masks,
+        json_file=json_file,
+        listed=_listed_sizes(coco, ids),
+        score_thresh=score_thresh,
     )
     findings = _in_threads(checker, ids)
-    problems = [Problem.from_error(error) for error in errors]
-    problems += [problem for finding in findings for problem in finding.problems]
-    return _summarize(problems, class_names, ids, tags or {}, findings)
+    report = _summarize(class_names, ids, tags, coco, findings)
+    report.problems += [Problem.from_error(error) for error in errors]
+    report.problems += [problem for finding in findings for problem in finding.problems]
+    trusted = {
+        folder: sum(finding.trusted_points[folder] for finding in findings)
+        for folder in report.points_per_class
+    }
+    split_checker = SplitChecker(root, split, needs, folders, tags is not None, score_thresh)
+    report.problems += split_checker(report, trusted)
+    return report
 
 
 def raise_on_errors(problems: Iterable[Problem], shown: int = 50) -> None:
@@ -166,15 +163,34 @@ def check_datasets(cfg: CfgNode) -> None:
     """
     problems: list[Problem] = []
     for name, needs in _needs_of_config(cfg).items():
-        if name in BUILTIN_DATASETS or name.startswith(("folder:", "coco:")):
+        if _is_root(name) or name.startswith("coco:"):
             logger.info("Checking %s for %s.", name, ", ".join(sorted(needs)))
             problems += _check_named(cfg, name, needs)
+    problems += _trained_and_tested(cfg)
     warnings = [problem for problem in problems if problem.severity == "warning"]
     for problem in warnings[:10]:
         logger.warning("%s", problem)
     if len(warnings) > 10:
         logger.warning("... and %d warnings more about the data.", len(warnings) - 10)
     raise_on_errors(problems)
+
+
+def _trained_and_tested(cfg: CfgNode) -> list[Problem]:
+    """Warnings about images of test splits that are in training splits of the same root."""
+    problems = []
+    for train, test in product(cfg.DATASETS.TRAIN, cfg.DATASETS.TEST):
+        if not all(
+            name in BUILTIN_DATASETS or name.startswith("folder:") for name in (train, test)
+        ):
+            continue
+        (_, root, split), (_, other_root, other) = parse_name(train), parse_name(test)
+        if root == other_root and split != other:
+            problems += shared_ids(root, split, other)
+    return problems
+
+
+def _is_root(name: str) -> bool:
+    return name in BUILTIN_DATASETS or name.startswith("folder:")
 
 
 def _check_named(cfg: CfgNode, name: str, needs: set[str]) -> list[Problem]:
@@ -186,8 +202,14 @@ def _check_named(cfg: CfgNode, name: str, needs: set[str]) -> list[Problem]:
         return [Problem("error", name, None, f"{mapper} trains on data sets named {form}")]
     if kind == "coco":
         return check_coco(first, second)
-    folders = {"points_dir": cfg.INPUT.POINTS_DIR or None, "maps_dir": cfg.INPUT.MAPS_DIR}
-    return check_dataset(first, second, needs=needs, **folders)
+    return inspect_dataset(
+        first,
+        second,
+        needs=needs,
+        points_dir=cfg.INPUT.POINTS_DIR or None,
+        maps_dir=cfg.INPUT.MAPS_DIR,
+        score_thresh=cfg.INPUT.POINT_SCORE_THRESH,
+    ).problems
 
 
 def _needs_of_config(cfg: CfgNode) -> dict[str, set[str]]:
@@ -214,11 +236,16 @@ def _needs_of_config(cfg: CfgNode) -> dict[str, set[str]]:
 
 
 def check_coco(json_file: str | os.PathLike, image_dir: str | os.PathLike) -> list[Problem]:
-    """All problems of a COCO json with instances and of its images, which are decoded."""
+    """All problems of a COCO json with instances and of its images; see :func:`inspect_coco`."""
+    return inspect_coco(json_file, image_dir).problems
+
+
+def inspect_coco(json_file: str | os.PathLike, image_dir: str | os.PathLike) -> DatasetReport:
+    """Find all problems of a COCO json with instances and of its images, which are decoded."""
     try:
         coco = read_coco(json_file)
     except DataError as error:
-        return [Problem.from_error(error)]
+        return DatasetReport([Problem.from_error(error)], [], 0, np.zeros(0, np.int64))
     problems = []
     if all(entry["iscrowd"] for entry in coco["annotations"]):
         message = "has no annotation that is no crowd; there is nothing to learn or to evaluate"
@@ -236,23 +263,52 @@ def check_coco(json_file: str | os.PathLike, image_dir: str | os.PathLike) -> li
         message = size_mismatch(shape, os.fspath(json_file), listed)
         return [Problem("error", path, None, message)]
 
-    for found in _in_threads(check, coco["images"]):
-        problems += found
-    return problems
+    if os.path.isdir(image_dir):
+        for found in _in_threads(check, coco["images"]):
+            problems += found
+    else:
+        problems.append(Problem("error", os.fspath(image_dir), None, "folder does not exist"))
+    categories = sorted(coco["categories"], key=lambda category: category["id"])
+    names = [category["name"] for category in categories]
+    images, objects = _count_objects(coco, [category["id"] for category in categories])
+    return DatasetReport(problems, names, len(coco["images"]), images, objects_per_class=objects)
+
+
+def _count_objects(coco: dict[str, Any], category_ids: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Images and annotations (no crowds) of each category, (C,) int64 both."""
+    number = {category_id: i for i, category_id in enumerate(category_ids)}
+    pairs = [
+        (number[entry["category_id"]], entry["image_id"])
+        for entry in coco["annotations"]
+        if not entry["iscrowd"] and entry["category_id"] in number
+    ]
+    images, objects = (
+        np.bincount([class_id for class_id, _ in chosen], minlength=len(number)).astype(np.int64)
+        for chosen in (set(pairs), pairs)
+    )
+    return images, objects
+
+
+def _folder_exists(path: str, errors: list[DataError]) -> bool:
+    if os.path.isdir(path):
+        return True
+    kind = "is no folder" if os.path.exists(path) else "folder does not exist"
+    errors.append(DataError(kind, path))
+    return False
 
 
 def _check_tags(
     root: str, ids: list[str], class_names: list[str], errors: list[DataError]
 ) -> dict[str, list[int]] | None:
     path = os.path.join(root, "image_labels.txt")
-    if not os.path.isfile(path) and not os.path.isdir(os.path.join(root, "Annotations")):
+    if not os.path.exists(path) and not os.path.isdir(os.path.join(root, "Annotations")):
         errors.append(DataError("file does not exist, nor Annotations/<id>.xml", path))
         return None
     tags = read_image_labels(root, class_names, ids, errors)
     for image_id in ids:
         if image_id in tags:
             continue
-        if os.path.isfile(path):
+        if os.path.exists(path):
             message = f"no tags for the image '{image_id}'; '<id> <class> ...' is expected"
             errors.append(DataError(message, path))
         else:
@@ -262,17 +318,16 @@ def _check_tags(
 
 
 def _check_ground_truth_json(
-    root: str, split: str, ids: list[str], class_names: list[str], errors: list[DataError]
-) -> dict[str, tuple[int, int]]:
-    """Check the json if there is one; image id -> the (height, width) that it lists."""
-    path = ground_truth_json(root, split)
-    if not os.path.isfile(path):
-        return {}
+    path: str, ids: list[str], class_names: list[str], errors: list[DataError]
+) -> dict[str, Any] | None:
+    """Check the json if there is one, and return what it holds."""
+    if not os.path.exists(path):
+        return None
     try:
         coco = read_coco(path)
     except DataError as error:
         errors.append(error)
-        return {}
+        return None
     mistake = class_names and categories_mistake(coco, class_names)
     if mistake:
         errors.append(DataError(mistake, path))
@@ -282,6 +337,12 @@ def _check_ground_truth_json(
         for image_id in ids
         if image_id not in images
     ]
+    return coco
+
+
+def _listed_sizes(coco: dict[str, Any] | None, ids: list[str]) -> dict[str, tuple[int, int]]:
+    """Image id -> the (height, width) that the json lists."""
+    images = {} if coco is None else images_by_name(coco)
     return {
         image_id: (images[image_id]["height"], images[image_id]["width"])
         for image_id in ids
@@ -292,7 +353,7 @@ def _check_ground_truth_json(
 def _mask_files_needed(root: str, split: str, errors: list[DataError]) -> str:
     """Whether mask files are "required" as ground truth, "optional", or "" (there is none)."""
     path = ground_truth_json(root, split)
-    if os.path.isfile(path):
+    if os.path.exists(path):
         return "optional"
     if os.path.isdir(os.path.join(root, "SegmentationObject")):
         return "required"
@@ -302,24 +363,25 @@ def _mask_files_needed(root: str, split: str, errors: list[DataError]) -> str:
 
 
 def _summarize(
-    problems: list[Problem],
     class_names: list[str],
     ids: list[str],
-    tags: Mapping[str, list[int]],
+    tags: Mapping[str, list[int]] | None,
+    coco: dict[str, Any] | None,
     findings: list[ImageFindings],
 ) -> DatasetReport:
-    images_per_class = np.zeros(len(class_names), np.int64)
-    for classes in tags.values():
-        images_per_class[classes] += 1
-    map_pixels = np.zeros(256, np.int64)
-    points_per_class: dict[str, np.ndarray] = {}
+    """The counts; the problems are to be added."""
+    report = DatasetReport([], class_names, len(ids), np.zeros(len(class_names), np.int64))
+    for classes in (tags or {}).values():
+        report.images_per_class[classes] += 1
     for finding in findings:
-        map_pixels += finding.map_pixels
+        report.map_pixels += finding.map_pixels
         for folder, counts in finding.points_per_class.items():
-            points_per_class[folder] = points_per_class.get(folder, 0) + counts
-    return DatasetReport(
-        problems, class_names, len(ids), images_per_class, map_pixels, points_per_class
-    )
+            so_far = report.points_per_class.get(folder, 0)
+            report.points_per_class[folder] = so_far + counts
+    if coco is not None:
+        category_ids = list(range(1, len(class_names) + 1))
+        report.objects_per_class = _count_objects(coco, category_ids)[1]
+    return report
 
 
 def _in_threads(function: Callable, items: Iterable) -> list:

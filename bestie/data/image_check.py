@@ -16,6 +16,7 @@ from bestie.files import (
     DataError,
     Points,
     find_image,
+    missing_image,
     read_image,
     read_image_size,
     read_instances,
@@ -32,6 +33,7 @@ NEEDED_FOLDERS = {
     "clicks": POINT_FOLDERS["clicks"],
 }
 IGNORE = 255
+SMALL_SIDE = 16
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ class ImageFindings:
     problems: list[Problem] = field(default_factory=list)
     map_pixels: np.ndarray | int = 0
     points_per_class: dict[str, np.ndarray] = field(default_factory=dict)
+    trusted_points: dict[str, int] = field(default_factory=dict)
 
     def error(self, file: str, message: str, line: int | None = None) -> None:
         self.problems.append(Problem("error", file, line, message))
@@ -95,6 +98,7 @@ class ImageChecker:
         masks: "required", "optional" (looked at where they are) or "" (not looked at).
         json_file: the COCO json of the split.
         listed: image id -> (height, width) in it; empty if it does not exist.
+        score_thresh: confidence above which points train.
     """
 
     root: str
@@ -105,6 +109,7 @@ class ImageChecker:
     masks: str
     json_file: str
     listed: Mapping[str, tuple[int, int]]
+    score_thresh: float
 
     def __call__(self, image_id: str) -> ImageFindings:
         found = ImageFindings()
@@ -120,8 +125,10 @@ class ImageChecker:
             if need not in self.folders:
                 continue
             path = os.path.join(self.root, self.folders[need], f"{image_id}.txt")
-            counts = self._check_points(path, shape, tags, found, clicks=need == "clicks")
-            found.points_per_class[self.folders[need]] = counts
+            points = self._check_points(path, shape, tags, found, clicks=need == "clicks")
+            folder = self.folders[need]
+            found.points_per_class[folder] = _count_points(points, len(self.class_names))
+            found.trusted_points[folder] = int((points.scores > self.score_thresh).sum())
         if self.masks:
             self._check_masks(image_id, shape, found)
         return found
@@ -129,12 +136,19 @@ class ImageChecker:
     def _check_image(self, image_id: str, found: ImageFindings) -> tuple[int, int] | None:
         path = find_image(self.root, image_id)
         if path is None:
-            stem = os.path.join(self.root, "JPEGImages", image_id)
-            found.error(stem, "image does not exist (.jpg or .png)")
+            if os.path.isdir(os.path.join(self.root, "JPEGImages")):
+                found.problems.append(Problem.from_error(missing_image(self.root, image_id)))
             return None
+        stem, suffix = os.path.splitext(path)
+        if suffix != ".png" and os.path.isfile(f"{stem}.png"):
+            name = f"{image_id}{suffix}"
+            found.warning(f"{stem}.png", f"is not used: {name} is the image of this id")
         if not self.decode:
             return found.attempt(read_image_size, path)
         image = found.attempt(read_image, path)
+        if image is not None and min(image.shape[:2]) < SMALL_SIDE:
+            size = f"{image.shape[0]} x {image.shape[1]} pixels (height x width)"
+            found.warning(path, f"is of {size}; images under {SMALL_SIDE} on a side hold no object")
         return None if image is None else image.shape[:2]
 
     def _check_map(
@@ -166,19 +180,21 @@ class ImageChecker:
         tags: list[int] | None,
         found: ImageFindings,
         clicks: bool,
-    ) -> np.ndarray:
+    ) -> Points:
         errors: list[DataError] = []
         points = read_points(path, errors)
         found.problems += [Problem.from_error(error) for error in errors]
         num_classes = len(self.class_names)
         seen: dict[tuple, int] = {}
-        rows = zip(np.floor(points.yx), points.classes, points.lines, strict=True)
-        for (y, x), class_id, line in rows:
+        rows = zip(np.floor(points.yx), points.classes, points.scores, points.lines, strict=True)
+        for (y, x), class_id, score, line in rows:
             line = int(line)
             if num_classes and class_id >= num_classes:
                 found.error(path, f"class {class_id}; 0..{num_classes - 1} are accepted", line)
             elif tags is not None and class_id not in tags:
                 found.warning(path, f"{self._name(class_id)} is no tag of the image", line)
+            if clicks and score != 1:
+                found.warning(path, f"confidence {score:g}; clicks have 1.0", line)
             if shape is not None and not (0 <= y < shape[0] and 0 <= x < shape[1]):
                 size = f"{shape[1]} x {shape[0]} (width x height)"
                 found.error(path, f"x {x:g}, y {y:g} lies outside the image of {size}", line)
@@ -188,7 +204,7 @@ class ImageChecker:
         if clicks and tags is not None and not errors:
             for class_id in sorted(set(tags) - set(points.classes.tolist())):
                 found.warning(path, f"no click has the tag {self._name(class_id)}")
-        return _count_points(points, num_classes)
+        return points
 
     def _check_masks(self, image_id: str, shape: tuple | None, found: ImageFindings) -> None:
         paths = [

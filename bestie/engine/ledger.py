@@ -65,6 +65,8 @@ def read_ledger(folder: str | os.PathLike) -> dict[str, dict]:
         return json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise DataError(f"is no well-formed json ({error.msg})", path, error.lineno) from None
+    except UnicodeDecodeError:
+        raise DataError("is no UTF-8 text", path) from None
 
 
 def write_ledger_entry(folder: str | os.PathLike, split: str, entry: dict) -> None:

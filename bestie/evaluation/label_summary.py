@@ -1,16 +1,18 @@
 """What a file of labels holds, in numbers.
 
-Comes in: a COCO dict of labels. Goes out: labels per class, images without labels, instances per
-image, a score histogram. Called after an export; ``tools/export_pseudo_labels.py`` prints it.
+Comes in: a COCO dict of labels, or the labels image by image. Goes out: labels per class, images
+without labels, instances per image, a score histogram. Called by the export;
+``tools/export_pseudo_labels.py`` prints it.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from tabulate import tabulate
 
-__all__ = ["LabelSummary", "summarize_labels"]
+__all__ = ["LabelCounter", "LabelSummary", "summarize_labels"]
 
 SCORE_BINS = 10
 # Instances per image, the last bin being open.
@@ -69,28 +71,52 @@ class LabelSummary:
         return "\n\n".join([head, *tables])
 
 
+class LabelCounter:
+    """Counts labels image by image, in memory that does not grow."""
+
+    def __init__(self, categories: Sequence[Mapping]):
+        """
+        Args:
+            categories: "categories" of a COCO dict.
+        """
+        self._names = {category["id"]: category["name"] for category in categories}
+        self._per_category: Counter = Counter()
+        self._images_per_count: Counter = Counter()
+        self._scores = np.zeros(SCORE_BINS, np.int64)
+
+    def add_image(self, annotations: Sequence[Mapping]) -> None:
+        """Count the annotations of one image; one without "score" counts as 1."""
+        self._images_per_count[len(annotations)] += 1
+        self._per_category.update(annotation["category_id"] for annotation in annotations)
+        scores = [annotation.get("score", 1.0) for annotation in annotations]
+        self._scores += np.histogram(scores, SCORE_BINS, range=(0, 1))[0]
+
+    def summary(self) -> LabelSummary:
+        """What was counted; of one image or more."""
+        counts = np.array(sorted(self._images_per_count.items()))
+        edges = [*COUNT_EDGES, max(COUNT_EDGES[-1], counts[-1, 0]) + 1]
+        histogram, _ = np.histogram(counts[:, 0], edges, weights=counts[:, 1])
+        images = int(counts[:, 1].sum())
+        return LabelSummary(
+            images=images,
+            images_without_labels=self._images_per_count[0],
+            labels_per_class={name: self._per_category[id] for id, name in self._names.items()},
+            instances_per_image=dict(zip(_range_names(), histogram.tolist(), strict=True)),
+            mean_instances=float(counts.prod(axis=1).sum() / images),
+            max_instances=int(counts[-1, 0]),
+            scores=self._scores.tolist(),
+        )
+
+
 def summarize_labels(coco: Mapping) -> LabelSummary:
-    """Count the labels of a COCO dict; a label without "score" counts as 1."""
-    annotations = coco["annotations"]
-    per_image = dict.fromkeys((image["id"] for image in coco["images"]), 0)
-    per_category = dict.fromkeys((category["id"] for category in coco["categories"]), 0)
-    for annotation in annotations:
-        per_image[annotation["image_id"]] += 1
-        per_category[annotation["category_id"]] += 1
-    counts = np.array(list(per_image.values()))
-    edges = [*COUNT_EDGES, max(COUNT_EDGES[-1], counts.max()) + 1]
-    histogram, _ = np.histogram(counts, edges)
-    scores = np.array([annotation.get("score", 1.0) for annotation in annotations])
-    score_histogram, _ = np.histogram(scores, SCORE_BINS, range=(0, 1))
-    return LabelSummary(
-        images=len(counts),
-        images_without_labels=int((counts == 0).sum()),
-        labels_per_class={c["name"]: per_category[c["id"]] for c in coco["categories"]},
-        instances_per_image=dict(zip(_range_names(), histogram.tolist(), strict=True)),
-        mean_instances=float(counts.mean()),
-        max_instances=int(counts.max()),
-        scores=score_histogram.tolist(),
-    )
+    """Count the labels of a COCO dict."""
+    by_image: dict[int, list] = {image["id"]: [] for image in coco["images"]}
+    for annotation in coco["annotations"]:
+        by_image[annotation["image_id"]].append(annotation)
+    counter = LabelCounter(coco["categories"])
+    for annotations in by_image.values():
+        counter.add_image(annotations)
+    return counter.summary()
 
 
 def _range_names() -> list[str]:

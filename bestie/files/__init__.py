@@ -9,7 +9,7 @@ is written to a temporary name and renamed, so that a reader never sees half of 
 Files hold (x, y); the swap happens here and nowhere else (besides the augmentation).
 
 The parts: ``base`` (the error, atomic writing), ``text`` (names, splits, tags, points), ``images``
-(photographs, semantic maps, ground-truth masks), ``coco`` (COCO json, RLE).
+(photographs, semantic maps, ground-truth masks), ``coco`` (COCO json, RLE) and ``coco_check``.
 """
 
 from bestie.files.base import DataError, atomic_write, join_errors
@@ -21,9 +21,11 @@ from bestie.files.coco import (
     read_coco_or_results,
     segmentation_rle,
     write_coco,
+    write_coco_stream,
 )
 from bestie.files.images import (
     find_image,
+    missing_image,
     read_image,
     read_image_size,
     read_instances,
@@ -35,6 +37,7 @@ from bestie.files.text import (
     MAX_CLASSES,
     Points,
     list_splits,
+    read_class_file,
     read_class_names,
     read_image_labels,
     read_points,
@@ -54,6 +57,8 @@ __all__ = [
     "find_image",
     "join_errors",
     "list_splits",
+    "missing_image",
+    "read_class_file",
     "read_class_names",
     "read_coco",
     "read_coco_or_results",
@@ -68,6 +73,7 @@ __all__ = [
     "segmentation_rle",
     "voc_palette",
     "write_coco",
+    "write_coco_stream",
     "write_points",
     "write_semantic_map",
 ]

@@ -80,11 +80,21 @@ def reporter(path: Path, problems: list[DataError] | None) -> Callable[..., None
 def read_lines(path: Path, report: Callable[..., None], hint: str = "") -> list[str] | None:
     """Lines of a UTF-8 text file; None if it cannot be read, which goes to ``report``."""
     try:
-        return path.read_text(encoding="utf-8-sig").splitlines()
+        content = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         report(f"file does not exist{hint}")
-    except UnicodeDecodeError:
-        report("is no UTF-8 text")
+        return None
     except OSError as error:
         report(f"cannot be read ({error.strerror})")
-    return None
+        return None
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        report("is no UTF-8 text", content.count(b"\n", 0, error.start) + 1)
+        return None
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        report("holds a NUL character; UTF-8 text is expected (not UTF-16)", line)
+        return None
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return lines if lines[-1] else lines[:-1]

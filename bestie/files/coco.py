@@ -4,17 +4,23 @@ Comes in: a path or a dict in COCO's format. Goes out: that dict, checked. Calle
 ``bestie.files`` by the registration, the exporter of labels, the evaluation and the checks.
 """
 
+import codecs
 import json
-import math
 import os
-from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from bestie.files.base import DataError, atomic_write
+from bestie.files.base import DataError, atomic_write, read_lines, reporter
+from bestie.files.coco_check import (
+    check_coco_dict,
+    check_results,
+    is_polygon,
+    is_table,
+)
 
 __all__ = [
     "check_coco_dict",
@@ -24,6 +30,7 @@ __all__ = [
     "read_coco_or_results",
     "segmentation_rle",
     "write_coco",
+    "write_coco_stream",
 ]
 
 
@@ -45,7 +52,7 @@ def segmentation_rle(segmentation: dict | list, height: int, width: int) -> dict
     numbers for a box.
     """
     if isinstance(segmentation, list):
-        polygons = [polygon for polygon in segmentation if _is_polygon(polygon)]
+        polygons = [polygon for polygon in segmentation if is_polygon(polygon)]
         return coco_mask.merge(coco_mask.frPyObjects(polygons, height, width))
     if isinstance(segmentation["counts"], list):
         return coco_mask.frPyObjects(segmentation, height, width)
@@ -72,23 +79,20 @@ def read_coco_or_results(path: str | os.PathLike) -> dict[str, Any] | list[dict[
             or score.
     """
     content = _read_json(path)
-    if isinstance(content, list) and _is_table(content):
-        keys = ("image_id", "category_id", "segmentation", "score")
-        mistakes = _missing_keys("result", content, keys)
-    else:
-        mistakes = check_coco_dict(content)
+    mistakes = check_results(content) if is_table(content) else check_coco_dict(content)
     _raise_coco_mistakes(mistakes, path)
     return content
 
 
 def _read_json(path: str | os.PathLike) -> Any:
+    lines = read_lines(Path(path), reporter(Path(path), None))
+    if Path(path).read_bytes()[:3] == codecs.BOM_UTF8:
+        raise DataError("starts with a byte order mark, which pycocotools cannot read", path, 1)
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise DataError("file does not exist", path) from None
+        return json.loads("\n".join(lines))
     except json.JSONDecodeError as error:
         raise DataError(f"is no well-formed json ({error.msg})", path, error.lineno) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, endless lists
         raise DataError(f"cannot be read ({error})", path) from error
 
 
@@ -105,56 +109,45 @@ def write_coco(path: str | os.PathLike, coco: dict[str, Any]) -> None:
         json.dump(coco, file, allow_nan=False)
 
 
-def check_coco_dict(coco: Any) -> list[str]:
-    """What Detectron2's loader or pycocotools would reject (or misread) in ``coco``."""
-    if not isinstance(coco, dict):
-        return [f"is a json {type(coco).__name__}; an object with images, annotations is expected"]
-    lists = {key: coco.get(key) for key in ("images", "annotations", "categories")}
-    mistakes = [f"'{k}' is no list of objects" for k, v in lists.items() if not _is_table(v)]
-    if mistakes:
-        return mistakes
-    mistakes = [f"'{key}' is empty" for key in ("images", "categories") if not lists[key]]
-    mistakes += _missing_keys("image", lists["images"], ("id", "file_name", "height", "width"))
-    mistakes += _missing_keys("category", lists["categories"], ("id", "name"))
-    needed = ("id", "image_id", "category_id", "bbox", "area", "iscrowd", "segmentation")
-    mistakes += _missing_keys("annotation", lists["annotations"], needed)
-    if mistakes:
-        return mistakes
-    mistakes += _repeated("image id", [image["id"] for image in lists["images"]])
-    mistakes += _repeated("category id", [category["id"] for category in lists["categories"]])
-    mistakes += _repeated("category name", [category["name"] for category in lists["categories"]])
-    mistakes += _repeated("annotation id", [entry["id"] for entry in lists["annotations"]])
-    sizes = {image["id"]: (image["height"], image["width"]) for image in lists["images"]}
-    categories = {category["id"] for category in lists["categories"]}
-    for entry in lists["annotations"]:
-        mistake = _annotation_mistake(entry, sizes, categories)
-        if mistake:
-            mistakes.append(f"annotation {entry['id']}: {mistake}")
-    return mistakes
+def write_coco_stream(
+    path: str | os.PathLike,
+    head: dict[str, Any],
+    images: Sequence[dict[str, Any]],
+    annotations: Iterable[Sequence[dict[str, Any]]],
+) -> None:
+    """Write the bytes of :func:`write_coco`, while only the annotations of one image are at hand.
+
+    Args:
+        path: file to write.
+        head: "categories", and what else goes before the images ("info", "licenses").
+        images: entries of "images".
+        annotations: those of each image, in the same order, with distinct ids.
+
+    Raises:
+        DataError: as for :func:`write_coco`; ``path`` is left as it is then.
+    """
+    mistakes = check_coco_dict(head | {"images": images, "annotations": []})
+    _raise_coco_mistakes(mistakes, path)
+
+    def checked_annotations() -> Iterator[dict[str, Any]]:
+        for image, of_image in zip(images, annotations, strict=True):
+            part = head | {"images": [image], "annotations": of_image}
+            mistakes.extend(check_coco_dict(part) or _check_coco_masks(part))
+            yield from of_image
+
+    with atomic_write(path) as file:
+        file.write(json.dumps(head, allow_nan=False)[:-1])
+        _write_entries(file, "images", images)
+        _write_entries(file, "annotations", checked_annotations())
+        file.write("}")
+        _raise_coco_mistakes(mistakes, path)
 
 
-def _annotation_mistake(entry: dict, sizes: dict, categories: set) -> str | None:
-    if entry["image_id"] not in sizes:
-        return f"image_id {entry['image_id']} is not in 'images'"
-    if entry["category_id"] not in categories:
-        return f"category_id {entry['category_id']} is not in 'categories'"
-    box = entry["bbox"]
-    if not (isinstance(box, list) and len(box) == 4 and all(_is_finite(side) for side in box)):
-        return f"bbox {box} is not [x, y, width, height]"
-    if not (_is_finite(entry["area"]) and entry["area"] >= 0):
-        return f"area {entry['area']} is no number of pixels, 0 or more"
-    segmentation = entry["segmentation"]
-    if isinstance(segmentation, dict):
-        if not isinstance(segmentation.get("counts"), str | list):
-            return "segmentation is an RLE without counts"
-        if tuple(segmentation.get("size", ())) != sizes[entry["image_id"]]:
-            return (
-                f"segmentation has the size {segmentation.get('size')}, "
-                f"its image {list(sizes[entry['image_id']])} (height, width)"
-            )
-    elif not isinstance(segmentation, list) or not any(map(_is_polygon, segmentation)):
-        return "segmentation is neither an RLE nor polygons of at least 3 points"
-    return "'ignore' is not supported by Detectron2" if entry.get("ignore", 0) else None
+def _write_entries(file: IO, key: str, entries: Iterable[dict[str, Any]]) -> None:
+    file.write(f', "{key}": [')
+    for number, entry in enumerate(entries):
+        file.write(", " * (number > 0) + json.dumps(entry, allow_nan=False))
+    file.write("]")
 
 
 def _check_coco_masks(coco: dict[str, Any]) -> list[str]:
@@ -176,28 +169,3 @@ def _raise_coco_mistakes(mistakes: list[str], path: str | os.PathLike, shown: in
     if mistakes:
         more = f"; and {len(mistakes) - shown} more" if len(mistakes) > shown else ""
         raise DataError("; ".join(mistakes[:shown]) + more, path)
-
-
-def _is_table(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(entry, dict) for entry in value)
-
-
-def _missing_keys(kind: str, entries: list[dict], keys: tuple[str, ...]) -> list[str]:
-    return [
-        f"{kind} {entry.get('id', f'number {number}')} has no '{key}'"
-        for number, entry in enumerate(entries, 1)
-        for key in keys
-        if entry.get(key) is None
-    ]
-
-
-def _repeated(kind: str, values: list) -> list[str]:
-    return [f"{kind} {v} occurs {n} times" for v, n in Counter(values).items() if n > 1]
-
-
-def _is_polygon(value: Any) -> bool:
-    return isinstance(value, list) and len(value) >= 6 and len(value) % 2 == 0
-
-
-def _is_finite(value: Any) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)

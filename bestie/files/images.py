@@ -5,6 +5,7 @@ the tool that makes maps, the evaluation and the checks.
 """
 
 import contextlib
+import glob
 import os
 from collections.abc import Iterator
 
@@ -15,6 +16,7 @@ from bestie.files.base import DataError, atomic_write
 
 __all__ = [
     "find_image",
+    "missing_image",
     "read_image",
     "read_image_size",
     "read_instances",
@@ -34,6 +36,21 @@ def find_image(root: str | os.PathLike, image_id: str) -> str | None:
     """``ROOT/JPEGImages/<id>`` with the first suffix that exists (.jpg, .png, ...), or None."""
     stem = os.path.join(root, "JPEGImages", image_id)
     return next((stem + suffix for suffix in IMAGE_SUFFIXES if os.path.isfile(stem + suffix)), None)
+
+
+def missing_image(root: str | os.PathLike, image_id: str) -> DataError:
+    """The error for an id without an image: what lies there in its place, if anything does."""
+    stem = os.path.join(root, "JPEGImages", image_id)
+    if image_id.endswith(IMAGE_SUFFIXES) and os.path.isfile(stem):
+        return DataError("ids stand in the split without the suffix of the image", stem)
+    found = ""
+    for path in sorted(glob.glob(f"{glob.escape(stem)}.*")):
+        if os.path.islink(path) and not os.path.exists(path):
+            found += f"; {os.path.basename(path)} is a link to {os.readlink(path)}, which is gone"
+        else:
+            kind = "the folder " * os.path.isdir(path)
+            found += f"; found {kind}{os.path.basename(path)}"
+    return DataError(f"image does not exist (.jpg or .png){found}", stem)
 
 
 def read_image(path: str | os.PathLike, format: str = "RGB") -> np.ndarray:
@@ -73,7 +90,7 @@ def read_semantic_map(path: str | os.PathLike) -> np.ndarray:
     """Read a semantic map: 0 background, class id + 1, 255 ignore; (H, W) uint8.
 
     Raises:
-        DataError: missing or unreadable file, or not an 8-bit palette or grey image.
+        DataError: missing or unreadable file, or not an 8-bit palette or grey PNG.
     """
     return _read_index_image(path)
 
@@ -136,6 +153,9 @@ def voc_palette() -> np.ndarray:
 def _read_index_image(path: str | os.PathLike) -> np.ndarray:
     with _open_image(path) as image:
         _require_mode(image, path, ("P", "L"), "an 8-bit palette or grey image")
+        if image.format != "PNG":
+            message = f"is a {image.format} file; a PNG is expected (others change the values)"
+            raise DataError(message, path)
         return np.array(image)
 
 
@@ -147,6 +167,8 @@ def _open_image(path: str | os.PathLike) -> Iterator[Image.Image]:
     except FileNotFoundError:
         raise DataError("file does not exist", path) from None
     except UnidentifiedImageError:
+        if os.path.getsize(path) == 0:
+            raise DataError("is empty (0 bytes); an image is expected", path) from None
         raise DataError("is no image, or of a format that Pillow does not know", path) from None
     except DataError:
         raise

@@ -6,10 +6,10 @@ Comes in: a root or a path. Goes out: lists, dicts and :class:`Points`. Called t
 
 import math
 import os
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from xml.parsers import expat
 
 import numpy as np
 
@@ -19,6 +19,7 @@ __all__ = [
     "MAX_CLASSES",
     "Points",
     "list_splits",
+    "read_class_file",
     "read_class_names",
     "read_image_labels",
     "read_points",
@@ -66,7 +67,12 @@ def read_class_names(root: str | os.PathLike, problems: list[DataError] | None =
         DataError: missing or empty file, an empty line between names, a name given twice, more than
             254 names.
     """
-    path = Path(root, "classes.txt")
+    return read_class_file(Path(root, "classes.txt"), problems)
+
+
+def read_class_file(path: str | os.PathLike, problems: list[DataError] | None = None) -> list[str]:
+    """Read class names from a file of any name; see :func:`read_class_names`."""
+    path = Path(path)
     report = reporter(path, problems)
     lines = read_lines(path, report)
     if lines is None:
@@ -103,7 +109,8 @@ def read_split(
         The ids in file order, each once; blank lines do not count.
 
     Raises:
-        DataError: missing or empty file, a line with more than an id, an id given twice.
+        DataError: missing or empty file, a line with more than an id, an id given twice or with a
+            path in it.
     """
     path = Path(root, "ImageSets", "Segmentation", f"{split}.txt")
     report = reporter(path, problems)
@@ -116,7 +123,10 @@ def read_split(
         if not fields:
             continue
         if len(fields) > 1:
-            report(f"'{line.strip()}': one image id a line is expected", number)
+            message = "one image id a line is expected (ids hold no spaces)"
+            report(f"'{line.strip()}': {message}", number)
+        elif _id_mistake(fields[0]):
+            report(f"id '{fields[0]}' {_id_mistake(fields[0])}", number)
         elif fields[0] in first_line:
             report(f"id '{fields[0]}' stands in line {first_line[fields[0]]} already", number)
         else:
@@ -124,6 +134,13 @@ def read_split(
     if not first_line:
         report("is empty; one image id a line is expected")
     return list(first_line)
+
+
+def _id_mistake(image_id: str) -> str | None:
+    """An id is the name of a file, never a path that could lead out of the root."""
+    if "/" in image_id or "\\" in image_id or image_id in (".", ".."):
+        return "holds a path; the name of the image file, without folder and suffix, is expected"
+    return None if image_id.isprintable() else "holds characters that cannot be printed"
 
 
 def read_image_labels(
@@ -148,7 +165,7 @@ def read_image_labels(
         DataError: a malformed line or xml file, a class out of range, an id given twice.
     """
     path = Path(root, "image_labels.txt")
-    if path.is_file():
+    if path.exists():
         labels = _read_label_lines(path, class_names, problems)
         return labels if ids is None else {i: labels[i] for i in ids if i in labels}
     folder = Path(root, "Annotations")
@@ -171,13 +188,14 @@ def _read_label_lines(
         image_id, *fields = line.split() or [None]
         if image_id is None:
             continue
-        if image_id in labels:
-            report(f"id '{image_id}' is listed twice", number)
+        mistake = "is listed twice" if image_id in labels else _id_mistake(image_id)
+        if mistake:
+            report(f"id '{image_id}' {mistake}", number)
             continue
         accepted = f"class ids 0..{len(class_names) - 1} of classes.txt are expected"
         tags = set()
         for field in fields:
-            if not _is_integer(field):
+            if not _is_class_id(field.removeprefix("-")):
                 report(f"'{field}' is no class id; {accepted}", number)
             elif not 0 <= int(field) < len(class_names):
                 report(f"class {field} is out of range; {accepted}", number)
@@ -197,21 +215,40 @@ def read_xml_labels(
     """
     report = reporter(Path(path), problems)
     try:
-        objects = ElementTree.parse(path).getroot().findall("object")
+        names = _object_names(Path(path).read_bytes())
     except FileNotFoundError:
         report("file does not exist")
-        return []
-    except ElementTree.ParseError as error:
-        report(f"is no well-formed xml ({error})", error.position[0])
-        return []
-    tags = set()
-    for number, element in enumerate(objects, 1):
-        name = (element.findtext("name") or "").strip()
-        if name in class_names:
-            tags.add(class_names.index(name))
-        else:
-            report(f"object {number} has the class '{name}', which is not in classes.txt")
-    return sorted(tags)
+    except OSError as error:
+        report(f"cannot be read ({error.strerror})")
+    except expat.ExpatError as error:
+        report(f"is no well-formed xml ({error})", error.lineno)
+    except (ValueError, LookupError) as error:  # its declared encoding
+        report(f"is no well-formed xml ({error})", 1)
+    else:
+        for line, name in names:
+            if name not in class_names:
+                report(f"object of the class '{name}', which is not in classes.txt", line)
+        return sorted({class_names.index(name) for _, name in names if name in class_names})
+    return []
+
+
+def _object_names(xml: bytes) -> list[tuple[int, str]]:
+    """Line and name of each ``<object>`` directly under the root of a VOC-style xml file."""
+    parser, path, found = expat.ParserCreate(), [], []
+
+    def start(tag: str, attributes: dict) -> None:
+        path.append(tag)
+        if path[1:] == ["object"]:
+            found.append([parser.CurrentLineNumber, ""])
+
+    def text(characters: str) -> None:
+        if path[1:] == ["object", "name"]:
+            found[-1][1] += characters
+
+    parser.StartElementHandler, parser.CharacterDataHandler = start, text
+    parser.EndElementHandler = lambda tag: path.pop()
+    parser.Parse(xml, True)
+    return [(line, name.strip()) for line, name in found]
 
 
 def read_points(path: str | os.PathLike, problems: list[DataError] | None = None) -> Points:
@@ -253,9 +290,11 @@ def _point_mistake(fields: list[str]) -> str | None:
         x, y, score = (float(fields[i]) for i in (0, 1, 3))
     except ValueError:
         return "not a number"
+    if "_" in "".join(fields):  # Python reads 1_0 as 10
+        return "not a number"
     if not (math.isfinite(x) and math.isfinite(y)):
         return "a coordinate is not finite"
-    if not _is_integer(fields[2]) or int(fields[2]) < 0:
+    if not _is_class_id(fields[2]):
         return f"class '{fields[2]}' is no class id (0, 1, ...)"
     return None if 0 <= score <= 1 else f"confidence {fields[3]} is not in [0, 1]"
 
@@ -268,5 +307,6 @@ def write_points(path: str | os.PathLike, points: Points) -> None:
             file.write(f"{x:.10g} {y:.10g} {int(class_id)} {np.float32(score)!s}\n")
 
 
-def _is_integer(text: str) -> bool:
-    return text.isascii() and text.removeprefix("-").isdigit()
+def _is_class_id(text: str) -> bool:
+    """Whether the text is a whole number, 0 or more, that fits an int64."""
+    return text.isascii() and text.isdigit() and len(text) < 10

@@ -23,6 +23,7 @@ __all__ = [
     "fit_size",
     "resize_image",
     "resize_nearest",
+    "save_jpeg",
     "save_png",
     "shorten",
     "text_size",
@@ -172,6 +173,14 @@ def resize_nearest(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     rows = (np.arange(size[0]) * 2 + 1) * old_height // (2 * size[0])
     columns = (np.arange(size[1]) * 2 + 1) * old_width // (2 * size[1])
     return labels[..., rows[:, None], columns]
+
+
+def save_jpeg(path: str | Path, image: np.ndarray, quality: int = 90) -> None:
+    """Write an (H, W, 3) uint8 RGB array as a JPEG file, complete or not at all."""
+    parameters = [cv2.IMWRITE_JPEG_QUALITY, quality]
+    encoded = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), parameters)[1]
+    with files.atomic_write(path, "wb") as file:
+        file.write(encoded.tobytes())
 
 
 def save_png(path: str | Path, image: np.ndarray) -> None:

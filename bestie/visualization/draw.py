@@ -149,7 +149,9 @@ def draw_instances(
     boxes = _boxes(masks)
     colors = _instance_colors(boxes)
     drawn = image.copy()
-    order = np.argsort(-masks.sum((1, 2)), kind="stable")
+    areas = masks.sum((1, 2))
+    order = np.argsort(-areas, kind="stable")
+    order = order[areas[order] > 0]  # a tiny mask may have lost its pixels when it was resized
     for index in order:
         window = _window(boxes[index])
         drawn[window] = _blend(drawn[window], colors[index], masks[index][window] * opacity)

@@ -62,6 +62,8 @@ def read_metrics(path: str | Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
     except OSError as error:
         raise DataError(f"cannot be read ({error.strerror})", path) from None
+    except UnicodeDecodeError:
+        raise DataError("is no UTF-8 text", path) from None
     series: dict[str, dict[int, float]] = {}
     for number, line in enumerate(lines, 1):
         try:

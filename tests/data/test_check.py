@@ -69,7 +69,7 @@ def list_size(number, **size):
     def change(coco):
         coco["images"][number].update(size)
         for entry in coco["annotations"]:
-            entry["segmentation"] = [[1, 1, 3, 1, 3, 3, 1, 3]]
+            entry.update(segmentation=[[1, 1, 3, 1, 3, 3, 1, 3]], bbox=[0, 0, 1, 1])
 
     return edit_json(change)
 
@@ -129,7 +129,7 @@ FAULTS = [
         None,
         "has the values [4]; accepted: 0..3, 255",
     ),
-    (put(JSON, '{"images":\n'), "error", JSON, 2, "no well-formed json"),
+    (put(JSON, '{"images":\n]'), "error", JSON, 2, "no well-formed json"),
     (edit_json(lambda c: c["images"].pop()), "error", JSON, None, "lacks the image 'd'"),
     (edit_json(lambda c: c["categories"].reverse()), None, None, None, None),
     (
@@ -237,7 +237,7 @@ def test_tags_in_xml(root):
         objects = "".join(f"<object><name>{name}</name></object>" for name in names)
         (root / "Annotations" / f"{image_id}.xml").write_text(f"<a>{objects}</a>")
     wrong, missing = check_dataset(root, "train", needs={"tags"})
-    assert wrong.file.endswith("c.xml") and "object 1 has the class 'ring'" in wrong.message
+    assert wrong.file.endswith("c.xml") and "object of the class 'ring'" in wrong.message
     assert missing.file.endswith("d.xml") and "does not exist" in missing.message
 
 

@@ -94,6 +94,13 @@ def test_text_is_written_where_it_fits():
     assert (draw_instances(GREY, masks, ["cat", "cat"]) != plain).any()
 
 
+def test_masks_without_a_pixel_are_passed_over():
+    masks = np.zeros((2, *GREY.shape[:2]), bool)
+    masks[0, 5:20, 5:20] = True
+    drawn = draw_instances(GREY, masks, ["cat", "dog"])
+    np.testing.assert_array_equal(drawn, draw_instances(GREY, masks[:1], ["cat"]))
+
+
 def test_texts_do_not_cover_each_other():
     same = rectangles((0, 0, 40, 60), (0, 0, 40, 60))
     once = draw_instances(GREY, same, ["cat", ""])

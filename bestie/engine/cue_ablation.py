@@ -1,0 +1,163 @@
+"""The paper's ablation of the instance cues: plain CAM against peak attention of several strengths.
+
+Comes in: a classifier config whose data has ground truth, and values of alpha. Goes out: a table
+of what the cues of each are worth, averaged over seeds. Called by ``tools/ablate_cues.py``. Each
+training and each extraction is a command that a user could type; what is there already is kept.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tabulate import tabulate
+
+from bestie.engine.pipeline.process import Command, run_command
+
+__all__ = ["CueAblation", "ablate_cues"]
+
+COLUMNS = (
+    "tag mAP", "cues", "objects", "one cue", "several", "none", "on background",
+    "on other class", "pseudo instances", "true positives",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class CueAblation:
+    """Numbers of every run.
+
+    Attributes:
+        alphas (list[float]): thresholds of the peak attention.
+        seeds (list[int]): of the trainings.
+        values (np.ndarray): (alphas, seeds, len(COLUMNS)) float64.
+    """
+
+    alphas: list[float]
+    seeds: list[int]
+    values: np.ndarray
+
+    def table(self) -> str:
+        """Means over the seeds; true positives of each seed; their ratio to those of alpha 0."""
+        hits = self.values[:, :, -1]
+        plain = self.alphas.index(0.0) if 0.0 in self.alphas else None
+        rows = []
+        for row, alpha in enumerate(self.alphas):
+            name = f"{alpha:g}" + (" (CAM)" if alpha == 0 else "")
+            each = " / ".join(f"{value:g}" for value in hits[row])
+            cells = [name, *self.values[row].mean(axis=0), each]
+            if plain is not None:
+                cells.append(hits[row].mean() / max(hits[plain].mean(), 1))
+            rows.append(cells)
+        headers = ["alpha", *COLUMNS, "by seed"] + ["ratio to CAM"] * (plain is not None)
+        formats = ["", ".1f", *[".0f"] * (len(COLUMNS) - 1), "", ".2f"]
+        return tabulate(rows, headers, tablefmt="pipe", floatfmt=formats[: len(headers)])
+
+    def as_dict(self) -> dict:
+        """Ready for json."""
+        return {
+            "alphas": self.alphas,
+            "seeds": self.seeds,
+            "columns": list(COLUMNS),
+            "values": self.values.tolist(),
+        }
+
+
+def ablate_cues(
+    config_file: str,
+    dataset_name: str,
+    output: Path,
+    *,
+    alphas: Sequence[float],
+    seeds: Sequence[int],
+    score_threshold: float = 0.7,
+    options: Sequence[str] = (),
+    tell: Callable[[str], None] = lambda line: None,
+) -> CueAblation:
+    """Train a classifier for each alpha and seed, extract its cues and count what they make.
+
+    The pseudo instances of all alphas are components of the same maps, those that the classifier of
+    the largest alpha and the same seed makes: the cues alone differ.
+
+    Args:
+        config_file: of the classifier.
+        dataset_name: training data, with ground truth.
+        output: folder for everything.
+        alphas: values of MODEL.PAM.ALPHA, each once.
+        seeds: values of SEED, each once.
+        score_threshold: cues above this confidence count.
+        options: KEY VALUE pairs for every command.
+        tell: told each command before it runs.
+
+    Raises:
+        ValueError: no or repeated alphas or seeds.
+        bestie.engine.pipeline.process.CommandError: a command failed.
+    """
+    for name, given in (("--alphas", alphas), ("--seeds", seeds)):
+        if not given or len(set(given)) != len(given):
+            raise ValueError(f"{name}: wanted are values that differ, got {list(given)}")
+    alphas, seeds = sorted(alphas), sorted(seeds)
+
+    def run(tool: str, *arguments: object, stdout: Path | None = None) -> None:
+        command = Command(tool, tuple(map(str, arguments)), stdout)
+        tell(str(command))
+        run_command(command, output / "log.txt")
+
+    output.mkdir(parents=True, exist_ok=True)
+    values = np.zeros((len(alphas), len(seeds), len(COLUMNS)))
+    for column, seed in enumerate(seeds):
+        folders = [output / f"seed{seed}_alpha{alpha:g}" for alpha in alphas]
+        for alpha, folder in zip(alphas, folders, strict=True):
+            _make_cues(run, config_file, dataset_name, folder, alpha, seed, options)
+        maps = output / f"seed{seed}_maps"
+        run(
+            "make_semantic_maps.py", "--config-file", folders[-1] / "config.yaml",
+            "--dataset", dataset_name, "--output", maps, "--report", folders[-1] / "maps",
+            *_weights(folders[-1]),
+        )  # fmt: skip
+        for row, folder in enumerate(folders):
+            quality = folder / "quality.json"
+            run(
+                "evaluate_labels.py", folder / "pseudo_labels.json", "--dataset", dataset_name,
+                "--baseline", "--maps", maps, "--points", folder / "Peak_points",
+                "--score-threshold", score_threshold, "--json",
+                stdout=quality,
+            )  # fmt: skip
+            values[row, column] = _numbers(folder)
+    return CueAblation(alphas, seeds, values)
+
+
+def _make_cues(
+    run: Callable, config_file: str, dataset: str, folder: Path, alpha: float, seed: int, options
+) -> None:
+    run(
+        "train_net.py", "--config-file", config_file, "--resume", "MODEL.PAM.ALPHA", float(alpha),
+        "SEED", seed, *options, "OUTPUT_DIR", folder,
+    )  # fmt: skip
+    run(
+        "extract_points.py", "--config-file", folder / "config.yaml", "--dataset", dataset,
+        "--output", folder / "Peak_points", "--report", folder / "cues", *_weights(folder),
+    )  # fmt: skip
+
+
+def _weights(folder: Path) -> tuple[str, str]:
+    return "MODEL.WEIGHTS", str(folder / "model_final.pth")
+
+
+def _numbers(folder: Path) -> list[float]:
+    """The columns of one run."""
+    lines = (folder / "metrics.json").read_text().splitlines()
+    tags = [row["tags/mAP"] for row in map(json.loads, lines) if "tags/mAP" in row]
+    cues = json.loads((folder / "cues" / "cues.json").read_text())
+    kinds = {name: sum(cues[name]) for name in ("one", "several", "none")}
+    labels = json.loads((folder / "quality.json").read_text())["total"]
+    return [
+        tags[-1],
+        sum(cues["cues"]),
+        sum(kinds.values()),
+        *kinds.values(),
+        sum(cues["background"]),
+        sum(cues["other_class"]),
+        labels["labels"],
+        labels["true_positives"],
+    ]

@@ -1,0 +1,161 @@
+"""What a person sees of a run: a line a stage while it goes, tables at the end.
+
+Comes in: what the runner does. Goes out: text on a stream; on a terminal the line of the running
+stage is kept up to date. Called by the pipeline's runner.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+from tabulate import tabulate
+
+from bestie.engine.pipeline.stage import Decision
+
+__all__ = ["Progress", "duration", "results_table", "stage_table"]
+
+METRICS = ("voc/mAP25", "voc/mAP50", "voc/mAP70", "voc/mAP75", "segm/AP", "segm/AP50")
+TITLES = {"baseline": "components of the weak maps", "bestie": "BESTIE", "maskrcnn": "Mask R-CNN"}
+# Until so much of a stage is done, what is left cannot be told from it.
+MIN_SHARE = 0.02
+# Characters that the end of a line is padded to, so that nothing of the line before it stays.
+WIDTH = 55
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: "42 s", "3 min 05 s", "2 h 10 min"."""
+    seconds = round(seconds)
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60:02d} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
+
+
+class Progress:
+    """Lines about the stages, written to a stream."""
+
+    def __init__(self, names: Sequence[str], stream: TextIO = sys.stdout):
+        """
+        Args:
+            names: of all stages, in order.
+            stream: where to write.
+        """
+        self.names, self.stream = list(names), stream
+        self._is_terminal = stream.isatty()
+        self._started = self._last = 0.0
+        self._first_share: float | None = None
+        self._expected: float | None = None
+        # Whether a stage's line is unfinished; and whether a note stands in its middle.
+        self._running = self._torn = False
+
+    def note(self, line: str) -> None:
+        """A line of its own, also while a stage runs."""
+        self._write(f"\n{line}" if self._running else f"{line}\n")
+        self._torn = self._running
+
+    def passed(self, name: str, decision: Decision, seconds: float | None = None) -> None:
+        """A stage that does not run."""
+        took = f" (took {duration(seconds)})" if seconds is not None else ""
+        what = "unchanged" + took if decision.action == "keep" else f"skipped: {decision.reason}"
+        self._write(f"{self._head(name)}{what}\n")
+
+    def begin(self, name: str, decision: Decision, expected: float | None) -> None:
+        """A stage starts."""
+        self._started, self._last, self._first_share = time.monotonic(), 0.0, None
+        self._expected = expected
+        text = "" if decision.reason == "not done yet" else f"{decision.reason}; "
+        text += f"expected {duration(expected)}" if expected else "expected time not known yet"
+        self._write(f"{self._head(name)}{text} ... ")
+        self._running = True
+
+    def tick(self, name: str, share_done: Callable[[], float | None]) -> None:
+        """A stage goes on; on a terminal, once a second, its line is written anew.
+
+        Args:
+            name: of the stage.
+            share_done: gives the share that is done, in [0, 1]; None: not known.
+        """
+        elapsed = time.monotonic() - self._started
+        if not self._is_terminal or elapsed - self._last < 1:
+            return
+        self._last = elapsed
+        share = share_done()
+        left = self._left(elapsed, share)
+        text = f"{duration(elapsed)}" + (f" of about {duration(elapsed + left)}" if left else "")
+        text += f", {share:.0%}" if share is not None else ""
+        self._write(f"\r{self._head(name)}{text:<{WIDTH}}")
+
+    def end(self, name: str, seconds: float, memory: float) -> None:
+        """A stage is done."""
+        text = f"done in {duration(seconds)}, {memory:.0f} MiB"
+        self._finish(name, text)
+
+    def fail(self, name: str) -> None:
+        """A stage failed; why is said elsewhere."""
+        self._finish(name, "failed")
+
+    def _left(self, elapsed: float, share: float | None) -> float | None:
+        """Seconds that the running stage still takes, from its own pace or from the last run."""
+        if share is not None:
+            if self._first_share is None:
+                self._first_share = share  # a training that goes on does not begin at 0
+            done = share - min(self._first_share, share)
+            if done >= MIN_SHARE:
+                return elapsed * (1 - share) / done
+        return max(0.0, self._expected - elapsed) if self._expected else None
+
+    def _finish(self, name: str, text: str) -> None:
+        if self._torn:
+            self._write(f"\n{self._head(name)}{text}\n")
+        elif self._is_terminal:
+            self._write(f"\r{self._head(name)}{text:<{WIDTH}}\n")
+        else:
+            self._write(f"{text}\n")
+        self._running = self._torn = False
+
+    def _head(self, name: str) -> str:
+        number = f"[{self.names.index(name) + 1}/{len(self.names)}]"
+        width = max(map(len, self.names))
+        return f"{number:>7} {name:<{width}}  "
+
+    def _write(self, text: str) -> None:
+        self.stream.write(text)
+        self.stream.flush()
+
+
+def stage_table(stages: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> str:
+    """Stage, status, time and memory."""
+    rows = []
+    for name in names:
+        entry = stages.get(name, {})
+        seconds, memory = entry.get("seconds"), entry.get("peak_memory_mib")
+        rows.append(
+            [
+                name,
+                entry.get("status", "not run"),
+                "" if seconds is None else duration(seconds),
+                "" if memory is None else f"{memory:.0f} MiB",
+            ]
+        )
+    return tabulate(rows, ["stage", "status", "time", "memory"], tablefmt="pipe")
+
+
+def results_table(folder: Path) -> str:
+    """The metrics of evaluation/results.json; "" if there are none."""
+    try:
+        results = json.loads((folder / "evaluation/results.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ""
+    if "skipped" in results:
+        return f"Not evaluated: {results['skipped']}"
+    rows = [
+        [title, *(results[key].get(metric) for metric in METRICS)]
+        for key, title in TITLES.items()
+        if results.get(key)
+    ]
+    table = tabulate(rows, ["percent", *METRICS], tablefmt="pipe", floatfmt=".1f")
+    return f"{results['dataset']}\n\n{table}"

@@ -1,0 +1,99 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from bestie.engine.pipeline.configs import TrainingConfigs
+from bestie.engine.pipeline.settings import PRESETS, TRAININGS, Request
+from bestie.engine.pipeline.source import open_source
+from tests.engine.pipeline.tiny_root import write_tiny_root
+
+
+@pytest.fixture
+def root(tmp_path):
+    return write_tiny_root(tmp_path / "root", train=3, val=2)
+
+
+def configs(root, supervision="tags", options=(), **fields):
+    output = root.parent / "run"
+    request = Request(str(root), supervision, output, options=tuple(options), **fields)
+    return TrainingConfigs(request, open_source(request, root), output)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_has_the_three_trainings(root, preset):
+    cfg = configs(root, preset=preset).cfg
+    architectures = [cfg[name].MODEL.META_ARCHITECTURE for name in TRAININGS]
+    assert architectures == ["PAMClassifier", "BESTIE", "GeneralizedRCNN"]
+    labels = f"coco:{root.parent / 'run/labels/labels.json'}:{root / 'JPEGImages'}"
+    assert cfg["maskrcnn"].DATASETS.TRAIN == (labels,)
+    assert cfg["bestie"].INPUT.POINTS_DIR == str(root.parent / "run/cues")
+
+
+def test_the_quick_mask_rcnn_starts_from_bestie_and_the_others_do_not(root):
+    weights = str(root.parent / "run/bestie/model_final.pth")
+    assert configs(root).cfg["maskrcnn"].MODEL.TIMM.WEIGHTS == weights
+    assert configs(root, preset="r50").cfg["maskrcnn"].MODEL.TIMM.WEIGHTS != weights
+
+
+def test_settings_of_the_user_come_last(root):
+    made = configs(root, options=["bestie:SOLVER.MAX_ITER", "7", "SEED", "3", "DEVICE", "cpu"])
+    assert made.cfg["bestie"].SOLVER.MAX_ITER == 7 and made.cfg["classifier"].SEED == 3
+    assert made.arguments("bestie").count("MODEL.DEVICE") == 1  # the launcher takes the first
+
+
+def test_bestie_leaves_three_checkpoints_at_least(root):
+    def period(*options):
+        return configs(root, options=options).cfg["bestie"].SOLVER.CHECKPOINT_PERIOD
+
+    assert period("bestie:SOLVER.MAX_ITER", "10") == 4
+    assert period("bestie:SOLVER.CHECKPOINT_PERIOD", "9", "bestie:SOLVER.MAX_ITER", "10") == 9
+    assert period("bestie:SOLVER.MAX_ITER", "90000") == 500
+
+
+def test_without_truth_nothing_is_evaluated_in_the_trainings(root):
+    (root / "annotations/instances_val.json").unlink()
+    for preset in PRESETS:
+        cfg = configs(root, preset=preset).cfg
+        assert cfg["bestie"].DATASETS.TEST == cfg["maskrcnn"].DATASETS.TEST == ()
+        assert cfg["bestie"].TEST.EVAL_PERIOD == 0 and cfg["bestie"].TEST.BEST_METRIC == ""
+        assert cfg["classifier"].DATASETS.TEST == (f"folder:{root}:val",)
+
+
+def test_without_tags_of_all_validation_images_the_classifier_is_not_scored(root):
+    lines = (root / "image_labels.txt").read_text().splitlines()[:-1]
+    (root / "image_labels.txt").write_text("\n".join(lines) + "\n")
+    assert configs(root).cfg["classifier"].DATASETS.TEST == ()
+
+
+def test_clicks_of_the_root_are_read_from_their_own_folder(root, tmp_path):
+    (root / "Center_points").mkdir()
+    cfg = configs(root, "clicks").cfg["bestie"]
+    assert cfg.MODEL.BESTIE.SUPERVISION == "clicks" and cfg.INPUT.POINTS_DIR == ""
+    cfg = configs(root, "clicks", cues=tmp_path).cfg["bestie"]
+    assert cfg.INPUT.POINTS_DIR == str(tmp_path)
+
+
+def test_large_photographs_are_scaled_to_what_the_quick_preset_is_made_for(root):
+    pixels = np.zeros((600, 900, 3), np.uint8)
+    for path in (root / "JPEGImages").glob("train*"):
+        Image.fromarray(pixels).save(path)
+    cfg = configs(root).cfg
+    assert cfg["bestie"].INPUT.BASE_SIZE == 225 and cfg["bestie"].MODEL.BESTIE.TEST.SCALE == 0.25
+    assert cfg["classifier"].INPUT.BASE_SIZE > 0
+    assert max(cfg["classifier"].MODEL.PAM.MAPS.SCALES) < 0.5
+
+
+def test_fingerprints_ignore_paths_and_know_settings(root, tmp_path):
+    made = configs(root)
+    elsewhere = write_tiny_root(tmp_path / "elsewhere/root", train=3, val=2)
+    assert made.digest("bestie") == configs(elsewhere).digest("bestie")
+    other = configs(root, options=["MODEL.PAM.CUES.TOP_K", "3"])
+    assert made.digest("classifier") != other.digest("classifier")
+    without = ("MODEL.PAM.CUES",)
+    assert made.digest("classifier", without=without) == other.digest("classifier", without=without)
+    assert made.digest("bestie") == other.digest("bestie")
+
+
+def test_unknown_keys_are_named(root):
+    with pytest.raises(ValueError, match="NO_SUCH_KEY"):
+        configs(root, options=["MODEL.NO_SUCH_KEY", "1"])

@@ -1,0 +1,96 @@
+import io
+import json
+
+import pytest
+
+from bestie.engine.pipeline import progress
+from bestie.engine.pipeline.progress import Progress, duration, results_table, stage_table
+from bestie.engine.pipeline.stage import Decision
+
+RUN = Decision("run", "not done yet")
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that stands until it is set."""
+    now = [100.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    return now
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.4, "0 s"), (59, "59 s"), (185, "3 min 05 s"), (7800, "2 h 10 min")]
+)
+def test_durations_are_for_people(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_in_a_file_a_stage_is_one_line(clock):
+    stream = io.StringIO()
+    lines = Progress(["check", "bestie"], stream)
+    lines.begin("check", RUN, None)
+    lines.tick("check", lambda: 0.5)
+    lines.end("check", 65, 1000)
+    lines.begin("bestie", Decision("run", "changed: code"), 90)
+    lines.fail("bestie")
+    lines.passed("check", Decision("keep", "nothing changed"), 65)
+    assert stream.getvalue().splitlines() == [
+        "  [1/2] check   expected time not known yet ... done in 1 min 05 s, 1000 MiB",
+        "  [2/2] bestie  changed: code; expected 1 min 30 s ... failed",
+        "  [1/2] check   unchanged (took 1 min 05 s)",
+    ]
+
+
+def test_a_note_in_the_middle_of_a_stage_stands_on_a_line_of_its_own(clock):
+    stream = io.StringIO()
+    lines = Progress(["check"], stream)
+    lines.begin("check", RUN, 1.0)
+    lines.note("3 warnings")
+    lines.end("check", 1, 2)
+    lines.note("after")
+    assert stream.getvalue().splitlines()[1:] == [
+        "3 warnings",
+        "  [1/1] check  done in 1 s, 2 MiB",
+        "after",
+    ]
+
+
+def test_on_a_terminal_the_line_is_kept_up_to_date(clock):
+    stream = Terminal()
+    lines = Progress(["bestie"], stream)
+    lines.begin("bestie", RUN, None)
+    for now, share in ((110, 0.5), (110.2, 0.6), (120, 0.75)):
+        clock[0] = now
+        lines.tick("bestie", lambda share=share: share)
+    shown = [line.rstrip() for line in stream.getvalue().split("\r")[1:]]
+    assert shown[0].endswith("10 s, 50%")  # where it began is not known before
+    assert shown[1].endswith("20 s of about 40 s, 75%")  # a quarter in 20 s, a quarter left
+    assert len(shown) == 2
+
+
+def test_without_a_share_the_last_run_says_what_is_left(clock):
+    stream = Terminal()
+    lines = Progress(["labels"], stream)
+    lines.begin("labels", RUN, 60.0)
+    clock[0] = 120
+    lines.tick("labels", lambda: None)
+    assert "20 s of about 1 min 00 s" in stream.getvalue()
+
+
+def test_tables(tmp_path):
+    stages = {"check": {"status": "done", "seconds": 2.0, "peak_memory_mib": 850.2}}
+    table = stage_table(stages, ["check", "bestie"])
+    assert "| check   | done     | 2 s    | 850 MiB  |" in table and "not run" in table
+    assert results_table(tmp_path) == ""
+    (tmp_path / "evaluation").mkdir()
+    path = tmp_path / "evaluation/results.json"
+    path.write_text(json.dumps({"skipped": "no ground truth"}))
+    assert results_table(tmp_path) == "Not evaluated: no ground truth"
+    content = {"dataset": "d", "baseline": None, "bestie": {"voc/mAP50": 41.83}, "maskrcnn": {}}
+    path.write_text(json.dumps(content))
+    assert "BESTIE" in results_table(tmp_path) and "41.8" in results_table(tmp_path)

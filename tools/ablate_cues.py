@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+"""The paper's ablation of the instance cues: CAM (alpha 0) against peak attention, as a table.
+
+For each alpha and seed a classifier is trained and its cues are extracted; pseudo instances are
+components of the same maps, and true positives those that match an object at a mask IoU of 0.5.
+
+    tools/ablate_cues.py --output output/cue_ablation
+    tools/ablate_cues.py --config-file configs/PAM/voc_vgg16.yaml --alphas 0 0.7 --seeds 0 \\
+        --output output/cue_ablation_voc MODEL.PAM.VGG_WEIGHTS vgg16-397923af.pth
+
+Trainings and cues that are there already are kept.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from bestie.data import register_dataset
+from bestie.engine.cue_ablation import ablate_cues
+from bestie.engine.pipeline.process import CommandError
+from bestie.engine.setup import merge_config
+from bestie.evaluation.ground_truth import has_ground_truth
+from bestie.files import atomic_write
+
+
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--config-file",
+        default="configs/quick/shapes_pam.yaml",
+        metavar="FILE",
+        help="classifier (%(default)s)",
+    )
+    parser.add_argument(
+        "--alphas", type=float, nargs="+", default=[0, 0.3, 0.5, 0.7], help="(%(default)s)"
+    )
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="(%(default)s)")
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="for all results")
+    parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="settings of all trainings")
+    return parser.parse_intermixed_args(arguments)
+
+
+def main(args: argparse.Namespace) -> None:
+    cfg = merge_config(args.config_file, args.opts)
+    if len(cfg.DATASETS.TRAIN) != 1:
+        raise ValueError(f"wanted is one data set in DATASETS.TRAIN, got {cfg.DATASETS.TRAIN}")
+    (dataset_name,) = cfg.DATASETS.TRAIN
+    register_dataset(dataset_name)
+    if not has_ground_truth(dataset_name):
+        raise ValueError(
+            f"'{dataset_name}' has no ground truth that pseudo labels could be held to"
+        )
+    result = ablate_cues(
+        args.config_file,
+        dataset_name,
+        args.output,
+        alphas=args.alphas,
+        seeds=args.seeds,
+        score_threshold=cfg.INPUT.POINT_SCORE_THRESH,
+        options=args.opts,
+        tell=lambda line: print(f"$ {line}", flush=True),
+    )
+    with atomic_write(args.output / "ablation.json") as file:
+        json.dump(result.as_dict(), file, indent=2)
+    print(f"\n{result.table()}")
+
+
+if __name__ == "__main__":
+    try:
+        main(parse_arguments())
+    except (CommandError, ValueError, OSError) as error:
+        sys.exit(f"ablate_cues.py: {error}")

@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+"""From images with tags or clicks to a trained Mask R-CNN and a report, in one command.
+
+Examples:
+    tools/run_pipeline.py --data ROOT --supervision tags --output output/run
+    tools/run_pipeline.py --data ROOT --supervision clicks --output output/run --preset hrnet48 \\
+        --num-gpus 4
+    tools/run_pipeline.py --data coco:train.json:images --val coco:val.json:images \\
+        --supervision clicks --output output/run
+    tools/run_pipeline.py ... SOLVER.IMS_PER_BATCH 8 bestie:SOLVER.MAX_ITER 3000 DEVICE cpu
+
+The same command again goes on where a run was stopped, and repeats nothing that is done and whose
+inputs are the same. Settings (KEY VALUE) hold for every training that they mean something to, or
+for one: classifier:KEY, bestie:KEY, maskrcnn:KEY.
+"""
+
+import argparse
+import os
+import shlex
+import signal
+import sys
+from pathlib import Path
+
+from bestie.engine.pipeline import (
+    PRESETS,
+    STAGES,
+    SUPERVISIONS,
+    Request,
+    StageError,
+    run_pipeline,
+)
+
+
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--data", required=True, metavar="ROOT", help="root of the data, or coco:JSON:IMAGE_DIR"
+    )
+    parser.add_argument("--supervision", required=True, choices=SUPERVISIONS)
+    parser.add_argument("--output", required=True, metavar="DIR", help="folder of this run")
+    parser.add_argument("--preset", default="quick", choices=PRESETS, help="(%(default)s)")
+    parser.add_argument(
+        "--num-gpus", type=int, default=1, metavar="N", help="processes a training (%(default)s)"
+    )
+    parser.add_argument("--split", default="train", help="split to train on (%(default)s)")
+    parser.add_argument(
+        "--val-split", metavar="SPLIT", help="to evaluate on (val, if there is one)"
+    )
+    parser.add_argument(
+        "--val",
+        default="",
+        metavar="COCO",
+        help="coco:JSON:IMAGE_DIR to evaluate on, for COCO data",
+    )
+    parser.add_argument("--cues", metavar="DIR", help="point files in place of the classifier's")
+    parser.add_argument("--maps", metavar="DIR", help="semantic maps in place of the classifier's")
+    names = ", ".join(STAGES)
+    for flag, target, default, text in (
+        ("--from", "first", STAGES[0], f"start here, with what is there of the others: {names}"),
+        ("--to", "last", STAGES[-1], "stop after this stage"),
+    ):
+        parser.add_argument(
+            flag, dest=target, default=default, choices=STAGES, metavar="STAGE", help=text
+        )
+    parser.add_argument(
+        "--force",
+        action="append",
+        default=[],
+        choices=STAGES,
+        metavar="STAGE",
+        help="run this stage anew, whatever its state",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done, and why")
+    parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="settings")
+    return parser.parse_intermixed_args(arguments)
+
+
+def main(args: argparse.Namespace) -> None:
+    request = Request(
+        data=args.data if args.data.startswith("coco:") else os.path.realpath(args.data),
+        supervision=args.supervision,
+        output=Path(args.output).resolve(),
+        preset=args.preset,
+        num_gpus=args.num_gpus,
+        split=args.split,
+        val_split=args.val_split,
+        val=args.val,
+        cues=args.cues and Path(args.cues).resolve(),
+        maps=args.maps and Path(args.maps).resolve(),
+        options=tuple(args.opts),
+        command=shlex.join(["python", "tools/run_pipeline.py", *sys.argv[1:]]),
+    )
+    run_pipeline(request, first=args.first, last=args.last, forced=args.force, dry_run=args.dry_run)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        main(parse_arguments())
+    except (StageError, ValueError, OSError) as error:
+        sys.exit(f"run_pipeline.py: {error}")
+    except KeyboardInterrupt:
+        print("\nrun_pipeline.py: interrupted; the same command goes on from here", file=sys.stderr)
+        sys.exit(130)
