@@ -188,7 +188,8 @@ class PAMClassifier(nn.Module):
         Returns:
             (B, C, H, W) of ``size``, float32 in [0, 1].
         """
-        maps = F.relu(self._maps(self._normalize(images), attend)) * image_labels.to(self.device)[:, :, None, None]
+        maps = F.relu(self._maps(self._normalize(images), attend))
+        maps = maps * image_labels.to(self.device)[:, :, None, None]
         maps = F.interpolate(maps, tuple(size), mode="bilinear", align_corners=False)
         return maps / (maps.amax(dim=(2, 3), keepdim=True) + 1e-5)
 
