@@ -11,7 +11,6 @@ and ``runner`` (doing it), ``progress`` (telling a person).
 """
 
 import logging
-import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -48,7 +47,7 @@ def run_pipeline(
     last: str = STAGES[-1],
     forced: Sequence[str] = (),
     dry_run: bool = False,
-    stream: TextIO = sys.stdout,
+    stream: TextIO | None = None,
 ) -> None:
     """Run what has to run; what is done already stays.
 
@@ -57,7 +56,7 @@ def run_pipeline(
         first, last: only the stages from ... to.
         forced: stages that run anew whatever their state.
         dry_run: tell what would be done, and do nothing.
-        stream: for what a person sees.
+        stream: for what a person sees; None: standard output.
 
     Raises:
         ValueError: a mistake in the arguments, settings or data.

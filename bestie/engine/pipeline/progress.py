@@ -38,14 +38,14 @@ def duration(seconds: float) -> str:
 class Progress:
     """Lines about the stages, written to a stream."""
 
-    def __init__(self, names: Sequence[str], stream: TextIO = sys.stdout):
+    def __init__(self, names: Sequence[str], stream: TextIO | None = None):
         """
         Args:
             names: of all stages, in order.
-            stream: where to write.
+            stream: where to write; None: standard output.
         """
-        self.names, self.stream = list(names), stream
-        self._is_terminal = stream.isatty()
+        self.names, self.stream = list(names), stream or sys.stdout
+        self._is_terminal = self.stream.isatty()
         self._started = self._last = 0.0
         self._first_share: float | None = None
         self._expected: float | None = None

@@ -2,6 +2,7 @@
 
 import json
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -117,9 +118,11 @@ def test_a_second_run_into_the_same_folder_stops(root, tmp_path):
     output = tmp_path / "run"
     first = start(root, output, "--to", "classifier")
     wait_for(output, "classifier", first)
+    first.send_signal(signal.SIGSTOP)  # so that it does not end before the second one begins
     text = run(root, output, status=1)
     assert f"another run (process {first.pid}) is at work there" in text
-    assert first.wait(300) == 0, first.communicate()[0]
+    first.send_signal(signal.SIGCONT)
+    assert first.wait(900) == 0, first.communicate()[0]
 
 
 def test_an_interrupted_run_says_so_and_leaves_no_process(root, tmp_path):
@@ -128,7 +131,7 @@ def test_an_interrupted_run_says_so_and_leaves_no_process(root, tmp_path):
     wait_for(output, "classifier", process)
     time.sleep(1)
     process.terminate()
-    text, _ = process.communicate(timeout=60)
+    text, _ = process.communicate(timeout=300)
     assert process.returncode == 130 and "interrupted" in text and "Traceback" not in text
     assert entries(output)["classifier"]["reason"] == "interrupted"
     assert not processes_of(output)
@@ -180,7 +183,7 @@ def test_an_image_deleted_between_stages_ends_the_run(root, tmp_path):
     wait_for(output, "classifier", process)
     time.sleep(6)  # the training has opened its data, and looks at few images
     (data / "JPEGImages/train_07.png").unlink()
-    text, _ = process.communicate(timeout=300)
+    text, _ = process.communicate(timeout=900)
     assert process.returncode == 1 and "train_07" in text and "Traceback" not in text
     text = run(data, output, status=1)
     assert "stage check failed" in text and "train_07: image does not exist" in text
