@@ -175,6 +175,8 @@ def import_labels(
 def _class_names(source: Labels, classes: Path | None) -> list[str]:
     """Names of the root's classes; a label of another class becomes a problem."""
     used = {name for row in source.rows for name in row.classes}
+    if not used and not source.problems:
+        source.report("no image has a class: there is nothing to learn", source.rows[0].file)
     if classes is None:
         return source.class_names or sorted(used)
     names = files.read_class_file(classes)

@@ -173,7 +173,12 @@ def _read_coco(path: Path, labels: Labels) -> None:
     except (KeyError, TypeError) as error:
         labels.report(f"an image or category is incomplete ({error!r})", path)
         return
+    if not all(isinstance(key, int) for key in (*names, *images)):
+        labels.report("the id of an image or category is no integer", path)
+        return
     labels.class_names = [names[key] for key in sorted(names)]
+    for name in sorted({n for n in labels.class_names if labels.class_names.count(n) > 1}):
+        labels.report(f"several categories have the name '{name}'", path)
     labels.rows += [Row(name, (), None, path) for name in images.values()]
     for image in tables["images"]:
         _add_size(str(image["file_name"]), image.get("height"), image.get("width"), labels)
@@ -181,7 +186,7 @@ def _read_coco(path: Path, labels: Labels) -> None:
     pointed = any(_has_points(entry) for entry in annotations)
     for entry in annotations:
         name = f"annotation {entry.get('id', 'without id')}"
-        image, category = images.get(entry.get("image_id")), names.get(entry.get("category_id"))
+        image, category = _named(images, entry, "image_id"), _named(names, entry, "category_id")
         if image is None or category is None:
             key = "image_id" if image is None else "category_id"
             labels.report(f"{name}: {key} {entry.get(key)} is not in the file", path)
@@ -193,6 +198,11 @@ def _read_coco(path: Path, labels: Labels) -> None:
             labels.report(f"{name}: its point is no [x, y] of numbers", path)
         else:
             labels.rows += [Row(image, (category,), xy, path) for xy in points]
+
+
+def _named(names: dict[int, str], entry: dict[str, Any], key: str) -> str | None:
+    number = entry.get(key)
+    return names.get(number) if isinstance(number, int) else None
 
 
 def _has_points(entry: dict[str, Any]) -> bool:
@@ -231,6 +241,9 @@ def _read_labelme(folder: Path, labels: Labels) -> None:
         image = Path(content["imagePath"].replace("\\", "/")).name
         _add_size(image, content.get("imageHeight"), content.get("imageWidth"), labels)
         flags = content.get("flags") or {}
+        if not isinstance(flags, dict):
+            labels.report("its flags are no object of name: true or false", path)
+            continue
         tags = tuple(name for name, is_set in flags.items() if is_set)
         labels.rows.append(Row(image, tags, None, path))
         for number, shape in enumerate(shapes, 1):

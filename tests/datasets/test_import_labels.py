@@ -202,6 +202,7 @@ def test_labelme_points_are_clicks_and_flags_are_tags(make, write):
         ("image,x,y,class\n,3,4,cat\n", 2, "names no image"),
         ("image,x,y,class\ncat 1.jpg,40,4,cat\n", 2, "x 40, y 4 lies outside"),
         ("image,class\nbear.jpg,bear\n", 2, "image 'bear.jpg' is not in"),
+        ("image,class\ncat 1.jpg,\n", None, "no image has a class"),
         ("image,class\ncat 1.jpg,caf\udce9\n", 2, "no UTF-8 text"),
         ("image,x,y,class\n" + "cat 1.jpg,.3,.4,cat\n" * 4, None, "lie in [0, 1]; pixels"),
     ],
@@ -247,6 +248,9 @@ def test_broken_image(make, write, photos):
         (coco({"category_id": 4}), "annotation 1: category_id 4 is not in the file"),
         (coco({"category_id": 3, "point": [1, "x"]}), "its point is no [x, y]"),
         (coco({"category_id": 3, "point": [1, 2]}, {"category_id": 3}), "annotation 2 has neither"),
+        (coco({"category_id": [3]}), "annotation 1: category_id [3] is not in the file"),
+        (coco({"category_id": 3}, id="5"), "the id of an image or category is no integer"),
+        (coco() | {"categories": [{"id": i, "name": "cat"} for i in (1, 2)]}, "name 'cat'"),
         (coco({"category_id": 3, "point": [1, 2]}, height=60, width=80), "labelled at 60 x 80"),
     ],
 )
@@ -262,6 +266,7 @@ def test_mistakes_in_coco(make, write, content, message):
         ({"shapes": []}, "LabelMe's json is expected"),
         (labelme(point("cat", 3, 4, "rectangle")), "shape 1 is a rectangle; points"),
         (labelme(point("", 3, 4)), "shape 1 has no label"),
+        (labelme(point("cat", 3, 4), flags=["cat"]), "its flags are no object"),
         (labelme(point("cat", "x", 4)), "shape 1 is no single point"),
     ],
 )

@@ -145,7 +145,7 @@ def _quiet_logs(output: Path) -> None:
     folder.mkdir(exist_ok=True)
     handler = logging.FileHandler(folder / "pipeline.log", encoding="utf-8", delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s: %(message)s"))
-    for name in ("bestie", "detectron2", "fvcore"):
+    for name in ("bestie", "detectron2", "fvcore", "iopath", "huggingface_hub"):
         logger = logging.getLogger(name)
         logger.setLevel(logging.INFO)
         logger.addHandler(handler)

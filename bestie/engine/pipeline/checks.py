@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 # Where Detectron2's "detectron2://" leads, for those who have to fetch a file by hand.
 DETECTRON2_FILES = "https://dl.fbaipublicfiles.com/detectron2/"
+# Likewise for MODEL.TIMM.WEIGHTS timm.
+TIMM_FILES = "https://huggingface.co/timm"
 
 
 def check_data(source: Source, supervision: str, score_thresh: float, output: Path) -> list[str]:
@@ -72,7 +74,7 @@ def check_configs(configs: TrainingConfigs, names: list[str]) -> None:
 
 def _inspect(source: Source, part: str, supervision: str, score_thresh: float) -> DatasetReport:
     needs = {"images"}
-    if part == "train" or source.has_tags:
+    if part == "train" or source.is_tagged(part):  # without them the classifier is not scored
         needs.add("tags")
     if source.truth[part]:
         needs.add("ground_truth")
@@ -102,7 +104,11 @@ def _check_config(configs: TrainingConfigs, name: str) -> None:
     if str(configs.output) in cfg.MODEL.TIMM.WEIGHTS:  # made by the run itself
         cfg.MODEL.TIMM.WEIGHTS = ""
     cfg.MODEL.DEVICE = "cpu"
-    build_model(cfg)  # loads the weights of the backbone; its messages say where to get them
+    try:
+        build_model(cfg)  # loads the weights of the backbone; its messages say what is missing
+    except ValueError as error:
+        where = f" {TIMM_FILES} has them: {name}:MODEL.TIMM.WEIGHTS FILE"
+        raise ValueError(f"{error}{where * (cfg.MODEL.TIMM.WEIGHTS == 'timm')}") from error
     if cfg.MODEL.WEIGHTS:
         _check_weights(cfg.MODEL.WEIGHTS)
 

@@ -10,6 +10,7 @@ the clicks says how many are which.
 """
 
 import json
+import math
 import os
 import shutil
 from pathlib import Path
@@ -89,7 +90,7 @@ def _write_root(root: Path, sources: dict[str, tuple[str, str]], clicks: bool) -
             tags = sorted({class_of[entry["category_id"]] for entry in objects[key]})
             tag_lines.append(" ".join(map(str, [image_id, *tags])) + "\n")
         if clicks:
-            _write_clicks(root, split, ids, objects, class_of)
+            _write_clicks(root, split, ids, objects, class_of, json_file)
         _write_truth(root, split, coco, ids, class_of, image_dir)
     with atomic_write(root / "classes.txt") as file:
         file.writelines(f"{name}\n" for name in classes)
@@ -122,6 +123,12 @@ def _read(path: str) -> dict[str, Any]:
             lacking = [f for f in fields if not isinstance(entry, dict) or entry.get(f) is None]
             if lacking:
                 raise DataError(f"entry {number} of '{key}' has no '{lacking[0]}'", path)
+            for name in fields:
+                kind = str if name in ("file_name", "name") else int
+                if not isinstance(entry[name], kind):
+                    accepted = "text" if kind is str else "integer"
+                    message = f"entry {number} of '{key}': {name} {entry[name]!r} is no {accepted}"
+                    raise DataError(message, path)
     return coco
 
 
@@ -168,13 +175,14 @@ def _write_clicks(
     ids: dict[Any, str],
     objects: dict[Any, list[dict]],
     class_of: dict[Any, int],
+    json_file: str,
 ) -> None:
     folder = root / POINT_FOLDERS["clicks"]
     counts = {KEYPOINTS: 0, BOXES: 0}
     for key, image_id in ids.items():
         places = []
         for entry in objects[key]:
-            kind, yx = _click(entry)
+            kind, yx = _click(entry, json_file)
             counts[kind] += 1
             places.append(yx)
         classes = np.array([class_of[entry["category_id"]] for entry in objects[key]], np.int64)
@@ -184,20 +192,28 @@ def _write_clicks(
     write_ledger_entry(folder, split, {"stage": "clicks from a COCO json", "consumed": consumed})
 
 
-def _click(entry: dict[str, Any]) -> tuple[str, tuple[float, float]]:
+def _click(entry: dict[str, Any], json_file: str) -> tuple[str, tuple[float, float]]:
     """The kind of a click, and (y, x)."""
-    keypoints = entry.get("keypoints") or []
+    given = entry.get("keypoints")
+    keypoints = given if _are_numbers(given) else []
     for x, y, visibility in zip(keypoints[::3], keypoints[1::3], keypoints[2::3], strict=False):
         if visibility > 0:
             return KEYPOINTS, (y, x)
     box = entry.get("bbox")
-    if not box or len(box) != 4:
+    if not _are_numbers(box) or len(box) != 4:
         raise DataError(
-            f"annotation {entry.get('id', '')} has neither a visible keypoint nor a bbox; "
-            "--supervision clicks needs one of them"
+            f"annotation {entry.get('id', '')} has neither a visible keypoint nor a bbox of four "
+            "numbers; --supervision clicks needs one of them",
+            json_file,
         )
     x, y, width, height = box
     return BOXES, (y + height / 2, x + width / 2)
+
+
+def _are_numbers(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(number, int | float) and math.isfinite(number) for number in value
+    )
 
 
 def _write_truth(

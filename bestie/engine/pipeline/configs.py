@@ -18,13 +18,7 @@ from bestie.engine.pipeline.fingerprint import PROJECT, digest_of, hash_file
 from bestie.engine.pipeline.settings import TRAININGS, Request
 from bestie.engine.pipeline.source import Source
 from bestie.engine.setup import merge_config
-from bestie.files import (
-    DataError,
-    find_image,
-    read_class_names,
-    read_image_labels,
-    read_image_size,
-)
+from bestie.files import DataError, find_image, read_image_size
 
 __all__ = ["TrainingConfigs"]
 
@@ -138,18 +132,13 @@ class TrainingConfigs:
         if "val" not in self.source.splits:
             return []
         if name == "classifier":
-            known = self.source.has_tags and self._all_tagged
-            return [self.source.name("val")] if known else []
+            return [self.source.name("val")] if self._is_val_tagged else []
         return [self.source.name("val")] if self.source.truth["val"] else []
 
     @cached_property
-    def _all_tagged(self) -> bool:
+    def _is_val_tagged(self) -> bool:
         """Whether every validation image has tags, so that the classifier can be scored."""
-        mistakes: list[DataError] = []
-        names = read_class_names(self.source.root, mistakes)
-        ids = self.source.ids["val"]
-        tags = read_image_labels(self.source.root, names, ids, mistakes)
-        return bool(tags) and all(image_id in tags for image_id in ids)
+        return self.source.is_tagged("val")
 
     def _points_dir(self) -> str:
         if self.source.points is None:

@@ -12,7 +12,13 @@ from pathlib import Path
 
 from bestie.data.registration import POINT_FOLDERS, ground_truth_json
 from bestie.engine.pipeline.settings import Request
-from bestie.files import DataError, find_image, read_class_names, read_split
+from bestie.files import (
+    DataError,
+    find_image,
+    read_class_names,
+    read_image_labels,
+    read_split,
+)
 from bestie.files.text import list_splits
 
 __all__ = ["Source", "open_source"]
@@ -53,6 +59,13 @@ class Source:
     @property
     def image_dir(self) -> Path:
         return self.root / "JPEGImages"
+
+    def is_tagged(self, part: str) -> bool:
+        """Whether all images of "train" or "val" have tags; these may be mistaken."""
+        ignored: list[DataError] = []
+        names, ids = read_class_names(self.root, ignored), self.ids[part]
+        tags = read_image_labels(self.root, names, ids, ignored) if self.has_tags else {}
+        return bool(tags) and all(image_id in tags for image_id in ids)
 
     def files(self, component: str) -> dict[str, str | None]:
         """Files of a component of the data: name -> path (None: does not exist).

@@ -60,6 +60,9 @@ def trim_metrics(folder: Path) -> None:
     last = (folder / "last_checkpoint").read_text(encoding="utf-8").strip()
     match = re.search(r"model_(\d+)\.pth", last)
     end = int(match[1]) if match else math.inf
+    best = folder / "model_best.json"
+    if last == "model_best.pth" and best.is_file():
+        end = json.loads(best.read_text(encoding="utf-8"))["iteration"]
     kept = [row for row in read_rows(folder) if row["iteration"] <= end]
     with atomic_write(folder / METRICS) as file:
         file.writelines(json.dumps(row, sort_keys=True) + "\n" for row in kept)

@@ -151,7 +151,8 @@ def _of_data(run: RunFolder, stage: str, cfg: CfgNode, name: str) -> list[Ingred
     if stage == "bestie":
         points, maps = Path(first, points_folder(cfg)), Path(first, cfg.INPUT.MAPS_DIR)
         if points.name == POINT_FOLDERS["clicks"]:
-            found.append(Ingredient("clicks", "one point an object", title, str(points)))
+            labels = _labels_of(_ledger_entry(run, points, second)) or "one point an object"
+            found.append(Ingredient("clicks", labels, title, str(points)))
         else:
             found += _from_classifier(run, "cues", points, second)
         found += _from_classifier(run, "weak maps", maps, second)
@@ -161,15 +162,8 @@ def _of_data(run: RunFolder, stage: str, cfg: CfgNode, name: str) -> list[Ingred
 def _from_classifier(run: RunFolder, what: str, folder: Path, split: str) -> list[Ingredient]:
     """Points or maps of a folder, by what its ledger says; without one nothing is known."""
     own, where = _inside(run, folder), _short(run, folder)
-    try:
-        entry = read_ledger(folder).get(split)
-    except DataError as error:
-        run.note(str(error))
-        entry = None
-    if entry is None:
-        return [Ingredient(what, UNKNOWN, TITLES["bestie"], where, own)]
-    consumed = [str(part.get("labels", UNKNOWN)) for part in entry.get("consumed", [])]
-    labels = ", ".join(dict.fromkeys(consumed)) or UNKNOWN
+    entry = _ledger_entry(run, folder, split)
+    labels = _labels_of(entry) or UNKNOWN
     found = [Ingredient(what, labels, TITLES["bestie"], where, own)]
     classifier = entry.get("classifier")
     if classifier is None or own:  # this run's classifier has rows of its own
@@ -181,6 +175,21 @@ def _from_classifier(run: RunFolder, what: str, folder: Path, split: str) -> lis
         labels, file = str(weights.get("labels", UNKNOWN)), str(weights.get("file", ""))
         found.append(Ingredient("initial weights", labels, f"the classifier of {maker}", file))
     return found
+
+
+def _ledger_entry(run: RunFolder, folder: Path, split: str) -> dict:
+    """What the ledger of a folder says of a split; empty if there is none, or a broken one."""
+    try:
+        return read_ledger(folder).get(split) or {}
+    except DataError as error:
+        run.note(str(error))
+        return {}
+
+
+def _labels_of(entry: dict) -> str:
+    """The labels that an entry of a ledger names; "" if it names none."""
+    consumed = [str(part.get("labels", UNKNOWN)) for part in entry.get("consumed", [])]
+    return ", ".join(dict.fromkeys(consumed))
 
 
 def _weights(run: RunFolder, stage: str, cfg: CfgNode) -> list[Ingredient]:

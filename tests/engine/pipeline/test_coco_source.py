@@ -96,7 +96,10 @@ def test_images_of_one_name_in_both_sets_get_names_of_their_own(tmp_path, images
         (lambda c: c["annotations"][1].pop("category_id"), "entry 2 of 'annotations' has no"),
         (lambda c: c["annotations"][1].update(category_id=5), "category_id 5 is unknown"),
         (lambda c: c["annotations"][1].update(image_id=5), "image_id 5 is not in 'images'"),
-        (lambda c: c["annotations"][1].pop("bbox"), "neither a visible keypoint nor a bbox"),
+        (lambda c: c["annotations"][1].pop("bbox"), "train.json: annotation 2 has neither a"),
+        (lambda c: c["annotations"][1].update(bbox=[1, 2, "3", 4]), "nor a bbox of four numbers"),
+        (lambda c: c["annotations"][1].update(image_id=[7]), "image_id .7. is no integer"),
+        (lambda c: c["categories"][1].update(name=4), "entry 2 of 'categories': name 4 is no text"),
     ],
 )
 def test_mistakes_are_named(tmp_path, images, change, message):

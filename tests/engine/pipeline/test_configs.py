@@ -75,12 +75,13 @@ def test_clicks_of_the_root_are_read_from_their_own_folder(root, tmp_path):
 
 def test_large_photographs_are_scaled_to_what_the_quick_preset_is_made_for(root):
     pixels = np.zeros((600, 900, 3), np.uint8)
+    usual = configs(root).cfg["classifier"].MODEL.PAM.MAPS.SCALES
     for path in (root / "JPEGImages").glob("train*"):
         Image.fromarray(pixels).save(path)
     cfg = configs(root).cfg
     assert cfg["bestie"].INPUT.BASE_SIZE == 225 and cfg["bestie"].MODEL.BESTIE.TEST.SCALE == 0.25
     assert cfg["classifier"].INPUT.BASE_SIZE > 0
-    assert max(cfg["classifier"].MODEL.PAM.MAPS.SCALES) < 0.5
+    assert cfg["classifier"].MODEL.PAM.MAPS.SCALES == [scale / 4 for scale in usual]
 
 
 def test_fingerprints_ignore_paths_and_know_settings(root, tmp_path):

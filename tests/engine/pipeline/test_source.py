@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from bestie.engine.pipeline.checks import check_data
 from bestie.engine.pipeline.derived import link_root, root_with_tags_of_clicks
 from bestie.engine.pipeline.settings import Request
 from bestie.engine.pipeline.source import open_source
@@ -99,3 +100,14 @@ def test_links_lead_to_the_root(root, tmp_path):
     link_root(root, tmp_path / "part", without=("annotations",))
     assert (tmp_path / "part/classes.txt").read_text() == "box\n"
     assert not (tmp_path / "part/annotations").exists()
+
+
+def test_validation_images_without_clicks_need_no_tags(root, tmp_path):
+    (root / "image_labels.txt").unlink()
+    (root / "Center_points").mkdir()
+    for image_id in opened(root, "clicks").ids["train"]:
+        (root / f"Center_points/{image_id}.txt").write_text("32 32 0 1\n")
+    root_with_tags_of_clicks(root, root / "Center_points", tmp_path / "derived")
+    source = opened(tmp_path / "derived", "clicks")
+    assert source.is_tagged("train") and not source.is_tagged("val")
+    check_data(source, "clicks", 0.7, tmp_path / "dataset.json")  # raises nothing

@@ -34,6 +34,14 @@ def test_rows_that_a_resumed_training_writes_again_are_dropped(tmp_path, last, k
     assert (tmp_path / "metrics.json").read_text().endswith("}\n")
 
 
+def test_rows_after_the_best_checkpoint_are_dropped_if_it_is_the_last(tmp_path):
+    write_rows(tmp_path, {"iteration": 0}, {"iteration": 4}, {"iteration": 7})
+    (tmp_path / "last_checkpoint").write_text("model_best.pth")
+    (tmp_path / "model_best.json").write_text('{"metric": 50.0, "iteration": 4}')
+    trim_metrics(tmp_path)
+    assert [row["iteration"] for row in read_rows(tmp_path)] == [0, 4]
+
+
 def test_checkpoints_are_listed_by_their_steps(tmp_path):
     for name in ("model_0000499.pth", "model_0000099.pth", "model_final.pth", "model_best.pth"):
         (tmp_path / name).touch()

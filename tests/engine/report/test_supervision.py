@@ -3,6 +3,7 @@
 import pytest
 
 from bestie.engine.ledger import write_ledger_entry
+from bestie.engine.pipeline.coco_source import BOXES
 from bestie.engine.report.run_folder import RunFolder
 from bestie.engine.report.supervision import answer, ingredients, supervision_section
 from tests.engine.report.conftest import write_config
@@ -46,6 +47,16 @@ def test_clicks_are_known_by_their_folder_whatever_the_supervision_says(run):
     change(run, "bestie", INPUT__POINTS_DIR="Center_points", MODEL__BESTIE__SUPERVISION="tags")
     assert ("clicks", "one point an object", "BESTIE") in rows(run)
     assert "image tags, one point an object" in answer(RunFolder(run)).text
+
+
+def test_boxes_that_stand_in_for_clicks_are_told_by_their_ledger(run, tmp_path):
+    change(run, "bestie", INPUT__POINTS_DIR="Center_points", MODEL__BESTIE__SUPERVISION="clicks")
+    consumed = [{"labels": BOXES, "objects": 3}]
+    write_ledger_entry(tmp_path / "root/Center_points", "train", {"consumed": consumed})
+    assert ("clicks", BOXES, "BESTIE") in rows(run)
+    said = answer(RunFolder(run))
+    assert said.tone == "warn" and "one point an object" not in said.text
+    assert "Boxes are among them." in said.text
 
 
 def test_given_maps_without_a_ledger_are_not_known(run, tmp_path):
