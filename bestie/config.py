@@ -36,9 +36,9 @@ def _add_backbone(cfg: CN) -> None:
     # official HRNet or BESTIE naming, or a checkpoint of this project); "timm" lets timm download
     # its default ImageNet weights.
     cfg.MODEL.TIMM.WEIGHTS = ""
-    # Labels that those weights were trained with, as stated in the supervision ledger
-    # ("ImageNet-1k image labels").
-    cfg.MODEL.TIMM.WEIGHTS_LABELS = "ImageNet-1k image labels"
+    # Labels that those weights were trained with, as the supervision ledger is to state them; "":
+    # ImageNet-1k image labels for "timm", not known for a file.
+    cfg.MODEL.TIMM.WEIGHTS_LABELS = ""
 
 
 def _add_bestie(cfg: CN) -> None:

@@ -44,12 +44,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--score-threshold",
         type=float,
-        default=0.7,
-        help="points above it count (%(default)s)",
+        help="of --points: those above it count (0.7)",
     )
-    parser.add_argument(
-        "--min-area", type=int, default=50, help="of the baseline's components (%(default)s)"
-    )
+    parser.add_argument("--min-area", type=int, help="of the baseline's components (50 pixels)")
     parser.add_argument(
         "--iou", type=float, default=0.5, help="mask IoU of a true positive (%(default)s)"
     )
@@ -64,13 +61,23 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(args: argparse.Namespace) -> None:
-    for option in ("maps", "points"):
-        if getattr(args, option) and not args.baseline:
-            raise ValueError(f"--{option} has no effect without --baseline")
+    for option, other in (
+        ("maps", "baseline"),
+        ("points", "baseline"),
+        ("min_area", "baseline"),
+        ("score_threshold", "points"),
+    ):
+        if getattr(args, option) is not None and not getattr(args, other):
+            name = option.replace("_", "-")
+            raise ValueError(f"--{name} has no effect without --{other}")
     register_dataset(args.dataset)
     if args.baseline:
         labels = labels_from_components(
-            args.dataset, args.min_area, args.maps, args.points, args.score_threshold
+            args.dataset,
+            50 if args.min_area is None else args.min_area,
+            args.maps,
+            args.points,
+            0.7 if args.score_threshold is None else args.score_threshold,
         )
         write_coco(args.labels, labels)
     result = evaluate_labels(args.labels, args.dataset, args.iou, args.max_detections)

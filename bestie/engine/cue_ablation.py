@@ -14,6 +14,8 @@ import numpy as np
 from tabulate import tabulate
 
 from bestie.engine.pipeline.process import Command, run_command
+from bestie.engine.setup import merge_config
+from bestie.files import atomic_write
 
 __all__ = ["CueAblation", "ablate_cues"]
 
@@ -90,20 +92,27 @@ def ablate_cues(
         tell: told each command before it runs.
 
     Raises:
-        ValueError: no or repeated alphas or seeds.
+        ValueError: no or repeated alphas or seeds, no val split to score tags on, or a folder with
+            results of other settings.
         bestie.engine.pipeline.process.CommandError: a command failed.
     """
     for name, given in (("--alphas", alphas), ("--seeds", seeds)):
         if not given or len(set(given)) != len(given):
             raise ValueError(f"{name}: wanted are values that differ, got {list(given)}")
     alphas, seeds = sorted(alphas), sorted(seeds)
+    cfg = merge_config(config_file, options)
+    if not cfg.DATASETS.TEST or "tags" not in cfg.TEST.EVALUATORS:
+        raise ValueError(
+            "the table has the tag mAP: a data set in DATASETS.TEST and 'tags' in TEST.EVALUATORS "
+            f"are needed, got {tuple(cfg.DATASETS.TEST)} and {list(cfg.TEST.EVALUATORS)}"
+        )
 
     def run(tool: str, *arguments: object, stdout: Path | None = None) -> None:
         command = Command(tool, tuple(map(str, arguments)), stdout)
         tell(str(command))
         run_command(command, output / "log.txt")
 
-    output.mkdir(parents=True, exist_ok=True)
+    _claim(output / "settings.yaml", cfg.dump())
     values = np.zeros((len(alphas), len(seeds), len(COLUMNS)))
     for column, seed in enumerate(seeds):
         folders = [output / f"seed{seed}_alpha{alpha:g}" for alpha in alphas]
@@ -125,6 +134,17 @@ def ablate_cues(
             )  # fmt: skip
             values[row, column] = _numbers(folder)
     return CueAblation(alphas, seeds, values)
+
+
+def _claim(record: Path, settings: str) -> None:
+    """Note the settings of a folder's results; trainings of others must not be taken for these."""
+    if record.exists() and record.read_text() != settings:
+        raise ValueError(
+            f"{record.parent} holds results of other settings ({record.name} there); take another "
+            "--output, or remove it"
+        )
+    with atomic_write(record) as file:
+        file.write(settings)
 
 
 def _make_cues(

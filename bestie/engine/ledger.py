@@ -14,11 +14,20 @@ from detectron2.utils.file_io import PathManager
 
 from bestie.files import DataError, atomic_write
 
-__all__ = ["LEDGER", "classifier_entry", "read_ledger", "write_ledger_entry"]
+__all__ = [
+    "LEDGER",
+    "UNKNOWN_LABELS",
+    "classifier_entry",
+    "labels_of_timm_weights",
+    "read_ledger",
+    "write_ledger_entry",
+]
 
 LEDGER = "supervision_ledger.json"
+IMAGENET_LABELS = "ImageNet-1k image labels"
 # What torchvision's VGG16 weights (MODEL.PAM.VGG_WEIGHTS) were trained with.
-VGG_LABELS = "ImageNet-1k image labels"
+VGG_LABELS = IMAGENET_LABELS
+UNKNOWN_LABELS = "not known"
 
 
 def classifier_entry(
@@ -76,13 +85,20 @@ def write_ledger_entry(folder: str | os.PathLike, split: str, entry: dict) -> No
         file.write("\n")
 
 
+def labels_of_timm_weights(cfg: CfgNode) -> str:
+    """What MODEL.TIMM.WEIGHTS was trained with, as far as the config tells."""
+    if cfg.MODEL.TIMM.WEIGHTS_LABELS:
+        return cfg.MODEL.TIMM.WEIGHTS_LABELS
+    return IMAGENET_LABELS if cfg.MODEL.TIMM.WEIGHTS == "timm" else UNKNOWN_LABELS
+
+
 def _pretrained_weights(cfg: CfgNode) -> dict[str, str] | None:
     """File that the backbone's training started from, and its labels; None: random weights."""
     backbone = cfg.MODEL.BACKBONE.NAME
     if backbone == "build_vgg16_backbone":
         file, labels = cfg.MODEL.PAM.VGG_WEIGHTS, VGG_LABELS
     elif "timm" in backbone:
-        file, labels = cfg.MODEL.TIMM.WEIGHTS, cfg.MODEL.TIMM.WEIGHTS_LABELS
+        file, labels = cfg.MODEL.TIMM.WEIGHTS, labels_of_timm_weights(cfg)
     else:
         file, labels = "not known", f"not known: {backbone} does not record what it started from"
     return {"file": os.path.basename(file), "labels": labels} if file else None

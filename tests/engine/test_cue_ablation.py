@@ -25,6 +25,18 @@ def test_nothing_is_trained_without_alphas_and_seeds_that_differ(alphas, seeds, 
     assert not (tmp_path / "out").exists()
 
 
+def test_a_folder_with_results_of_other_settings_is_left_alone(tmp_path):
+    (tmp_path / "config.yaml").write_text(CONFIG)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/settings.yaml").write_text("SEED: 1\n")
+    given = dict(alphas=[0.5], seeds=[0])
+    with pytest.raises(ValueError, match="'tags' in TEST.EVALUATORS are needed, got"):
+        ablate_cues(str(tmp_path / "config.yaml"), "folder:x:train", tmp_path / "out", **given)
+    given["options"] = ["DATASETS.TEST", "('folder:x:val',)"]
+    with pytest.raises(ValueError, match="holds results of other settings"):
+        ablate_cues(str(tmp_path / "config.yaml"), "folder:x:train", tmp_path / "out", **given)
+
+
 @pytest.mark.slow
 def test_every_alpha_is_trained_and_scored_over_the_same_maps(tmp_path):
     name = write_root(tmp_path / "root")

@@ -55,3 +55,5 @@ def test_pseudo_labels_are_the_components_with_exactly_one_point(tmp_path, capsy
     assert total["labels"] == total["true_positives"] == 4
     with pytest.raises(ValueError, match="--points has no effect without --baseline"):
         run(path, "--dataset", name, "--points", points)
+    with pytest.raises(ValueError, match="--score-threshold has no effect without --points"):
+        run(path, "--dataset", name, "--baseline", "--score-threshold", 0.5)

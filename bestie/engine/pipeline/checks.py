@@ -101,7 +101,7 @@ def _check_config(configs: TrainingConfigs, name: str) -> None:
     cfg = read_config(str(configs.config_file(name)), arguments, training=name != "maskrcnn")
     cfg = cfg.clone()
     cfg.defrost()
-    if str(configs.output) in cfg.MODEL.TIMM.WEIGHTS:  # made by the run itself
+    if configs.is_own(cfg.MODEL.TIMM.WEIGHTS):  # made by the run itself
         cfg.MODEL.TIMM.WEIGHTS = ""
     cfg.MODEL.DEVICE = "cpu"
     try:

@@ -90,9 +90,13 @@ class TrainingConfigs:
         """What a training starts from: digests of files, names of what is no file."""
         model = self.cfg[name].MODEL
         given = {"model": model.WEIGHTS, "timm": model.TIMM.WEIGHTS, "vgg": model.PAM.VGG_WEIGHTS}
-        own = str(self.output)  # a checkpoint of this run has a fingerprint in the manifest
-        found = {key: path for key, path in given.items() if path and not path.startswith(own)}
+        # A checkpoint of this run has a fingerprint in the manifest.
+        found = {key: path for key, path in given.items() if path and not self.is_own(path)}
         return {key: _hash_once(path) if isfile(path) else path for key, path in found.items()}
+
+    def is_own(self, path: str) -> bool:
+        """Whether a file lies in the folder of this run."""
+        return Path(path).is_relative_to(self.output)
 
     def _merged(self, name: str) -> CfgNode:
         return merge_config(str(self.config_file(name)), self.arguments(name))

@@ -218,6 +218,9 @@ class Runner:
             if isinstance(error, KeyboardInterrupt):
                 raise
             raise StageError(self._explain(stage, reason, log)) from error
+        except Exception as error:  # a bug: noted here, and shown with its traceback
+            self._fail(stage, f"{type(error).__name__}: {error}", spent)
+            raise
         seconds = spent + time.monotonic() - started
         self.manifest.update(
             stage.name,
@@ -269,11 +272,16 @@ class Runner:
         return self.folder / f"{stage.name}.previous"
 
     def _set_aside(self, stage: Stage, entry: Mapping[str, Any]) -> None:
-        """Make room for a stage that starts anew; what was once whole is kept until it is done."""
+        """Make room for a stage that starts anew; what was there is kept until it is done.
+
+        What was once whole is kept rather than what a later run began.
+        """
         folder, previous = self.folder / stage.name, self._previous(stage)
         if not folder.is_dir():
             return
-        if entry.get("outputs") and not previous.exists():
-            folder.rename(previous)
-        else:
+        if entry.get("outputs"):
+            shutil.rmtree(previous, ignore_errors=True)
+        if previous.exists():
             shutil.rmtree(folder)
+        else:
+            folder.rename(previous)

@@ -184,7 +184,7 @@ class _Builder:
         )
 
     def maskrcnn(self) -> Stage:
-        from_bestie = str(self.folder) in self.configs.cfg["maskrcnn"].MODEL.TIMM.WEIGHTS
+        from_bestie = self.configs.is_own(self.configs.cfg["maskrcnn"].MODEL.TIMM.WEIGHTS)
         return self._training(
             "maskrcnn",
             data=("classes", "train images", *VAL_TRUTH),

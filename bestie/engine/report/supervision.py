@@ -14,7 +14,8 @@ from detectron2.config import CfgNode
 
 from bestie.data.mappers import points_folder
 from bestie.data.registration import POINT_FOLDERS, parse_name
-from bestie.engine.ledger import LEDGER, VGG_LABELS, read_ledger
+from bestie.engine.ledger import LEDGER, VGG_LABELS, labels_of_timm_weights, read_ledger
+from bestie.engine.ledger import UNKNOWN_LABELS as UNKNOWN
 from bestie.engine.report.run_folder import TITLES, RunFolder
 from bestie.files import DataError
 from bestie.visualization.page import Paragraph, Section, Table
@@ -22,7 +23,6 @@ from bestie.visualization.page import Paragraph, Section, Table
 __all__ = ["Ingredient", "answer", "ingredients", "supervision_section"]
 
 TRAININGS = ("classifier", "bestie", "maskrcnn")
-UNKNOWN = "not known"
 # Words of a description of labels that say more than tags and clicks do.
 STRONG = re.compile(r"mask|segment|panoptic|polygon|outline|lvis", re.IGNORECASE)
 BOXES = re.compile(r"\bbox|boxes|detection", re.IGNORECASE)
@@ -199,7 +199,7 @@ def _weights(run: RunFolder, stage: str, cfg: CfgNode) -> list[Ingredient]:
     if backbone == "build_vgg16_backbone":
         named.append((cfg.MODEL.PAM.VGG_WEIGHTS, VGG_LABELS))
     elif "timm" in backbone:
-        named.append((cfg.MODEL.TIMM.WEIGHTS, cfg.MODEL.TIMM.WEIGHTS_LABELS))
+        named.append((cfg.MODEL.TIMM.WEIGHTS, labels_of_timm_weights(cfg)))
     named.append((cfg.MODEL.WEIGHTS, _labels_of_public_weights(cfg.MODEL.WEIGHTS)))
     what, found = "initial weights", []
     for file, labels in named:

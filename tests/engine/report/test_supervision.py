@@ -101,6 +101,13 @@ def test_given_maps_tell_by_their_ledger_who_made_them(run, tmp_path):
             "bad",
             "COCO instance masks",
         ),
+        ("bestie", {"MODEL__TIMM__WEIGHTS": "/else/seg.pth"}, "warn", "nothing tells which labels"),
+        (
+            "bestie",
+            {"MODEL__TIMM__WEIGHTS": "timm"},
+            "good",
+            "image tags, ImageNet-1k image labels",
+        ),
         (
             "bestie",
             {
