@@ -90,7 +90,8 @@ class BESTIEMapper:
     - ``semantic_map``: (H, W) uint8, 0 background, class + 1, 255 ignore and outside the image;
     - ``points``: (P, 2) float32 (y, x), whole pixel indices; ``point_classes``: (P,) int64; the
       points above the confidence threshold, of tagged classes, inside the crop;
-    - ``components``: (H, W) int32, 0 none, k + 1 component k (tagged classes, 8-connected);
+    - ``components``: (H, W) int16 (int32 from 2^15 components on), 0 none, k + 1 component k
+      (tagged classes, 8-connected);
     - ``component_classes``: (K,) int64; ``component_centroids``: (K, 2) int64 (y, x);
       ``component_accepted``: (K,) bool, holds exactly one point of its class (paper, section 3.2).
 
@@ -183,7 +184,10 @@ class BESTIEMapper:
             "semantic_map": torch.from_numpy(semantic_map.copy()),
             "points": torch.from_numpy(yx),
             "point_classes": torch.from_numpy(point_classes),
-            "components": torch.from_numpy(components.map),
+            # Half the bytes on their way out of the worker; a huge crop may hold more of them.
+            "components": torch.from_numpy(
+                components.map.astype(np.int16 if len(components) < 2**15 else np.int32)
+            ),
             "component_classes": torch.from_numpy(components.classes),
             "component_centroids": torch.from_numpy(components.centroids),
             "component_accepted": torch.from_numpy(accepted),

@@ -37,7 +37,7 @@ import logging
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import IO, Any
 
 import timm
 import torch
@@ -171,7 +171,11 @@ class StrictCheckpointer(DetectionCheckpointer):
             self._parsed_url_during_load = None
 
     def save(self, name: str, **kwargs: Any) -> None:
-        """Write ``name``.pth (model, checkpointables, ``kwargs``), then tag it as the last one."""
+        """Write ``name``.pth (model, checkpointables, ``kwargs``), then tag it as the last one.
+
+        Raises:
+            OSError: it cannot be written (a full disk); what was there stays.
+        """
         if not self.save_dir or not self.save_to_disk:
             return
         content = {"model": self.model.state_dict()}
@@ -179,7 +183,7 @@ class StrictCheckpointer(DetectionCheckpointer):
         path = os.path.join(self.save_dir, f"{name}.pth")
         self.logger.info("Saving checkpoint to %s", path)
         with atomic_write(path, "wb") as file:
-            torch.save(content | kwargs, file)
+            _save(content | kwargs, file, path)
         self.tag_last_checkpoint(os.path.basename(path))
 
     def tag_last_checkpoint(self, last_filename_basename: str) -> None:
@@ -219,6 +223,29 @@ class StrictCheckpointer(DetectionCheckpointer):
             allow_backbone_only=self.allow_backbone_only,
         )
         return incompatible
+
+
+def _save(content: dict[str, Any], file: IO[bytes], path: str) -> None:
+    """``torch.save``, which hides what is wrong with a file behind a RuntimeError of its own."""
+    errors = []
+
+    class Writer:
+        def write(self, data: Any) -> int:
+            try:
+                return file.write(data)
+            except OSError as error:
+                errors.append(error)
+                raise
+
+        def flush(self) -> None:
+            file.flush()
+
+    try:
+        torch.save(content, Writer())
+    except RuntimeError as error:
+        if not errors:
+            raise
+        raise OSError(errors[0].errno, errors[0].strerror, path) from error
 
 
 def check_incompatible(

@@ -15,6 +15,7 @@ from bestie.data import (
     build_train_loader,
     seeded,
 )
+from bestie.data.loader import BatchLoader, _pack
 from bestie.files import read_coco, write_coco
 
 
@@ -169,3 +170,23 @@ def test_no_image_left_is_named(cfg, root):
 def test_test_loader_gives_each_image_once_in_order(cfg):
     loader = build_test_loader(cfg, cfg.DATASETS.TEST[0], build_mapper(cfg, False))
     assert [[sample["image_name"] for sample in batch] for batch in loader] == [[i] for i in "abcd"]
+
+
+def test_packed_batches_come_out_as_they_went_in():
+    batch = [
+        {"image": torch.arange(6, dtype=torch.uint8).view(1, 2, 3), "name": "a"},
+        {
+            "image": torch.randn(2, 5)[:, ::2],
+            "points": torch.zeros(0, 2),
+            "accepted": torch.tensor([True, False, True]),
+            "number": torch.tensor(7),
+            "one": torch.tensor(3).expand(1),
+        },
+    ]
+    (unpacked,) = BatchLoader([_pack(batch)])
+    assert [list(sample) for sample in unpacked] == [list(sample) for sample in batch]
+    assert unpacked[0]["name"] == "a"
+    for given, found in zip(batch, unpacked, strict=True):
+        for key, value in given.items():
+            if key != "name":
+                assert found[key].dtype == value.dtype and torch.equal(found[key], value)

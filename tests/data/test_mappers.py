@@ -37,7 +37,7 @@ def test_training_sample_holds_what_the_model_takes(cfg, dicts):
         "image": ((3, 32, 48), torch.uint8),
         "image_labels": ((3,), torch.bool),
         "semantic_map": ((32, 48), torch.uint8),
-        "components": ((32, 48), torch.int32),
+        "components": ((32, 48), torch.int16),
     }
     for key, (shape, dtype) in expected.items():
         assert tuple(sample[key].shape) == shape and sample[key].dtype == dtype

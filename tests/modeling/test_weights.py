@@ -1,5 +1,6 @@
 import pickle
 import re
+import resource
 
 import numpy as np
 import pytest
@@ -284,6 +285,21 @@ def test_failing_save_keeps_the_last_checkpoint(tmp_path, monkeypatch):
         checkpointer.save("model_b")
     assert checkpointer.get_checkpoint_file() == str(tmp_path / "model_a.pth")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["last_checkpoint", "model_a.pth"]
+
+
+def test_a_full_disk_is_called_by_its_name(tmp_path):
+    """A limit on the size of files stands in for it."""
+    checkpointer = StrictCheckpointer(nn.Linear(500, 500), str(tmp_path))
+    checkpointer.save("first")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large.*second.pth"):
+            checkpointer.save("second")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["first.pth", "last_checkpoint"]
+    assert checkpointer.get_checkpoint_file().endswith("first.pth")
 
 
 def test_missing_and_unexpected_names_stop_the_run(tmp_path):
