@@ -103,7 +103,8 @@ def test_points_are_scaled_to_the_pixels_of_the_image():
     class OneSpike:
         device = torch.device("cpu")
 
-        def activation_maps(self, images, image_labels, size):
+        def activation_maps(self, images, image_labels, size, attend):
+            assert attend
             maps = torch.zeros(2, 3, *size)
             maps[0, 2, 8, 24] = maps[1, 2, 8, size[1] - 1 - 24] = 1.0
             return maps

@@ -173,7 +173,6 @@ def _wait(child: subprocess.Popen, watch: Callable[[], None]) -> float:
     """Wait for the end; peak memory, MiB."""
     peak = 0.0
     while True:
-        peak = max(peak, _peak_memory(child.pid))
         process, status, usage = os.wait4(child.pid, os.WNOHANG)
         if process:
             child.returncode = os.waitstatus_to_exitcode(status)
@@ -181,6 +180,7 @@ def _wait(child: subprocess.Popen, watch: Callable[[], None]) -> float:
             return peak or usage.ru_maxrss * MIB_PER_MAXRSS
         watch()
         time.sleep(TICK)
+        peak = max(peak, _peak_memory(child.pid))
 
 
 def _peak_memory(process: int) -> float:
