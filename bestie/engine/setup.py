@@ -53,11 +53,14 @@ def merge_config(config_file: str, overrides: list[str]) -> CfgNode:
     return cfg
 
 
-def read_config(config_file: str, overrides: list[str], *, training: bool = True) -> CfgNode:
+def read_config(
+    config_file: str, overrides: list[str], *, training: bool = True, testing: bool = True
+) -> CfgNode:
     """Read a configuration, register its data sets and fill in what they tell.
 
-    The number of classes is that of the data. Without ``training`` the training set need not be at
-    hand; where it is, its classes must be those of the others.
+    The number of classes is that of the data. Without ``training`` the training sets need not be at
+    hand, without ``testing`` the test sets; where they are, their classes must be those of the
+    others.
 
     Raises:
         ValueError: for unknown keys, for data sets that cannot be registered, and for settings that
@@ -66,17 +69,16 @@ def read_config(config_file: str, overrides: list[str], *, training: bool = True
     cfg = merge_config(config_file, overrides)
     if training and not cfg.DATASETS.TRAIN:
         raise ValueError("DATASETS.TRAIN is empty; name the data to train on (folder:ROOT:SPLIT).")
-    names = list(cfg.DATASETS.TEST)
-    for name in cfg.DATASETS.TEST:
-        register_dataset(name)
-    for name in cfg.DATASETS.TRAIN:
-        try:
-            register_dataset(name)
-            names.append(name)
-        except ValueError:
-            if training:
-                raise
-            logger.info("%s is not at hand; it is not needed here.", name)
+    names = []
+    for given, needed in ((cfg.DATASETS.TEST, testing), (cfg.DATASETS.TRAIN, training)):
+        for name in given:
+            try:
+                register_dataset(name)
+                names.append(name)
+            except ValueError:
+                if needed:
+                    raise
+                logger.info("%s is not at hand; it is not needed here.", name)
     _fill_in(cfg, names)
     check_config(cfg)
     cfg.freeze()
@@ -92,7 +94,10 @@ def setup(args: Namespace, *, training: bool = False) -> CfgNode:
             the random numbers, as Detectron2's training scripts do.
     """
     cfg = read_config(
-        args.config_file, args.opts, training=training and not getattr(args, "eval_only", False)
+        args.config_file,
+        args.opts,
+        training=training and not getattr(args, "eval_only", False),
+        testing=training,
     )
     if training:
         default_setup(cfg, args)

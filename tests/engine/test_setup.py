@@ -87,3 +87,11 @@ def test_without_training_the_training_set_need_not_be_at_hand(data):
     assert cfg.MODEL.BESTIE.NUM_CLASSES == 2
     with pytest.raises(ValueError, match="nowhere"):
         read_config("configs/quick/shapes_tags.yaml", names)
+
+
+def test_without_testing_the_test_set_need_not_be_at_hand(data):
+    names = ["DATASETS.TRAIN", f"('{data}',)", "DATASETS.TEST", "('folder:nowhere:val',)"]
+    cfg = read_config("configs/quick/shapes_tags.yaml", names, testing=False)
+    assert cfg.MODEL.BESTIE.NUM_CLASSES == 2
+    with pytest.raises(ValueError, match="nowhere"):
+        read_config("configs/quick/shapes_tags.yaml", names)
