@@ -16,11 +16,8 @@ import json
 import sys
 from pathlib import Path
 
-from bestie.data import register_dataset
 from bestie.engine.cue_ablation import ablate_cues
 from bestie.engine.pipeline.process import CommandError
-from bestie.engine.setup import merge_config
-from bestie.evaluation.ground_truth import has_ground_truth
 from bestie.files import atomic_write
 
 
@@ -44,22 +41,11 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(args: argparse.Namespace) -> None:
-    cfg = merge_config(args.config_file, args.opts)
-    if len(cfg.DATASETS.TRAIN) != 1:
-        raise ValueError(f"wanted is one data set in DATASETS.TRAIN, got {cfg.DATASETS.TRAIN}")
-    (dataset_name,) = cfg.DATASETS.TRAIN
-    register_dataset(dataset_name)
-    if not has_ground_truth(dataset_name):
-        raise ValueError(
-            f"'{dataset_name}' has no ground truth that pseudo labels could be held to"
-        )
     result = ablate_cues(
         args.config_file,
-        dataset_name,
         args.output,
         alphas=args.alphas,
         seeds=args.seeds,
-        score_threshold=cfg.INPUT.POINT_SCORE_THRESH,
         options=args.opts,
         tell=lambda line: print(f"$ {line}", flush=True),
     )

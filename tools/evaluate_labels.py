@@ -72,12 +72,10 @@ def main(args: argparse.Namespace) -> None:
             raise ValueError(f"--{name} has no effect without --{other}")
     register_dataset(args.dataset)
     if args.baseline:
+        given = {"min_area": args.min_area, "score_threshold": args.score_threshold}
+        given = {name: value for name, value in given.items() if value is not None}
         labels = labels_from_components(
-            args.dataset,
-            50 if args.min_area is None else args.min_area,
-            args.maps,
-            args.points,
-            0.7 if args.score_threshold is None else args.score_threshold,
+            args.dataset, maps_dir=args.maps, points_dir=args.points, **given
         )
         write_coco(args.labels, labels)
     result = evaluate_labels(args.labels, args.dataset, args.iou, args.max_detections)

@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from detectron2.config import CfgNode
 from tabulate import tabulate
 
+from bestie.data import register_dataset
 from bestie.engine.pipeline.process import Command, run_command
 from bestie.engine.setup import merge_config
+from bestie.evaluation.ground_truth import has_ground_truth
 from bestie.files import atomic_write
 
 __all__ = ["CueAblation", "ablate_cues"]
@@ -67,12 +70,10 @@ class CueAblation:
 
 def ablate_cues(
     config_file: str,
-    dataset_name: str,
     output: Path,
     *,
     alphas: Sequence[float],
     seeds: Sequence[int],
-    score_threshold: float = 0.7,
     options: Sequence[str] = (),
     tell: Callable[[str], None] = lambda line: None,
 ) -> CueAblation:
@@ -82,18 +83,17 @@ def ablate_cues(
     the largest alpha and the same seed makes: the cues alone differ.
 
     Args:
-        config_file: of the classifier.
-        dataset_name: training data, with ground truth.
+        config_file: of the classifier; DATASETS.TRAIN is one data set with ground truth, and cues
+            above INPUT.POINT_SCORE_THRESH count.
         output: folder for everything.
         alphas: values of MODEL.PAM.ALPHA, each once.
         seeds: values of SEED, each once.
-        score_threshold: cues above this confidence count.
         options: KEY VALUE pairs for every command.
         tell: told each command before it runs.
 
     Raises:
-        ValueError: no or repeated alphas or seeds, no val split to score tags on, or a folder with
-            results of other settings.
+        ValueError: no or repeated alphas or seeds, data that do not do, or a folder with results of
+            other settings.
         bestie.engine.pipeline.process.CommandError: a command failed.
     """
     for name, given in (("--alphas", alphas), ("--seeds", seeds)):
@@ -101,6 +101,7 @@ def ablate_cues(
             raise ValueError(f"{name}: wanted are values that differ, got {list(given)}")
     alphas, seeds = sorted(alphas), sorted(seeds)
     cfg = merge_config(config_file, options)
+    dataset_name = _training_data(cfg)
     if not cfg.DATASETS.TEST or "tags" not in cfg.TEST.EVALUATORS:
         raise ValueError(
             "the table has the tag mAP: a data set in DATASETS.TEST and 'tags' in TEST.EVALUATORS "
@@ -129,11 +130,21 @@ def ablate_cues(
             run(
                 "evaluate_labels.py", folder / "pseudo_labels.json", "--dataset", dataset_name,
                 "--baseline", "--maps", maps, "--points", folder / "Peak_points",
-                "--score-threshold", score_threshold, "--json",
+                "--score-threshold", cfg.INPUT.POINT_SCORE_THRESH, "--json",
                 stdout=quality,
             )  # fmt: skip
             values[row, column] = _numbers(folder)
     return CueAblation(alphas, seeds, values)
+
+
+def _training_data(cfg: CfgNode) -> str:
+    if len(cfg.DATASETS.TRAIN) != 1:
+        raise ValueError(f"wanted is one data set in DATASETS.TRAIN, got {cfg.DATASETS.TRAIN}")
+    (name,) = cfg.DATASETS.TRAIN
+    register_dataset(name)
+    if not has_ground_truth(name):
+        raise ValueError(f"'{name}' has no ground truth to hold pseudo labels to")
+    return name
 
 
 def _claim(record: Path, settings: str) -> None:

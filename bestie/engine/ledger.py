@@ -4,7 +4,6 @@ Comes in: a config and what a stage consumed. Goes out: ``supervision_ledger.jso
 that the stage writes, an entry a split. Called by ``bestie.engine.classifier_stage``.
 """
 
-import hashlib
 import json
 import os
 from pathlib import Path
@@ -12,9 +11,10 @@ from pathlib import Path
 from detectron2.config import CfgNode
 from detectron2.utils.file_io import PathManager
 
-from bestie.files import DataError, atomic_write
+from bestie.files import DataError, atomic_write, hash_file
 
 __all__ = [
+    "IMAGENET_LABELS",
     "LEDGER",
     "UNKNOWN_LABELS",
     "classifier_entry",
@@ -24,9 +24,8 @@ __all__ = [
 ]
 
 LEDGER = "supervision_ledger.json"
+# What torchvision's VGG16 weights, timm's and Detectron2's backbones were trained with.
 IMAGENET_LABELS = "ImageNet-1k image labels"
-# What torchvision's VGG16 weights (MODEL.PAM.VGG_WEIGHTS) were trained with.
-VGG_LABELS = IMAGENET_LABELS
 UNKNOWN_LABELS = "not known"
 
 
@@ -45,14 +44,12 @@ def classifier_entry(
     Raises:
         OSError: there is no file MODEL.WEIGHTS.
     """
-    with open(PathManager.get_local_path(cfg.MODEL.WEIGHTS), "rb") as file:
-        digest = hashlib.sha256(file.read()).hexdigest()
     return {
         "stage": stage,
         "consumed": [{"labels": "image tags", "data set": dataset_name, "images": images}],
         "classifier": {
             "file": os.path.basename(cfg.MODEL.WEIGHTS),
-            "sha256": digest,
+            "sha256": hash_file(PathManager.get_local_path(cfg.MODEL.WEIGHTS)),
             "labels": "image tags",
             "data sets": list(cfg.DATASETS.TRAIN),
             "pretrained": _pretrained_weights(cfg),
@@ -96,7 +93,7 @@ def _pretrained_weights(cfg: CfgNode) -> dict[str, str] | None:
     """File that the backbone's training started from, and its labels; None: random weights."""
     backbone = cfg.MODEL.BACKBONE.NAME
     if backbone == "build_vgg16_backbone":
-        file, labels = cfg.MODEL.PAM.VGG_WEIGHTS, VGG_LABELS
+        file, labels = cfg.MODEL.PAM.VGG_WEIGHTS, IMAGENET_LABELS
     elif "timm" in backbone:
         file, labels = cfg.MODEL.TIMM.WEIGHTS, labels_of_timm_weights(cfg)
     else:

@@ -12,7 +12,7 @@ The parts: ``base`` (the error, atomic writing), ``text`` (names, splits, tags, 
 (photographs, semantic maps, ground-truth masks), ``coco`` (COCO json, RLE) and ``coco_check``.
 """
 
-from bestie.files.base import DataError, atomic_write, join_errors
+from bestie.files.base import DataError, atomic_write, hash_file, join_errors
 from bestie.files.coco import (
     check_coco_dict,
     decode_mask,
@@ -55,6 +55,7 @@ __all__ = [
     "decode_mask",
     "encode_mask",
     "find_image",
+    "hash_file",
     "join_errors",
     "list_splits",
     "missing_image",

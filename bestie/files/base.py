@@ -5,13 +5,14 @@ Comes in: paths. Goes out: lines, open files, errors. Called by the other module
 """
 
 import contextlib
+import hashlib
 import os
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
-__all__ = ["DataError", "atomic_write", "join_errors", "read_lines", "reporter"]
+__all__ = ["DataError", "atomic_write", "hash_file", "join_errors", "read_lines", "reporter"]
 
 
 class DataError(ValueError):
@@ -35,6 +36,15 @@ class DataError(ValueError):
             return self.message
         place = self.file if self.line is None else f"{self.file}, line {self.line}"
         return f"{place}: {self.message}"
+
+
+def hash_file(path: str | os.PathLike) -> str:
+    """SHA-256 of a file's content, hexadecimal; the file may be larger than the memory."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def join_errors(errors: Sequence[object], shown: int = 50) -> DataError:

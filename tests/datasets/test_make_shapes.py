@@ -1,5 +1,6 @@
 import hashlib
 import json
+from dataclasses import replace
 
 import make_shapes
 import numpy as np
@@ -46,6 +47,15 @@ def test_other_seed_gives_other_images_and_other_number_the_same(root, tmp_path)
     for name in fewer:
         if "train_00" in name or "val_00" in name:
             assert fewer[name] == digests(root)[name]
+
+
+def test_tags_only_leaves_out_clicks_and_maps_and_changes_nothing_else(root, tmp_path):
+    make_shapes.make_shapes(tmp_path / "tags", replace(SMALL, tags_only=True))
+    kept, whole = digests(tmp_path / "tags"), digests(root)
+    left_out = {name.split("/")[0] for name in whole.keys() - kept.keys()}
+    assert left_out == {"Center_points", "WSSS_maps"}
+    del kept["shapes.json"]  # it records the settings
+    assert kept.items() <= whole.items()
 
 
 def test_every_file_of_the_contract_is_there_and_fits(root):

@@ -21,7 +21,7 @@ def test_table_has_means_over_seeds_and_the_ratio_to_cam():
 @pytest.mark.parametrize("alphas, seeds", [([], [0]), ([0.5, 0.5], [0]), ([0.5], [])])
 def test_nothing_is_trained_without_alphas_and_seeds_that_differ(alphas, seeds, tmp_path):
     with pytest.raises(ValueError, match="wanted are values that differ"):
-        ablate_cues("c.yaml", "folder:x:train", tmp_path / "out", alphas=alphas, seeds=seeds)
+        ablate_cues("c.yaml", tmp_path / "out", alphas=alphas, seeds=seeds)
     assert not (tmp_path / "out").exists()
 
 
@@ -30,11 +30,18 @@ def test_a_folder_with_results_of_other_settings_is_left_alone(tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out/settings.yaml").write_text("SEED: 1\n")
     given = dict(alphas=[0.5], seeds=[0])
+    with pytest.raises(ValueError, match="wanted is one data set in DATASETS.TRAIN, got"):
+        ablate_cues(str(tmp_path / "config.yaml"), tmp_path / "out", **given)
+    bare = write_root(tmp_path / "bare", pngs=False, json=False)
+    given["options"] = ["DATASETS.TRAIN", f"('{bare}',)"]
+    with pytest.raises(ValueError, match="has no ground truth"):
+        ablate_cues(str(tmp_path / "config.yaml"), tmp_path / "out", **given)
+    given["options"] = ["DATASETS.TRAIN", f"('{write_root(tmp_path / 'root')}',)"]
     with pytest.raises(ValueError, match="'tags' in TEST.EVALUATORS are needed, got"):
-        ablate_cues(str(tmp_path / "config.yaml"), "folder:x:train", tmp_path / "out", **given)
-    given["options"] = ["DATASETS.TEST", "('folder:x:val',)"]
+        ablate_cues(str(tmp_path / "config.yaml"), tmp_path / "out", **given)
+    given["options"] += ["DATASETS.TEST", "('folder:x:val',)"]
     with pytest.raises(ValueError, match="holds results of other settings"):
-        ablate_cues(str(tmp_path / "config.yaml"), "folder:x:train", tmp_path / "out", **given)
+        ablate_cues(str(tmp_path / "config.yaml"), tmp_path / "out", **given)
 
 
 @pytest.mark.slow
@@ -47,7 +54,6 @@ def test_every_alpha_is_trained_and_scored_over_the_same_maps(tmp_path):
     told = []
     result = ablate_cues(
         str(tmp_path / "config.yaml"),
-        name,
         tmp_path / "out",
         alphas=[0.7, 0.0],
         seeds=[0],

@@ -4,10 +4,9 @@ Comes in: a :class:`Request`. Goes out: a folder with everything that the stages
 and ``report.html``. Called by ``tools/run_pipeline.py``.
 
 The parts: ``settings`` (what a user asks for), ``source``, ``coco_source`` and ``derived`` (the
-data),
-``configs`` (of the three trainings), ``stages`` with ``checks`` and ``measure`` (what is done),
-``stage`` (when a stage has to run), ``fingerprint`` and ``manifest`` (the bookkeeping), ``process``
-and ``runner`` (doing it), ``progress`` (telling a person).
+data), ``configs`` (of the three trainings), ``stages`` with ``checks`` and ``measure`` (what is
+done), ``stage`` (when a stage has to run), ``fingerprint`` and ``manifest`` (the bookkeeping),
+``process`` and ``runner`` (doing it), ``progress`` (telling a person).
 """
 
 import logging

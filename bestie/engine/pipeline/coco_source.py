@@ -20,8 +20,15 @@ import numpy as np
 
 from bestie.data.registration import POINT_FOLDERS, ground_truth_json, parse_name
 from bestie.engine.ledger import write_ledger_entry
-from bestie.engine.pipeline.fingerprint import hash_file
-from bestie.files import DataError, Points, atomic_write, read_image_size, write_coco, write_points
+from bestie.files import (
+    DataError,
+    Points,
+    atomic_write,
+    hash_file,
+    read_image_size,
+    write_coco,
+    write_points,
+)
 from bestie.files.images import IMAGE_SUFFIXES
 
 __all__ = ["RECORD", "convert_coco"]

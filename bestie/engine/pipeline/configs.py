@@ -14,11 +14,11 @@ import torch
 from detectron2.config import CfgNode
 
 from bestie.data.registration import POINT_FOLDERS
-from bestie.engine.pipeline.fingerprint import PROJECT, digest_of, hash_file
+from bestie.engine.pipeline.fingerprint import PROJECT, digest_of
 from bestie.engine.pipeline.settings import TRAININGS, Request
 from bestie.engine.pipeline.source import Source
 from bestie.engine.setup import merge_config
-from bestie.files import DataError, find_image, read_image_size
+from bestie.files import DataError, find_image, hash_file, read_image_size
 
 __all__ = ["TrainingConfigs"]
 

@@ -15,7 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from bestie.files import atomic_write
+from bestie.files import atomic_write, hash_file
 
 __all__ = [
     "PROJECT",
@@ -24,7 +24,6 @@ __all__ = [
     "code_version",
     "digest_of",
     "find_outputs",
-    "hash_file",
     "record_outputs",
     "report_version",
 ]
@@ -54,15 +53,6 @@ SETTLED = 2.0
 
 # Files of a pattern: their number, their bytes, the digest of their names and contents.
 OutputRecord = dict[str, Any]
-
-
-def hash_file(path: str | os.PathLike) -> str:
-    """SHA-256 of a file's content."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def digest_of(value: Any) -> str:

@@ -14,11 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from bestie.engine.report.run_folder import MANIFEST
 from bestie.files import DataError, atomic_write
 
 __all__ = ["LOCK", "MANIFEST", "VERSION", "Manifest", "hold_lock"]
 
-MANIFEST = "manifest.json"
 LOCK = ".lock"
 # Counts up whenever manifests of before cannot be gone on with.
 VERSION = 1

@@ -14,25 +14,15 @@ from typing import Any, TextIO
 from tabulate import tabulate
 
 from bestie.engine.pipeline.stage import Decision
+from bestie.engine.report.overview import duration
+from bestie.engine.report.results import METRICS, MODELS
 
-__all__ = ["Progress", "duration", "results_table", "stage_table"]
+__all__ = ["Progress", "results_table", "stage_table"]
 
-METRICS = ("voc/mAP25", "voc/mAP50", "voc/mAP70", "voc/mAP75", "segm/AP", "segm/AP50")
-TITLES = {"baseline": "components of the weak maps", "bestie": "BESTIE", "maskrcnn": "Mask R-CNN"}
 # Until so much of a stage is done, what is left cannot be told from it.
 MIN_SHARE = 0.02
 # Characters that the end of a line is padded to, so that nothing of the line before it stays.
 WIDTH = 55
-
-
-def duration(seconds: float) -> str:
-    """Seconds for people: "42 s", "3 min 05 s", "2 h 10 min"."""
-    seconds = round(seconds)
-    if seconds < 60:
-        return f"{seconds} s"
-    if seconds < 3600:
-        return f"{seconds // 60} min {seconds % 60:02d} s"
-    return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
 
 
 class Progress:
@@ -154,8 +144,8 @@ def results_table(folder: Path) -> str:
         return f"Not evaluated: {results['skipped']}"
     rows = [
         [title, *(results[key].get(metric) for metric in METRICS)]
-        for key, title in TITLES.items()
+        for key, title in MODELS.items()
         if results.get(key)
     ]
-    table = tabulate(rows, ["percent", *METRICS], tablefmt="pipe", floatfmt=".1f")
+    table = tabulate(rows, ["percent", *METRICS.values()], tablefmt="pipe", floatfmt=".1f")
     return f"{results['dataset']}\n\n{table}"

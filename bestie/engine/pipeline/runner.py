@@ -219,7 +219,8 @@ class Runner:
                 raise
             raise StageError(self._explain(stage, reason, log)) from error
         except Exception as error:  # a bug: noted here, and shown with its traceback
-            self._fail(stage, f"{type(error).__name__}: {error}", spent)
+            seconds = spent + time.monotonic() - started
+            self._fail(stage, f"{type(error).__name__}: {error}", seconds)
             raise
         seconds = spent + time.monotonic() - started
         self.manifest.update(

@@ -143,15 +143,15 @@ def commands_section(run: RunFolder) -> Section:
 
 
 def duration(seconds: float | None) -> str:
-    """Seconds for people: "42 s", "3 min 5 s", "2 h 10 min"; a dash for None."""
+    """Seconds for people: "42 s", "3 min 05 s", "2 h 10 min"; a dash for None."""
     if seconds is None:
         return "–"
     seconds = round(seconds)
     if seconds < 60:
         return f"{seconds} s"
     if seconds < 3600:
-        return f"{seconds // 60} min {seconds % 60} s"
-    return f"{seconds // 3600} h {seconds % 3600 // 60} min"
+        return f"{seconds // 60} min {seconds % 60:02d} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
 
 
 def _state(run: RunFolder) -> str:

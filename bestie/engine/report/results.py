@@ -25,7 +25,7 @@ from bestie.visualization.page import (
     photo_uri,
 )
 
-__all__ = ["labels_section", "metrics_section", "summary_blocks"]
+__all__ = ["METRICS", "MODELS", "labels_section", "metrics_section", "summary_blocks"]
 
 # Names in evaluation/results.json, in the order in which each stands on the one before.
 MODELS = {

@@ -14,7 +14,7 @@ from detectron2.config import CfgNode
 
 from bestie.data.mappers import points_folder
 from bestie.data.registration import POINT_FOLDERS, parse_name
-from bestie.engine.ledger import LEDGER, VGG_LABELS, labels_of_timm_weights, read_ledger
+from bestie.engine.ledger import IMAGENET_LABELS, LEDGER, labels_of_timm_weights, read_ledger
 from bestie.engine.ledger import UNKNOWN_LABELS as UNKNOWN
 from bestie.engine.report.run_folder import TITLES, RunFolder
 from bestie.files import DataError
@@ -197,7 +197,7 @@ def _weights(run: RunFolder, stage: str, cfg: CfgNode) -> list[Ingredient]:
     title, backbone = TITLES[stage], cfg.MODEL.BACKBONE.NAME
     named = []
     if backbone == "build_vgg16_backbone":
-        named.append((cfg.MODEL.PAM.VGG_WEIGHTS, VGG_LABELS))
+        named.append((cfg.MODEL.PAM.VGG_WEIGHTS, IMAGENET_LABELS))
     elif "timm" in backbone:
         named.append((cfg.MODEL.TIMM.WEIGHTS, labels_of_timm_weights(cfg)))
     named.append((cfg.MODEL.WEIGHTS, _labels_of_public_weights(cfg.MODEL.WEIGHTS)))
@@ -213,7 +213,7 @@ def _weights(run: RunFolder, stage: str, cfg: CfgNode) -> list[Ingredient]:
 def _labels_of_public_weights(path: str) -> str:
     """Labels behind Detectron2's own weights, by their address."""
     if "ImageNetPretrained" in path:
-        return "ImageNet-1k image labels"
+        return IMAGENET_LABELS
     if re.search(r"(Instance|Panoptic)Segmentation|LVIS|Cityscapes", path):
         return "instance masks"
     return "boxes" if path.startswith("detectron2://") and "Detection" in path else UNKNOWN

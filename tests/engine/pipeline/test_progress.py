@@ -4,7 +4,7 @@ import json
 import pytest
 
 from bestie.engine.pipeline import progress
-from bestie.engine.pipeline.progress import Progress, duration, results_table, stage_table
+from bestie.engine.pipeline.progress import Progress, results_table, stage_table
 from bestie.engine.pipeline.stage import Decision
 
 RUN = Decision("run", "not done yet")
@@ -21,13 +21,6 @@ def clock(monkeypatch):
     now = [100.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     return now
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0.4, "0 s"), (59, "59 s"), (185, "3 min 05 s"), (7800, "2 h 10 min")]
-)
-def test_durations_are_for_people(seconds, text):
-    assert duration(seconds) == text
 
 
 def test_in_a_file_a_stage_is_one_line(clock):

@@ -36,7 +36,7 @@ def test_a_whole_run_is_told_completely(run):
         "6 labels on 5 training images.",
         "50.0 % of the labels are true positives",
         "a.txt, line 3: an odd point",
-        "1 min 5 s",
+        "1 min 05 s",
         '<td>dog</td><td class="number">3</td>',
         "2.0 GiB",
         "this page",
@@ -123,6 +123,6 @@ def test_missing_images_leave_out_the_galleries_alone(run, tmp_path):
 
 
 def test_durations_are_readable():
-    assert [duration(s) for s in (None, 0.4, 59.6, 185, 7800)] == [
-        *("–", "0 s", "1 min 0 s", "3 min 5 s", "2 h 10 min")
+    assert [duration(s) for s in (None, 0.4, 59, 59.6, 185, 7800)] == [
+        *("–", "0 s", "59 s", "1 min 00 s", "3 min 05 s", "2 h 10 min")
     ]
