@@ -6,6 +6,7 @@ from the machine (NCCL where there is a GPU), so processes that are to run on th
 here, with gloo.
 """
 
+import gc
 import os
 import socket
 import sys
@@ -156,7 +157,21 @@ def _cpu_process(
     except (ValueError, OSError) as error:  # a user's mistake: its message, not a traceback
         mistakes.put(str(error))
         sys.exit(1)
+    _leave_group()
+
+
+def _leave_group() -> None:
+    """End the process group and the threads that gloo keeps for it.
+
+    Destroying a group only drops PyTorch's references; Detectron2 keeps some of its own. A thread
+    of gloo that still runs while the interpreter is torn down may abort the process, after all its
+    work is done.
+    """
+    comm.synchronize()  # nobody is still talking to this process
     dist.destroy_process_group()
+    comm._LOCAL_PROCESS_GROUP = None
+    comm._get_global_gloo_group.cache_clear()
+    gc.collect()
 
 
 def _free_port() -> int:

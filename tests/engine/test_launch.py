@@ -1,4 +1,6 @@
 import os
+from multiprocessing.util import Finalize
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,6 +15,17 @@ def report(folder: str) -> None:
     text = f"{comm.get_world_size()} {comm.get_local_rank()} {ranks} {torch.get_num_threads()}"
     with open(os.path.join(folder, str(comm.get_rank())), "w") as file:
         file.write(text)
+
+
+def report_threads_at_exit(folder: str) -> None:
+    """Write the threads of gloo that are left when this process has nothing more to do."""
+    comm.all_gather(comm.get_rank())
+
+    def write() -> None:
+        names = [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
+        Path(folder, str(os.getpid())).write_text(" ".join(n for n in names if "gloo" in n))
+
+    Finalize(None, write, exitpriority=0)
 
 
 def fail(rank: int) -> None:
@@ -32,6 +45,13 @@ def test_processes_on_the_cpu_form_a_group(tmp_path):
     first, second = ((tmp_path / rank).read_text().split(maxsplit=2) for rank in "01")
     assert first[:2] == ["2", "0"] and second[:2] == ["2", "1"]
     assert first[2] == second[2] and first[2].startswith("[0, 1]")
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are listed on Linux")
+def test_no_thread_of_the_group_outlives_it(tmp_path):
+    # One that does may abort the process while the interpreter is torn down.
+    launch(report_threads_at_exit, 2, args=(str(tmp_path),), device="cpu")
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["", ""]
 
 
 @pytest.mark.slow
