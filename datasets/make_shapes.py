@@ -36,7 +36,7 @@ from bestie.labels.pseudo_labels import accept_components
 __all__ = ["Settings", "Summary", "degrade_map", "draw_contact_sheet", "main", "make_shapes"]
 
 # Counts up whenever the same settings would give other files.
-VERSION = 3
+VERSION = 4
 RECORD = "shapes.json"
 SIDES = (0.875, 1.0, 1.125)
 

@@ -4,10 +4,10 @@ Comes in: a random generator. Goes out: the parts of one object in object coordi
 and a texture. Called by ``shapes_render``, which places, shades and paints them.
 
 The six classes are three pairs. The two classes of a pair share textures and more or less the
-body's shape; its hue is a hint. What tells them apart for sure are their parts, two or more an
-object and in a signal colour: tail and fins or head and rear, handle and badge or cap and label,
-hood and load or roof and door. So a classifier looks at parts, as it does on photographs, and an
-object can make it fire in several places.
+body's shape; its muted hue is a hint. What tells them apart for sure are their parts, two or more
+an object and in a signal colour: tail, fins and collar or head and rear, handle and badge or cap
+and label, hood and load or roof, door and window. So a classifier looks at parts, as it does on
+photographs, and an object can make it fire in several places.
 
 Object coordinates are (x, y), x to the right and y down as in an upright picture, the body reaching
 to about 1 in both directions. Drawing code is (x, y) throughout, as OpenCV's polygons are.
@@ -108,15 +108,15 @@ def _part(material: str, *rings: np.ndarray, dome: float = 1.0) -> Part:
 
 
 def _fish(rng: np.random.Generator) -> list[Part]:
-    spread, height = rng.uniform(0.42, 0.56), rng.uniform(0.46, 0.56)
+    spread, height = rng.uniform(0.5, 0.64), rng.uniform(0.46, 0.56)
     return [
-        _part("trim", _polygon((-0.5, 0), (-1.08, -spread), (-0.9, 0), (-1.08, spread)), dome=0.3),
-        _part("trim", _polygon((-0.3, -0.3), (-0.1, -height - 0.24), (0.35, -0.3)), dome=0.3),
+        _part("trim", _polygon((-0.4, 0), (-1.12, -spread), (-0.86, 0), (-1.12, spread)), dome=0.3),
+        _part("trim", _polygon((-0.5, -0.25), (-0.2, -height - 0.3), (0.42, -0.25)), dome=0.3),
         _part("body", _ellipse(0.1, 0, 0.76, height)),
-        _part("trim", _polygon((-0.05, 0.08), (-0.4, 0.3), (-0.1, 0.34)), dome=0.3),
-        _part("dark", _stroke(0.36, -0.32, 0.32, 0.32, 0.1), dome=0),
-        _part("pale", _ellipse(0.58, -0.12, 0.2, 0.2), dome=0.5),
-        _part("dark", _ellipse(0.61, -0.12, 0.11, 0.11), dome=0),
+        _part("trim", _stroke(0.3, -height * 0.86, 0.26, height * 0.86, 0.24), dome=0.3),
+        _part("trim", _polygon((-0.05, 0.02), (-0.48, 0.24), (-0.1, 0.4)), dome=0.3),
+        _part("pale", _ellipse(0.6, -0.12, 0.19, 0.19), dome=0.5),
+        _part("dark", _ellipse(0.63, -0.12, 0.11, 0.11), dome=0),
     ]
 
 
@@ -131,24 +131,24 @@ def _beetle(rng: np.random.Generator) -> list[Part]:
     return [
         *legs,
         *(_part("dark", feeler, dome=0.3) for feeler in feelers),
-        _part("trim", _ellipse(0.8, 0, 0.26, 0.29)),
+        _part("trim", _ellipse(0.76, 0, 0.32, 0.36)),
         _part("pale", _ellipse(0.88, -0.14, 0.07, 0.07), dome=0.3),
         _part("pale", _ellipse(0.88, 0.14, 0.07, 0.07), dome=0.3),
         _part("body", _ellipse(-0.1, 0, 0.76, height)),
-        _part("trim", _ellipse(-0.56, 0, 0.22, height * 0.6), dome=0.3),
+        _part("trim", _ellipse(-0.5, 0, 0.3, height * 0.75), dome=0.3),
         _part("dark", _stroke(-0.85, 0, 0.62, 0, 0.07), dome=0),
     ]
 
 
 def _mug(rng: np.random.Generator) -> list[Part]:
     height, foot = rng.uniform(0.62, 0.82), rng.uniform(0.42, 0.56)
-    handle = (_ellipse(0.58, 0.05, 0.44, 0.46), _ellipse(0.6, 0.05, 0.25, 0.27))
+    handle = (_ellipse(0.58, 0.05, 0.46, 0.5), _ellipse(0.6, 0.05, 0.22, 0.25))
     side = _polygon((-0.6, -height), (0.6, -height), (foot, height), (-foot, height))
     return [
         _part("trim", *handle, dome=0.6),
         _part("body", side),
         _part("body", _ellipse(0, height, foot, 0.13), dome=0.2),
-        _part("trim", _ellipse(-0.16, 0.1, 0.24, 0.3), dome=0.3),
+        _part("trim", _ellipse(-0.16, 0.12, 0.3, 0.38), dome=0.3),
         _part("pale", _ellipse(0, -height, 0.62, 0.2), dome=0.2),
         _part("dark", _ellipse(0, -height + 0.02, 0.5, 0.12), dome=0),
     ]
@@ -160,13 +160,13 @@ def _bottle(rng: np.random.Generator) -> list[Part]:
         (-0.17, -0.8), (0.17, -0.8), (0.2, shoulder - 0.1), (width, shoulder + 0.15),
         (-width, shoulder + 0.15), (-0.2, shoulder - 0.1),
     )  # fmt: skip
-    label = rng.uniform(0.12, 0.25)
+    label = rng.uniform(0.15, 0.3)
     return [
         _part("body", neck),
         _part("body", _box(-width, shoulder + 0.05, width, 1.0, 0.14)),
-        _part("trim", _box(-0.25, -1.08, 0.25, -0.74, 0.05)),
-        _part("pale", _box(-width, label, width, label + 0.42), dome=0.4),
-        _part("trim", _box(-width * 0.6, label + 0.13, width * 0.6, label + 0.28), dome=0.4),
+        _part("trim", _box(-0.27, -1.08, 0.27, -0.66, 0.05)),
+        _part("pale", _box(-width, label - 0.1, width, label + 0.55), dome=0.4),
+        _part("trim", _box(-width * 0.8, label - 0.02, width * 0.8, label + 0.47), dome=0.4),
     ]
 
 
@@ -181,7 +181,7 @@ def _truck(rng: np.random.Generator) -> list[Part]:
     hood = _polygon((cab, -0.3), (0.8, -0.3), (1.02, 0.06), (1.02, 0.5), (cab, 0.5))
     return [
         _part("body", _box(-1.02, roof, cab + 0.04, 0.5), dome=0.5),
-        _part("trim", _box(-0.86, roof + 0.14, -0.36, 0.18, 0.05), dome=0.3),
+        _part("trim", _box(-0.88, roof + 0.13, -0.22, 0.22, 0.05), dome=0.3),
         _part("trim", hood, dome=0.5),
         _part("glass", _polygon((cab + 0.1, -0.2), (0.75, -0.2), (0.89, 0.07), (cab + 0.1, 0.07))),
         *wheels,
@@ -191,7 +191,7 @@ def _truck(rng: np.random.Generator) -> list[Part]:
 def _house(rng: np.random.Generator) -> list[Part]:
     eaves, top = rng.uniform(-0.3, -0.12), rng.uniform(-1.0, -0.8)
     door, side = rng.uniform(0.15, 0.3), rng.choice([-1.0, 1.0])
-    window = _box(-side * 0.48 - 0.2, eaves + 0.2, -side * 0.48 + 0.2, eaves + 0.56)
+    x, y = -side * 0.45, eaves + 0.45
     return [
         _part("body", _box(-0.86, eaves, 0.86, 0.78), dome=0.4),
         _part(
@@ -200,7 +200,8 @@ def _house(rng: np.random.Generator) -> list[Part]:
             dome=0.6,
         ),
         _part("trim", _box(side * 0.38 - door, 0.12, side * 0.38 + door, 0.78), dome=0.1),
-        _part("glass", window, dome=0.2),
+        _part("trim", _box(x - 0.27, y - 0.25, x + 0.27, y + 0.25), dome=0.1),
+        _part("glass", _box(x - 0.16, y - 0.14, x + 0.16, y + 0.14), dome=0.2),
     ]
 
 
@@ -266,10 +267,10 @@ class _Class:
 
 _CLASSES = {
     "fish": _Class(_fish, ("scales", "spots", "ribs"), 30, 190, 60),
-    "beetle": _Class(_beetle, ("spots", "scales", "ribs"), 348, 70, 180),
-    "mug": _Class(_mug, ("bands", "checks", "ribs"), 212, 10, 40),
+    "beetle": _Class(_beetle, ("spots", "scales", "ribs"), 348, 60, 180),
+    "mug": _Class(_mug, ("bands", "checks", "ribs"), 212, 5, 40),
     "bottle": _Class(_bottle, ("checks", "bands", "ribs"), 165, 310, 40),
-    "truck": _Class(_truck, ("panels", "bricks", "bands"), 275, 130, 30),
+    "truck": _Class(_truck, ("panels", "bricks", "bands"), 275, 125, 30),
     "house": _Class(_house, ("bricks", "panels", "bands"), 68, 250, 30),
 }
 _CLUTTER = {
@@ -336,14 +337,14 @@ def draw_look(
 
 
 def draw_colour(rng: np.random.Generator, name: str) -> np.ndarray:
-    """Draw a body colour of a class: (3,) hue in degrees, saturation and value in [0, 1]."""
+    """Draw a muted body colour: (3,) hue in degrees, saturation and value in [0, 1]."""
     hue = rng.normal(_CLASSES[name].hue, 15) if rng.random() < 0.9 else rng.uniform(0, 360)
-    return np.array([hue, rng.uniform(0.3, 0.8), rng.uniform(0.45, 0.9)])
+    return np.array([hue, rng.uniform(0.2, 0.55), rng.uniform(0.45, 0.9)])
 
 
 def _draw_trim(rng: np.random.Generator, name: str) -> tuple[float, float, float]:
     """Hue in degrees, saturation and value of the parts that tell the class."""
-    return rng.normal(_CLASSES[name].trim_hue, 8), rng.uniform(0.75, 0.95), rng.uniform(0.7, 0.95)
+    return rng.normal(_CLASSES[name].trim_hue, 8), rng.uniform(0.8, 1.0), rng.uniform(0.75, 1.0)
 
 
 def _rgb(hue: float, saturation: float, value: float) -> np.ndarray:

@@ -28,7 +28,7 @@ __all__ = ["Scene", "draw_scene", "smooth_noise"]
 
 SUPERSAMPLING = 3
 # Half the long side of an object, as share of the picture's side.
-RADIUS = (0.14, 0.22)
+RADIUS = (0.16, 0.24)
 # Share of an object that must be visible, and the pixels (of a picture of 160 x 160).
 MIN_VISIBLE = 0.5
 MIN_AREA = 200
