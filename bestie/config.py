@@ -144,6 +144,9 @@ def _add_pam(cfg: CN) -> None:
     model.HEAD_CHANNELS = 512
     # torchvision's VGG16 weights file (vgg16-397923af.pth): path, or "" for random weights.
     model.VGG_WEIGHTS = ""
+    # Labels that those weights were trained with, as the supervision ledger is to state them; "":
+    # ImageNet-1k image labels for a file of torchvision's name, not known for another one.
+    model.VGG_WEIGHTS_LABELS = ""
     # Learning rate factors of biases and of the extra layers (biases there: the product).
     model.BIAS_LR_FACTOR = 2.0
     model.HEAD_LR_FACTOR = 10.0

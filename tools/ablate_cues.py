@@ -4,6 +4,7 @@
 For each alpha and seed a classifier is trained and its cues are extracted; pseudo instances are
 components of the same maps, and true positives those that match an object at a mask IoU of 0.5.
 
+    python datasets/make_shapes.py --output datasets/shapes --tags-only
     tools/ablate_cues.py --output output/cue_ablation
     tools/ablate_cues.py --config-file configs/PAM/voc_vgg16.yaml --alphas 0 0.7 --seeds 0 \\
         --output output/cue_ablation_voc MODEL.PAM.VGG_WEIGHTS vgg16-397923af.pth

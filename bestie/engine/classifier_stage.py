@@ -97,7 +97,7 @@ class ClassifierStage:
 
         Args:
             is_whole: whether the file of a record, which exists, is complete.
-            overwrite: do all images.
+            overwrite: remove the files that are there and do all images.
 
         Raises:
             ValueError: some files are there that were not made by the same weights and settings.
@@ -106,13 +106,14 @@ class ClassifierStage:
             self.cfg, self.name, self.dataset_name, len(self.records), self.settings
         )
         pending = self.records
-        if not overwrite:
-            existing = [record for record in self.records if self.path(record).is_file()]
-            if existing and read_ledger(self.folder).get(self.split) != entry:
+        existing = [record for record in self.records if self.path(record).is_file()]
+        if existing and not overwrite:
+            difference = self._difference(entry)
+            if difference:
                 raise ValueError(
-                    f"{self.folder} holds {len(existing)} of the files already, which were not "
-                    "made with these weights and settings (its supervision ledger says); "
-                    "--overwrite makes them anew, --output takes another folder"
+                    f"{self.folder} holds {len(existing)} of the files already, made otherwise: "
+                    f"its supervision ledger {difference}; --overwrite makes them anew, --output "
+                    "takes another folder"
                 )
             whole = {r["image_name"] for r in existing if is_whole(r, self.path(r))}
             pending = [record for record in self.records if record["image_name"] not in whole]
@@ -120,8 +121,26 @@ class ClassifierStage:
                 logger.info("%d of %d images are done already.", len(whole), len(self.records))
         comm.synchronize()  # nobody writes before everybody has looked
         if comm.is_main_process():
+            if overwrite:  # a run that is killed must not leave files of another entry
+                for record in existing:
+                    self.path(record).unlink()
             write_ledger_entry(self.folder, self.split, entry)
+        comm.synchronize()
         return pending
+
+    def _difference(self, entry: dict[str, Any]) -> str:
+        """How the files of the folder were made otherwise than ``entry`` says; "" if they were not.
+
+        A split without an entry of its own may share images with the others.
+        """
+        ledger = read_ledger(self.folder)
+        if not ledger:
+            return "is missing"
+        for made in [ledger[self.split]] if self.split in ledger else ledger.values():
+            for part in ("stage", "classifier", "settings"):
+                if made.get(part) != entry[part]:
+                    return f"has {part} {_told(made.get(part), entry[part])}"
+        return ""
 
     def samples(self, records: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         """This process's share of some images, mapped, behind a progress bar."""
@@ -136,6 +155,14 @@ class ClassifierStage:
             batch[0]
             for batch in tqdm(loader, self.name, unit="image", disable=not comm.is_main_process())
         )
+
+
+def _told(made: Any, wanted: Any) -> str:
+    """The first two values of an entry's part that differ from those wanted."""
+    if not isinstance(made, dict) or not isinstance(wanted, dict):
+        return f"{made!r}, now {wanted!r}"
+    keys = [key for key in wanted | made if made.get(key) != wanted.get(key)]
+    return "; ".join(f"{key} {made.get(key)!r}, now {wanted.get(key)!r}" for key in keys[:2])
 
 
 def stage_folder(dataset_name: str, output: str | os.PathLike | None, folder: str) -> Path:

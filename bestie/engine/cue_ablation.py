@@ -99,6 +99,11 @@ def ablate_cues(
     for name, given in (("--alphas", alphas), ("--seeds", seeds)):
         if not given or len(set(given)) != len(given):
             raise ValueError(f"{name}: wanted are values that differ, got {list(given)}")
+    for key, flag in (
+        ("MODEL.PAM.ALPHA", "--alphas"), ("SEED", "--seeds"), ("OUTPUT_DIR", "--output"),
+    ):  # fmt: skip
+        if key in options[::2]:
+            raise ValueError(f"{key} differs between the trainings; {flag} says what it is to be")
     alphas, seeds = sorted(alphas), sorted(seeds)
     cfg = merge_config(config_file, options)
     dataset_name = _training_data(cfg)
@@ -119,7 +124,7 @@ def ablate_cues(
         folders = [output / f"seed{seed}_alpha{alpha:g}" for alpha in alphas]
         for alpha, folder in zip(alphas, folders, strict=True):
             _make_cues(run, config_file, dataset_name, folder, alpha, seed, options)
-        maps = output / f"seed{seed}_maps"
+        maps = output / f"{folders[-1].name}_maps"
         run(
             "make_semantic_maps.py", "--config-file", folders[-1] / "config.yaml",
             "--dataset", dataset_name, "--output", maps, "--report", folders[-1] / "maps",

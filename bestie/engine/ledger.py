@@ -11,6 +11,7 @@ from pathlib import Path
 from detectron2.config import CfgNode
 from detectron2.utils.file_io import PathManager
 
+from bestie.engine.setup import merge_config
 from bestie.files import DataError, atomic_write, hash_file
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "UNKNOWN_LABELS",
     "classifier_entry",
     "labels_of_timm_weights",
+    "labels_of_vgg_weights",
     "read_ledger",
     "write_ledger_entry",
 ]
@@ -27,6 +29,8 @@ LEDGER = "supervision_ledger.json"
 # What torchvision's VGG16 weights, timm's and Detectron2's backbones were trained with.
 IMAGENET_LABELS = "ImageNet-1k image labels"
 UNKNOWN_LABELS = "not known"
+# Torchvision's name of its VGG16 weights; the digits are the file's SHA-256.
+TORCHVISION_VGG16 = "vgg16-397923af.pth"
 
 
 def classifier_entry(
@@ -39,22 +43,31 @@ def classifier_entry(
         stage: what is made ("instance cues").
         dataset_name: data set whose tags and images are used.
         images: how many.
-        settings: keys that decide about the result.
+        settings: keys that decide about the result, beside those that the network reads.
 
     Raises:
         OSError: there is no file MODEL.WEIGHTS.
     """
+    weights = PathManager.get_local_path(cfg.MODEL.WEIGHTS)
+    trained = _config_of_training(weights)
+    network = {
+        "MODEL.BACKBONE.NAME": cfg.MODEL.BACKBONE.NAME,
+        "MODEL.PAM.ALPHA": cfg.MODEL.PAM.ALPHA,
+        "MODEL.PIXEL_MEAN": cfg.MODEL.PIXEL_MEAN,
+        "MODEL.PIXEL_STD": cfg.MODEL.PIXEL_STD,
+        "INPUT.FORMAT": cfg.INPUT.FORMAT,
+    }
     return {
         "stage": stage,
         "consumed": [{"labels": "image tags", "data set": dataset_name, "images": images}],
         "classifier": {
             "file": os.path.basename(cfg.MODEL.WEIGHTS),
-            "sha256": hash_file(PathManager.get_local_path(cfg.MODEL.WEIGHTS)),
+            "sha256": hash_file(weights),
             "labels": "image tags",
-            "data sets": list(cfg.DATASETS.TRAIN),
-            "pretrained": _pretrained_weights(cfg),
+            "data sets": list(trained.DATASETS.TRAIN) if trained else UNKNOWN_LABELS,
+            "pretrained": _pretrained_weights(trained),
         },
-        "settings": json.loads(json.dumps(settings)),
+        "settings": json.loads(json.dumps(network | dict(settings))),
     }
 
 
@@ -89,11 +102,31 @@ def labels_of_timm_weights(cfg: CfgNode) -> str:
     return IMAGENET_LABELS if cfg.MODEL.TIMM.WEIGHTS == "timm" else UNKNOWN_LABELS
 
 
-def _pretrained_weights(cfg: CfgNode) -> dict[str, str] | None:
+def labels_of_vgg_weights(cfg: CfgNode) -> str:
+    """What MODEL.PAM.VGG_WEIGHTS was trained with: torchvision's file is known by its name."""
+    if cfg.MODEL.PAM.VGG_WEIGHTS_LABELS:
+        return cfg.MODEL.PAM.VGG_WEIGHTS_LABELS
+    known = os.path.basename(cfg.MODEL.PAM.VGG_WEIGHTS) == TORCHVISION_VGG16
+    return IMAGENET_LABELS if known else UNKNOWN_LABELS
+
+
+def _config_of_training(weights: str) -> CfgNode | None:
+    """The config that the training left beside its checkpoints; None without a readable one."""
+    path = Path(weights).with_name("config.yaml")
+    try:
+        return merge_config(str(path), []) if path.is_file() else None
+    except ValueError:  # of another version, or of something else
+        return None
+
+
+def _pretrained_weights(cfg: CfgNode | None) -> dict[str, str] | None:
     """File that the backbone's training started from, and its labels; None: random weights."""
+    if cfg is None:
+        labels = f"{UNKNOWN_LABELS}: no config.yaml of the training beside the weights"
+        return {"file": "not known", "labels": labels}
     backbone = cfg.MODEL.BACKBONE.NAME
     if backbone == "build_vgg16_backbone":
-        file, labels = cfg.MODEL.PAM.VGG_WEIGHTS, IMAGENET_LABELS
+        file, labels = cfg.MODEL.PAM.VGG_WEIGHTS, labels_of_vgg_weights(cfg)
     elif "timm" in backbone:
         file, labels = cfg.MODEL.TIMM.WEIGHTS, labels_of_timm_weights(cfg)
     else:

@@ -28,7 +28,13 @@ from bestie.engine.setup import load_model
 from bestie.evaluation.ground_truth import has_ground_truth
 from bestie.evaluation.map_report import MapReport, report_maps
 from bestie.evaluation.semantic_iou import SemanticTruth, count_confusions
-from bestie.files import DataError, atomic_write, read_semantic_map, write_semantic_map
+from bestie.files import (
+    DataError,
+    atomic_write,
+    join_errors,
+    read_semantic_map,
+    write_semantic_map,
+)
 from bestie.labels.semantic_maps import class_scores, dense_crf, label_pixels, refine_scores
 from bestie.modeling import PAMClassifier
 
@@ -107,7 +113,8 @@ def check_semantic_maps(
         report_dir: see :func:`make_semantic_maps`.
 
     Raises:
-        DataError: a map that is missing, of another size than its image, or of unknown classes.
+        DataError: maps that are missing, of another size than their image, or of unknown classes;
+            all of them at once.
     """
     register_dataset(dataset_name)
     maps = stage_folder(dataset_name, folder, FOLDER)
@@ -182,16 +189,23 @@ def _report(
     class_names = MetadataCatalog.get(dataset_name).thing_classes
     truth = SemanticTruth(dataset_name) if has_ground_truth(dataset_name) else None
     as_written = np.zeros((len(class_names) + 1,) * 2, np.int64)
+    errors: list[DataError] = []
 
     def maps() -> Iterator[tuple[np.ndarray, list[int] | None]]:
         for record in records:
-            semantic_map = _read_map(record, path_of(record), len(class_names))
+            try:
+                semantic_map = _read_map(record, path_of(record), len(class_names))
+            except DataError as error:
+                errors.append(error)
+                continue
             if truth is not None:
                 true_map = truth.read(record["image_id"])
                 as_written[:] += count_confusions(true_map, semantic_map, len(class_names))
             yield semantic_map, record.get("image_labels")
 
     report = report_maps(maps(), class_names, confusions)
+    if errors:
+        raise join_errors(errors)
     if truth is not None:
         report.confusions["as written"] = as_written
     return report

@@ -99,6 +99,7 @@ class MapReport:
                 holes > MAX_HOLES,
                 f"{sums.holes} holes, {holes:.1%} of the foreground; refined labels are compact",
             ),
+            (sums.foreground == 0, "no pixel is of any class"),
             (sums.ignored == 0, "no pixel is ignored (255); pseudo labels leave doubts out"),
             (ignored > MAX_IGNORED, f"{ignored:.1%} of the pixels are ignored (255)"),
         ]

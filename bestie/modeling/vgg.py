@@ -69,9 +69,9 @@ def build_vgg16_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> VGG16:
     if path and not Path(path).is_file():
         raise ValueError(
             f"MODEL.PAM.VGG_WEIGHTS: there is no file {path}. Torchvision's ImageNet weights "
-            "(vgg16-397923af.pth) belong there: python -c 'import torchvision; "
-            'torchvision.models.vgg16(weights="IMAGENET1K_V1")\' downloads them and prints where '
-            'to. Set the key to "" to start from random weights.'
+            "belong there: https://download.pytorch.org/models/vgg16-397923af.pth, or python -c "
+            "'import torchvision; torchvision.models.vgg16(weights=\"IMAGENET1K_V1\")', which "
+            'downloads them and prints where to. Set the key to "" to start from random weights.'
         )
     if path:
         load_backbone_weights(backbone, path, key="MODEL.PAM.VGG_WEIGHTS")

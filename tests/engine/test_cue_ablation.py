@@ -25,6 +25,12 @@ def test_nothing_is_trained_without_alphas_and_seeds_that_differ(alphas, seeds, 
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("key", ["MODEL.PAM.ALPHA", "SEED", "OUTPUT_DIR"])
+def test_settings_that_differ_between_the_trainings_are_no_options(tmp_path, key):
+    with pytest.raises(ValueError, match=f"{key} differs between the trainings"):
+        ablate_cues("c.yaml", tmp_path, alphas=[0.5], seeds=[0], options=[key, "1"])
+
+
 def test_a_folder_with_results_of_other_settings_is_left_alone(tmp_path):
     (tmp_path / "config.yaml").write_text(CONFIG)
     (tmp_path / "out").mkdir()

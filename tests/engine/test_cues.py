@@ -5,6 +5,7 @@ import pytest
 import torch
 from detectron2.config import CfgNode
 
+from bestie.engine import cues
 from bestie.engine.cues import extract_points, image_cues
 from bestie.engine.launch import launch
 from bestie.files import Points, read_points, write_points
@@ -53,7 +54,7 @@ def test_a_stopped_run_goes_on_and_other_weights_are_refused(tmp_path, root, nam
     extract_points(cfg, name)
     assert all_files(folder) == before and (folder / "img0.txt").stat().st_mtime_ns == kept
     other = write_classifier(tmp_path / "model", name, "MODEL.PAM.CUES.TOP_K", "1")
-    with pytest.raises(ValueError, match="--overwrite"):
+    with pytest.raises(ValueError, match="settings TOP_K 25, now 1; --overwrite"):
         extract_points(other, name)
     assert all_files(folder) == before
     extract_points(other, name, overwrite=True)
@@ -62,11 +63,41 @@ def test_a_stopped_run_goes_on_and_other_weights_are_refused(tmp_path, root, nam
     assert all_files(tmp_path / "elsewhere") == before
 
 
+def test_an_overwriting_run_that_is_killed_leaves_no_old_files(tmp_path, root, name, monkeypatch):
+    extract_points(write_classifier(tmp_path / "model", name), name)
+    other = write_classifier(tmp_path / "model", name, "MODEL.PAM.ALPHA", "0.2")
+    write = cues.write_points
+
+    def killed(path, points):
+        if path.stem == "img2":
+            raise KeyboardInterrupt
+        write(path, points)
+
+    monkeypatch.setattr(cues, "write_points", killed)
+    with pytest.raises(KeyboardInterrupt):
+        extract_points(other, name, overwrite=True)
+    assert sorted(path.stem for path in (root / "Peak_points").glob("*.txt")) == ["img0", "img1"]
+    monkeypatch.undo()
+    extract_points(other, name)
+    extract_points(other, name, tmp_path / "fresh")
+    assert all_files(root / "Peak_points") == all_files(tmp_path / "fresh")
+
+
+def test_splits_that_share_images_share_their_files(tmp_path, root, name):
+    cfg = write_classifier(tmp_path / "model", name)
+    extract_points(cfg, name)
+    (root / "ImageSets/Segmentation/some.txt").write_text("img0\nimg3\n")
+    extract_points(cfg, f"folder:{root}:some")
+    other = write_classifier(tmp_path / "model", name, "MODEL.PAM.ALPHA", "0.2")
+    with pytest.raises(ValueError, match="settings MODEL.PAM.ALPHA 0.7, now 0.2"):
+        extract_points(other, f"folder:{root}:some")
+
+
 def test_files_of_unknown_origin_are_not_taken_for_cues_of_this_classifier(tmp_path, root, name):
     cfg = write_classifier(tmp_path / "model", name)
     points = Points(np.zeros((1, 2)), np.array([0]), np.ones(1, np.float32))
     write_points(root / "Peak_points/img2.txt", points)
-    with pytest.raises(ValueError, match="holds 1 of the files already"):
+    with pytest.raises(ValueError, match="holds 1 of the files already.* ledger is missing"):
         extract_points(cfg, name)
 
 

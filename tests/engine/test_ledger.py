@@ -25,16 +25,62 @@ def test_entry_names_what_was_consumed(cfg):
     assert entry["settings"]["IMAGE_SIZE"] == 64
 
 
-def test_pretrained_weights_are_named_with_their_labels(cfg):
-    cfg.MODEL.TIMM.WEIGHTS, cfg.MODEL.TIMM.WEIGHTS_LABELS = "some/net.pth", "birds of a forest"
+@pytest.mark.parametrize(
+    ("settings", "file", "labels"),
+    [
+        ({"TIMM.WEIGHTS": "some/net.pth"}, "net.pth", "not known"),
+        (
+            {"TIMM.WEIGHTS": "some/net.pth", "TIMM.WEIGHTS_LABELS": "birds of a forest"},
+            "net.pth",
+            "birds of a forest",
+        ),
+        (
+            {"BACKBONE.NAME": "build_vgg16_backbone", "PAM.VGG_WEIGHTS": "in/vgg16-397923af.pth"},
+            "vgg16-397923af.pth",
+            "ImageNet-1k image labels",
+        ),
+        (
+            {"BACKBONE.NAME": "build_vgg16_backbone", "PAM.VGG_WEIGHTS": "segmenter.pth"},
+            "segmenter.pth",
+            "not known",
+        ),
+        (
+            {
+                "BACKBONE.NAME": "build_vgg16_backbone",
+                "PAM.VGG_WEIGHTS": "segmenter.pth",
+                "PAM.VGG_WEIGHTS_LABELS": "VOC masks",
+            },
+            "segmenter.pth",
+            "VOC masks",
+        ),
+        ({"BACKBONE.NAME": "build_resnet_backbone"}, "not known", "not known: build_resnet"),
+    ],
+)
+def test_the_training_says_what_it_started_from(cfg, tmp_path, settings, file, labels):
+    trained = cfg.clone()
+    trained.merge_from_list([x for key in settings for x in (f"MODEL.{key}", settings[key])])
+    (tmp_path / "model/config.yaml").write_text(trained.dump())
     pretrained = entry_of(cfg)["classifier"]["pretrained"]
-    assert pretrained == {"file": "net.pth", "labels": "birds of a forest"}
-    cfg.MODEL.BACKBONE.NAME = "build_vgg16_backbone"
-    assert entry_of(cfg)["classifier"]["pretrained"] is None
-    cfg.MODEL.PAM.VGG_WEIGHTS = "vgg.pth"
-    assert "ImageNet-1k" in entry_of(cfg)["classifier"]["pretrained"]["labels"]
-    cfg.MODEL.BACKBONE.NAME = "build_resnet_backbone"
-    assert "not known" in entry_of(cfg)["classifier"]["pretrained"]["labels"]
+    assert pretrained["file"] == file and pretrained["labels"].startswith(labels)
+
+
+@pytest.mark.parametrize("content", [None, "SOMETHING_ELSE: 1\n"])
+def test_without_the_config_of_the_training_nothing_is_claimed(cfg, tmp_path, content):
+    (tmp_path / "model/config.yaml").unlink()
+    if content:
+        (tmp_path / "model/config.yaml").write_text(content)
+    classifier = entry_of(cfg)["classifier"]
+    assert classifier["data sets"] == "not known"
+    assert "not known" in classifier["pretrained"]["labels"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("MODEL.PAM.ALPHA", 0.1), ("MODEL.PIXEL_STD", [1.0, 1.0, 1.0])]
+)
+def test_what_the_network_reads_is_recorded(cfg, key, value):
+    before = entry_of(cfg)
+    cfg.merge_from_list([key, value])
+    assert entry_of(cfg)["settings"][key] == value != before["settings"][key]
 
 
 def test_other_weights_give_another_entry(cfg, tmp_path):

@@ -92,7 +92,8 @@ def test_maps_of_any_method_are_checked(tmp_path, name):
 def test_maps_that_do_not_fit_are_named(tmp_path, name, shape, value, message):
     path = tmp_path / "root/WSSS_maps/img2.png"
     write_semantic_map(path, np.full(shape, value, np.uint8))
-    with pytest.raises(DataError, match=f"img2.png: .*{message}"):
+    (tmp_path / "root/WSSS_maps/img4.png").write_bytes(b"no picture")
+    with pytest.raises(DataError, match=f"img2.png: .*{message}(.|\n)*img4.png: "):
         check_semantic_maps(name)
 
 

@@ -54,6 +54,12 @@ def test_each_sign_of_predictions_is_found(rows, columns, value, tags, finding):
     assert finding in found
 
 
+def test_maps_without_any_object_are_no_pseudo_labels():
+    semantic_map = np.zeros((20, 20), np.uint8)
+    semantic_map[0, 0] = 255
+    assert report_maps([(semantic_map, None)], ["a"]).findings() == ["no pixel is of any class"]
+
+
 def test_mean_iou_is_over_what_occurs_and_json_has_no_nan():
     truth = np.array([[0, 0, 1, 1]], np.uint8)
     confusion = count_confusions(truth, np.array([[0, 1, 1, 1]], np.uint8), 2)

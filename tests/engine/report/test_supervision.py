@@ -119,9 +119,15 @@ def test_given_maps_tell_by_their_ledger_who_made_them(run, tmp_path):
         ),
         (
             "classifier",
-            {"MODEL__PAM__VGG_WEIGHTS": "/else/vgg16.pth"},
+            {"MODEL__PAM__VGG_WEIGHTS": "/else/vgg16-397923af.pth"},
             "good",
             "ImageNet-1k image labels",
+        ),
+        (
+            "classifier",
+            {"MODEL__PAM__VGG_WEIGHTS": "/else/vgg16.pth"},
+            "warn",
+            "nothing tells which labels",
         ),
         ("maskrcnn", {"DATASETS__TRAIN": ("coco:/else/truth.json:/else",)}, "warn", "truth.json"),
         ("maskrcnn", {"DATASETS__TRAIN": ("coco_2017_train",)}, "warn", "coco_2017_train"),
