@@ -18,9 +18,8 @@ __all__ = [
     "IMAGENET_LABELS",
     "LEDGER",
     "UNKNOWN_LABELS",
+    "backbone_weights",
     "classifier_entry",
-    "labels_of_timm_weights",
-    "labels_of_vgg_weights",
     "read_ledger",
     "write_ledger_entry",
 ]
@@ -95,19 +94,22 @@ def write_ledger_entry(folder: str | os.PathLike, split: str, entry: dict) -> No
         file.write("\n")
 
 
-def labels_of_timm_weights(cfg: CfgNode) -> str:
-    """What MODEL.TIMM.WEIGHTS was trained with, as far as the config tells."""
-    if cfg.MODEL.TIMM.WEIGHTS_LABELS:
-        return cfg.MODEL.TIMM.WEIGHTS_LABELS
-    return IMAGENET_LABELS if cfg.MODEL.TIMM.WEIGHTS == "timm" else UNKNOWN_LABELS
+def backbone_weights(cfg: CfgNode) -> tuple[str, str] | None:
+    """File that the backbone starts from, "" for random weights, and the labels behind it.
 
-
-def labels_of_vgg_weights(cfg: CfgNode) -> str:
-    """What MODEL.PAM.VGG_WEIGHTS was trained with: torchvision's file is known by its name."""
-    if cfg.MODEL.PAM.VGG_WEIGHTS_LABELS:
-        return cfg.MODEL.PAM.VGG_WEIGHTS_LABELS
-    known = os.path.basename(cfg.MODEL.PAM.VGG_WEIGHTS) == TORCHVISION_VGG16
-    return IMAGENET_LABELS if known else UNKNOWN_LABELS
+    None for backbones that have no key for such a file. Labels that no key tells are known of
+    torchvision's VGG16, by the file's name, and of timm's own weights.
+    """
+    model = cfg.MODEL
+    if model.BACKBONE.NAME == "build_vgg16_backbone":
+        file, labels = model.PAM.VGG_WEIGHTS, model.PAM.VGG_WEIGHTS_LABELS
+        is_imagenet = os.path.basename(file) == TORCHVISION_VGG16
+    elif "timm" in model.BACKBONE.NAME:
+        file, labels = model.TIMM.WEIGHTS, model.TIMM.WEIGHTS_LABELS
+        is_imagenet = file == "timm"
+    else:
+        return None
+    return file, labels or (IMAGENET_LABELS if is_imagenet else UNKNOWN_LABELS)
 
 
 def _config_of_training(weights: str) -> CfgNode | None:
@@ -122,13 +124,10 @@ def _config_of_training(weights: str) -> CfgNode | None:
 def _pretrained_weights(cfg: CfgNode | None) -> dict[str, str] | None:
     """File that the backbone's training started from, and its labels; None: random weights."""
     if cfg is None:
-        labels = f"{UNKNOWN_LABELS}: no config.yaml of the training beside the weights"
-        return {"file": "not known", "labels": labels}
-    backbone = cfg.MODEL.BACKBONE.NAME
-    if backbone == "build_vgg16_backbone":
-        file, labels = cfg.MODEL.PAM.VGG_WEIGHTS, labels_of_vgg_weights(cfg)
-    elif "timm" in backbone:
-        file, labels = cfg.MODEL.TIMM.WEIGHTS, labels_of_timm_weights(cfg)
+        reason = "no config.yaml of the training beside the weights"
+    elif (weights := backbone_weights(cfg)) is None:
+        reason = f"{cfg.MODEL.BACKBONE.NAME} does not record what it started from"
     else:
-        file, labels = "not known", f"not known: {backbone} does not record what it started from"
-    return {"file": os.path.basename(file), "labels": labels} if file else None
+        file, labels = weights
+        return {"file": os.path.basename(file), "labels": labels} if file else None
+    return {"file": UNKNOWN_LABELS, "labels": f"{UNKNOWN_LABELS}: {reason}"}

@@ -14,13 +14,7 @@ from detectron2.config import CfgNode
 
 from bestie.data.mappers import points_folder
 from bestie.data.registration import POINT_FOLDERS, parse_name
-from bestie.engine.ledger import (
-    IMAGENET_LABELS,
-    LEDGER,
-    labels_of_timm_weights,
-    labels_of_vgg_weights,
-    read_ledger,
-)
+from bestie.engine.ledger import IMAGENET_LABELS, LEDGER, backbone_weights, read_ledger
 from bestie.engine.ledger import UNKNOWN_LABELS as UNKNOWN
 from bestie.engine.report.run_folder import TITLES, RunFolder
 from bestie.files import DataError
@@ -200,12 +194,8 @@ def _labels_of(entry: dict) -> str:
 
 def _weights(run: RunFolder, stage: str, cfg: CfgNode) -> list[Ingredient]:
     """The files that a training started from."""
-    title, backbone = TITLES[stage], cfg.MODEL.BACKBONE.NAME
-    named = []
-    if backbone == "build_vgg16_backbone":
-        named.append((cfg.MODEL.PAM.VGG_WEIGHTS, labels_of_vgg_weights(cfg)))
-    elif "timm" in backbone:
-        named.append((cfg.MODEL.TIMM.WEIGHTS, labels_of_timm_weights(cfg)))
+    title, weights = TITLES[stage], backbone_weights(cfg)
+    named = [weights] if weights else []
     named.append((cfg.MODEL.WEIGHTS, _labels_of_public_weights(cfg.MODEL.WEIGHTS)))
     what, found = "initial weights", []
     for file, labels in named:
