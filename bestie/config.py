@@ -200,6 +200,10 @@ def _add_input(cfg: CN) -> None:
     # becomes the largest multiple of 32, plus one, within it (480 gives 449). PAM: side of the
     # square that the image becomes (paper: 384). 0: not resized.
     cfg.INPUT.BASE_SIZE = 480
+    # Length of the longer side of the image that the network sees at inference, pixels: larger and
+    # smaller images are resized to it, and results come back at the size of the image. 0: the
+    # original size, as the paper evaluates.
+    cfg.INPUT.TEST_SIZE = 0
     # Random scale factors, one drawn an image.
     cfg.INPUT.SCALES = [0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3]
     # Photometric distortion (BESTIE): brightness +-16, contrast x 0.5..1.5, hue +-36 degrees.
