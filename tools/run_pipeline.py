@@ -83,6 +83,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(args: argparse.Namespace) -> None:
+    if args.data.startswith("coco:") and os.path.isdir(args.data):
+        raise ValueError(f"--data {args.data} is also a folder; ./{args.data} names the folder")
     request = Request(
         data=args.data if args.data.startswith("coco:") else os.path.realpath(args.data),
         supervision=args.supervision,

@@ -70,7 +70,8 @@ def code_of(
     return {"code": code, "libraries": libraries}
 
 
-def library_versions(names: Iterable[str] = RECORDED_LIBRARIES) -> dict[str, str]:
+@lru_cache
+def library_versions(names: tuple[str, ...] = RECORDED_LIBRARIES) -> dict[str, str]:
     """Name -> version of the libraries that are installed, and of Python."""
     found = {"python": platform.python_version()}
     for name in names:
