@@ -7,6 +7,8 @@ by ``engine.setup`` (configuration) and ``engine.trainer`` (data).
 import torch
 from detectron2.config import CfgNode
 
+from bestie.formats.supervision import LabelKind
+
 __all__ = ["check_config"]
 
 # key, lowest and highest accepted value.
@@ -39,6 +41,8 @@ CHOICES = [
     ("MODEL.BESTIE.TEST.FIT", ("pad", "resize")),
     ("SOLVER.OPTIMIZER", ("SGD", "ADAM")),
 ]
+# What is said of the labels behind weights: KEY_KIND and KEY_LABELS.
+WEIGHTS = ("MODEL.WEIGHTS", "MODEL.TIMM.WEIGHTS", "MODEL.PAM.VGG_WEIGHTS")
 ODD = ["MODEL.BESTIE.REFINE.KERNEL", "MODEL.BESTIE.TEST.KERNEL", "MODEL.PAM.CUES.KERNEL"]
 
 
@@ -64,10 +68,26 @@ def check_config(cfg: CfgNode) -> None:
         value = value_of(cfg, key)
         if value < 1 or value % 2 == 0:
             problems.append(f"{key} must be odd and positive, got {value}.")
+    problems += _kinds_of_labels(cfg)
     problems += _without_effect(cfg)
     if problems:
         lines = "\n".join(f"  {line}" for line in problems)
         raise ValueError(f"{len(problems)} problem(s) in the configuration:\n{lines}")
+
+
+def _kinds_of_labels(cfg: CfgNode) -> list[str]:
+    problems = []
+    for key in WEIGHTS:
+        kind, prose = value_of(cfg, f"{key}_KIND"), value_of(cfg, f"{key}_LABELS")
+        accepted = [str(accepted) for accepted in LabelKind]
+        if kind and kind not in accepted:
+            problems.append(f"{key}_KIND must be one of {', '.join(accepted)}, got {kind!r}.")
+        elif prose and not kind:
+            problems.append(
+                f"{key}_LABELS {prose!r} is only shown: say with {key}_KIND which kind of labels "
+                f"that is ({', '.join(accepted)})."
+            )
+    return problems
 
 
 def _without_effect(cfg: CfgNode) -> list[str]:

@@ -61,7 +61,14 @@ RESERVED = {
     "MODEL.META_ARCHITECTURE": "the configs of a preset",
 }
 # Keys that mean something else to every training.
-SCOPED_ONLY = ("MODEL.WEIGHTS", "MODEL.BACKBONE.NAME", "TEST.EVALUATORS", "TEST.BEST_METRIC")
+SCOPED_ONLY = (
+    "MODEL.WEIGHTS",
+    "MODEL.WEIGHTS_KIND",
+    "MODEL.WEIGHTS_LABELS",
+    "MODEL.BACKBONE.NAME",
+    "TEST.EVALUATORS",
+    "TEST.BEST_METRIC",
+)
 
 
 @dataclass(frozen=True)
