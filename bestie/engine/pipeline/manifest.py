@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bestie.engine.report.run_folder import MANIFEST
-from bestie.files import DataError, atomic_write
+from bestie.files import DataError, atomic_write, to_json
 
 __all__ = ["LOCK", "MANIFEST", "VERSION", "Manifest", "hold_lock"]
 
@@ -98,8 +98,7 @@ class Manifest:
     def write(self) -> None:
         """Write ``manifest.json``."""
         with atomic_write(self.folder / MANIFEST) as file:
-            json.dump(self.content, file, indent=1)
-            file.write("\n")
+            file.write(to_json(self.content, indent=1) + "\n")
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -5,7 +5,6 @@ through. Called by ``bestie.engine.pipeline``. Every work is one of the project'
 arguments that a user would type.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict
 
@@ -21,7 +20,7 @@ from bestie.engine.pipeline.stage import Stage
 from bestie.engine.pipeline.trainings import has_checkpoint, share_done, trim_metrics
 from bestie.engine.report import write_report
 from bestie.evaluation import summarize_labels
-from bestie.files import DataError, atomic_write, read_coco
+from bestie.files import DataError, atomic_write, read_coco, to_json
 
 __all__ = ["build_stages"]
 
@@ -160,7 +159,7 @@ class _Builder:
                     output,
                 )
             with atomic_write(output.with_name("summary.json")) as file:
-                json.dump(asdict(summarize_labels(coco)), file, indent=1)
+                file.write(to_json(asdict(summarize_labels(coco)), indent=1))
 
         return Stage(
             "labels",
