@@ -16,11 +16,11 @@ from collections.abc import Callable, Sequence
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
-import yaml
-from detectron2.config import CfgNode
 from detectron2.engine import DEFAULT_TIMEOUT
 from detectron2.engine import launch as launch_on_gpus
 from detectron2.utils import comm
+
+from bestie.engine.setup import merge_config
 
 __all__ = ["launch", "launch_tool", "requested_device"]
 
@@ -121,15 +121,8 @@ def launch_tool(main: Callable, parsed: Namespace) -> None:
 
 
 def requested_device(config_file: str, overrides: Sequence[str]) -> str:
-    """MODEL.DEVICE of a YAML file with KEY VALUE overrides, before the config is built."""
-    chosen = list(overrides)
-    if "MODEL.DEVICE" in chosen[:-1:2]:
-        return chosen[2 * chosen[::2].index("MODEL.DEVICE") + 1]
-    try:
-        settings = CfgNode.load_yaml_with_base(config_file) if config_file else {}
-    except (yaml.YAMLError, AssertionError) as error:
-        raise ValueError(f"Config {config_file}: {error}") from error
-    return settings.get("MODEL", {}).get("DEVICE", "cuda")
+    """MODEL.DEVICE of a YAML file with KEY VALUE overrides, as the tool itself will read it."""
+    return merge_config(config_file, list(overrides)).MODEL.DEVICE
 
 
 def _cpu_process(
