@@ -10,10 +10,13 @@ that resumes does what the uninterrupted one would have done.
 """
 
 import json
+import logging
 import os
 import random
 import weakref
 from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,6 +32,7 @@ from detectron2.utils.events import EventWriter, JSONWriter, get_event_storage
 from torch import nn
 
 from bestie.data import build_mapper, build_test_loader, build_train_loader, check_datasets
+from bestie.engine.failures import TrainingError, explain_failure, hide_traceback
 from bestie.engine.pictures import PictureHook
 from bestie.engine.setup import build_model
 from bestie.evaluation import build_evaluator
@@ -67,6 +71,24 @@ class Trainer(DefaultTrainer):
         """Load MODEL.WEIGHTS, or go on with the last checkpoint and the samples that follow it."""
         super().resume_or_load(resume=resume)
         self.sampler.set_start(self.start_iter * self.cfg.SOLVER.IMS_PER_BATCH)
+
+    def train(self) -> Mapping[str, Any] | None:
+        """Train from ``start_iter`` to ``max_iter``; the last evaluation, if there was one.
+
+        Raises:
+            TrainingError: the loss is not finite any more, or the memory ran out.
+        """
+        loop = logging.getLogger("detectron2.engine.train_loop")
+        loop.addFilter(hide_traceback)
+        try:
+            return super().train()
+        except (FloatingPointError, MemoryError, RuntimeError) as error:
+            message = explain_failure(error, self.cfg, self.iter)
+            if message is None:
+                raise
+            raise TrainingError(message) from error
+        finally:
+            loop.removeFilter(hide_traceback)
 
     @classmethod
     def build_model(cls, cfg: CfgNode) -> nn.Module:

@@ -12,6 +12,7 @@ from bestie.engine.ledger import LEDGER
 from bestie.engine.pipeline.checks import check_configs, check_data
 from bestie.engine.pipeline.configs import TrainingConfigs
 from bestie.engine.pipeline.fingerprint import digest_of, find_outputs, report_version
+from bestie.engine.pipeline.limits import too_small_limits
 from bestie.engine.pipeline.measure import Measurements
 from bestie.engine.pipeline.process import Command
 from bestie.engine.pipeline.settings import TRAININGS, Request
@@ -89,6 +90,9 @@ class _Builder:
                 self.tell(f"{len(warnings)} warning(s) about the data, all in {output}, the first:")
                 self.tell(warnings[0])
             check_configs(self.configs, needed)
+            for name in TRAININGS[1:]:
+                for warning in too_small_limits(self.configs.cfg[name], self.configs.most_objects):
+                    self.tell(f"warning: {name}: {warning}")
 
         return Stage(
             "check",
