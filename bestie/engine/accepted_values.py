@@ -57,7 +57,7 @@ CHOICES: dict[str, tuple] = {
     "MODEL.RPN.BBOX_REG_LOSS_TYPE": BOX_LOSSES,
     "MODEL.SEM_SEG_HEAD.NORM": NORMS,
     "MODEL.TIMM.NORM": ("BN", "SyncBN"),
-    "MODEL.TIMM.OUTPUT_STRIDE": (16, 32),
+    "MODEL.TIMM.OUTPUT_STRIDE": (8, 16, 32),
     "SOLVER.CLIP_GRADIENTS.CLIP_TYPE": ("value", "norm"),
     "SOLVER.LR_SCHEDULER_NAME": (
         "WarmupPolyLR",

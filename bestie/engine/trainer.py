@@ -28,7 +28,13 @@ from detectron2.projects.deeplab import build_lr_scheduler
 from detectron2.solver.build import get_default_optimizer_params, maybe_add_gradient_clipping
 from detectron2.utils import comm
 from detectron2.utils.env import seed_all_rng
-from detectron2.utils.events import EventWriter, JSONWriter, get_event_storage
+from detectron2.utils.events import (
+    CommonMetricPrinter,
+    EventWriter,
+    JSONWriter,
+    TensorboardXWriter,
+    get_event_storage,
+)
 from torch import nn
 
 from bestie.data import build_mapper, build_test_loader, build_train_loader, check_datasets
@@ -135,9 +141,12 @@ class Trainer(DefaultTrainer):
 
     def build_writers(self) -> list[EventWriter]:
         """Detectron2's, with a metrics.json that every json reader takes."""
-        metrics = StrictJSONWriter(os.path.join(self.cfg.OUTPUT_DIR, "metrics.json"))
-        writers = super().build_writers()
-        return [metrics if isinstance(writer, JSONWriter) else writer for writer in writers]
+        os.makedirs(self.cfg.OUTPUT_DIR, exist_ok=True)
+        return [
+            CommonMetricPrinter(self.max_iter),
+            StrictJSONWriter(os.path.join(self.cfg.OUTPUT_DIR, "metrics.json")),
+            TensorboardXWriter(self.cfg.OUTPUT_DIR),
+        ]
 
     def build_hooks(self) -> list[HookBase | None]:
         """Detectron2's hooks, seeded steps, the best checkpoint and pictures."""

@@ -229,7 +229,7 @@ class ImageLayers:
     def _read_points(self) -> tuple[str, files.Points]:
         paths = self.record.get("points_files", {})
         chosen = self.settings.points
-        wanted = [chosen] if chosen else sorted(paths)  # Center_points before Peak_points
+        wanted = [chosen] if chosen else sorted(paths) or ["Center_points", "Peak_points"]
         for folder in wanted:
             if folder in paths and Path(paths[folder]).is_file():
                 points = files.read_points(paths[folder])

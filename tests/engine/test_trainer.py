@@ -248,7 +248,7 @@ def test_memory_that_ran_out_ends_in_a_message(data, tmp_path, caplog, error):
     message = str(found.value)
     assert message.startswith("the memory ran out at iteration 3 of 6 on cpu: ")
     assert "SOLVER.IMS_PER_BATCH below 2" in message and "more" not in message
-    assert f"Last good checkpoint: {tmp_path / 'run/model_0000001.pth'}" in message
+    assert f"Last good checkpoint: {tmp_path / 'run/model_0000003.pth'}" in message
     assert "Traceback" not in caplog.text
 
 
