@@ -5,7 +5,6 @@ set with tags. Goes out: a point file an image, the supervision ledger, a cue re
 sheet. Called by ``tools/extract_points.py`` and the pipeline.
 """
 
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +20,7 @@ from bestie.engine.setup import load_model
 from bestie.evaluation.cue_report import CueReport, report_cues
 from bestie.evaluation.ground_truth import GroundTruth, has_ground_truth
 from bestie.evaluation.masks import LabelledMasks
-from bestie.files import DataError, Points, atomic_write, read_points, write_points
+from bestie.files import DataError, Points, atomic_write, read_points, to_json, write_points
 from bestie.labels.points import find_peak_points
 from bestie.modeling import PAMClassifier
 
@@ -126,7 +125,7 @@ def _compared(stage: ClassifierStage) -> Iterator[tuple[Points, LabelledMasks | 
 
 def _save_report(stage: ClassifierStage, report: CueReport, folder: Path) -> None:
     with atomic_write(folder / "cues.json") as file:
-        json.dump(report.as_dict(), file, indent=2)
+        file.write(to_json(report.as_dict(), indent=2))
     save_sheet(
         folder / "cues.png",
         stage.records,

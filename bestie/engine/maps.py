@@ -5,7 +5,6 @@ set with tags. Goes out: a semantic map an image, the supervision ledger, a repo
 a contact sheet. Called by ``tools/make_semantic_maps.py`` and the pipeline.
 """
 
-import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -33,6 +32,7 @@ from bestie.files import (
     atomic_write,
     join_errors,
     read_semantic_map,
+    to_json,
     write_semantic_map,
 )
 from bestie.labels.semantic_maps import class_scores, dense_crf, label_pixels, refine_scores
@@ -238,7 +238,7 @@ def _save_report(
     folder: Path,
 ) -> None:
     with atomic_write(folder / "maps.json") as file:
-        json.dump(report.as_dict(), file, indent=2)
+        file.write(to_json(report.as_dict(), indent=2))
     save_sheet(
         folder / "maps.png",
         records,

@@ -15,6 +15,7 @@ from detectron2.config import CfgNode
 
 from bestie.data.registration import POINT_FOLDERS, dataset_name
 from bestie.engine.pipeline.fingerprint import PROJECT, digest_of
+from bestie.engine.pipeline.limits import LIMIT, limit_settings, most_objects
 from bestie.engine.pipeline.settings import TRAININGS, Request
 from bestie.engine.pipeline.source import Source
 from bestie.engine.setup import merge_config
@@ -131,6 +132,14 @@ class TrainingConfigs:
         if name == "maskrcnn" and "timm" in cfg.MODEL.BACKBONE.NAME:
             # It starts from BESTIE's backbone: no labels but those that BESTIE saw.
             values.setdefault("MODEL.TIMM.WEIGHTS", str(self.output / "bestie/model_final.pth"))
+        if name != "classifier":
+            most = 0 if LIMIT in given else self.most_objects
+            values |= limit_settings(cfg, most) | given
+
+    @cached_property
+    def most_objects(self) -> int:
+        """Objects of the fullest image that the data shows."""
+        return most_objects(self.source, self._merged("bestie").INPUT.POINT_SCORE_THRESH)
 
     def _test_sets(self, name: str) -> list[str]:
         if "val" not in self.source.splits:
