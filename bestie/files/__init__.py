@@ -12,7 +12,7 @@ The parts: ``base`` (the error, atomic writing), ``text`` (names, splits, tags, 
 (photographs, semantic maps, ground-truth masks), ``coco`` (COCO json, RLE) and ``coco_check``.
 """
 
-from bestie.files.base import DataError, atomic_write, hash_file, join_errors
+from bestie.files.base import DataError, atomic_write, configs_folder, hash_file, join_errors
 from bestie.files.coco import (
     check_coco_dict,
     decode_mask,
@@ -52,6 +52,7 @@ __all__ = [
     "Points",
     "atomic_write",
     "check_coco_dict",
+    "configs_folder",
     "decode_mask",
     "encode_mask",
     "find_image",

@@ -12,7 +12,17 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
-__all__ = ["DataError", "atomic_write", "hash_file", "join_errors", "read_lines", "reporter"]
+__all__ = [
+    "DataError",
+    "atomic_write",
+    "configs_folder",
+    "hash_file",
+    "join_errors",
+    "read_lines",
+    "reporter",
+]
+
+PACKAGE = Path(__file__).resolve().parents[1]
 
 
 class DataError(ValueError):
@@ -36,6 +46,12 @@ class DataError(ValueError):
             return self.message
         place = self.file if self.line is None else f"{self.file}, line {self.line}"
         return f"{place}: {self.message}"
+
+
+def configs_folder() -> Path:
+    """The folder of the YAML files: inside an installed package, beside it in a checkout."""
+    installed = PACKAGE / "configs"
+    return installed if installed.is_dir() else PACKAGE.parent / "configs"
 
 
 def hash_file(path: str | os.PathLike) -> str:
