@@ -2,9 +2,9 @@
 """Makes a virtual environment with the other tested Detectron2: the step behind
 `make test-detectron2`.
 
-The two are the pinned commit on GitHub (or what stands for it here) and the Python part of release
-0.6 from PyPI. Everything else is that of the Python that runs this: its folders of packages come
-after those of the environment.
+The two tested versions are the pinned commit on GitHub and the Python part of release 0.6 from
+PyPI. All other packages are those of the Python that runs this: the environment has its folders of
+packages on its path, after its own.
 """
 
 import argparse

@@ -103,7 +103,7 @@ def test_both_reasons_are_given_where_pypi_fails_too(monkeypatch):
         raise pip.InstallError("No matching distribution")
 
     monkeypatch.setattr(detectron2_wheel, "fetch_and_build", fail)
-    with pytest.raises(pip.InstallError, match="GitHub is away, and the .* No matching distrib"):
+    with pytest.raises(pip.InstallError, match="GitHub is away, but the .* No matching distrib"):
         detectron2_source.prepare(Source(PYPI, "GitHub is away"))
 
 

@@ -20,8 +20,8 @@ PINNED = f"git+{REPOSITORY}@02b5c4e295e990042a714712c21dc79b731e8833"
 PYPI = "pypi"
 PYTHON_PART = f"Python part of release 0.6 from PyPI ({detectron2_wheel.ARCHIVE})"
 
-# So long GitHub may take to answer, seconds.
-PATIENCE = 15
+# How long to wait for an answer of GitHub.
+ANSWER_SECONDS = 15
 FOLDER = pip.PROJECT / "build" / "detectron2"
 ADVICE = (
     "Name a source that this machine can reach, make install DETECTRON2=<local checkout, wheel or "
@@ -66,7 +66,7 @@ def choose(asked: str, replace: bool = False) -> Source | None:
     problem = _github_problem()
     if problem:
         return Source(PYPI, f"GitHub cannot be reached ({problem})")
-    return Source(PINNED, "nothing else was asked for, and GitHub can be reached", falls_back=True)
+    return Source(PINNED, "it is the tested commit, and GitHub can be reached", falls_back=True)
 
 
 def _why_it_stays(asked: str) -> str:
@@ -95,8 +95,7 @@ def prepare(source: Source) -> str:
         return str(detectron2_wheel.fetch_and_build(FOLDER))
     except pip.InstallError as error:
         raise pip.InstallError(
-            f"Detectron2 is not installed; {source.reason}, and the {PYTHON_PART} cannot be "
-            f"fetched either: {error}. {ADVICE}"
+            f"{source.reason}, but the {PYTHON_PART} cannot be fetched: {error}. {ADVICE}"
         ) from error
 
 
@@ -111,8 +110,7 @@ def install(source: Source, requirement: str) -> None:
     except pip.InstallError as error:
         if not source.falls_back:
             raise pip.InstallError(
-                f"Detectron2 is not installed, and could not be installed from {requirement}: "
-                f"{error}. {ADVICE}"
+                f"Detectron2 could not be installed from {requirement}: {error}. {ADVICE}"
             ) from error
         other = Source(PYPI, f"the pinned commit on GitHub cannot be installed here ({error})")
         install(other, prepare(other))
@@ -121,7 +119,7 @@ def install(source: Source, requirement: str) -> None:
     print(f"Detectron2: {name}, because {source.reason}", flush=True)
 
 
-def _github_problem(address: str = REPOSITORY, patience: float = PATIENCE) -> str | None:
+def _github_problem(address: str = REPOSITORY, patience: float = ANSWER_SECONDS) -> str | None:
     """Why git cannot read the repository; None if it can. Takes ``patience`` seconds at most."""
     with tempfile.TemporaryFile() as output:
         try:
