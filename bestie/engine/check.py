@@ -39,6 +39,8 @@ CHOICES = [
     ("MODEL.BESTIE.TEST.FIT", ("pad", "resize")),
     ("SOLVER.OPTIMIZER", ("SGD", "ADAM")),
 ]
+# Shortest longer side that a network sees at inference, pixels.
+MIN_TEST_SIZE = 32
 ODD = ["MODEL.BESTIE.REFINE.KERNEL", "MODEL.BESTIE.TEST.KERNEL", "MODEL.PAM.CUES.KERNEL"]
 
 
@@ -64,6 +66,11 @@ def check_config(cfg: CfgNode) -> None:
         value = value_of(cfg, key)
         if value < 1 or value % 2 == 0:
             problems.append(f"{key} must be odd and positive, got {value}.")
+    if cfg.INPUT.TEST_SIZE != 0 and cfg.INPUT.TEST_SIZE < MIN_TEST_SIZE:
+        problems.append(
+            f"INPUT.TEST_SIZE must be 0 (original size) or at least {MIN_TEST_SIZE} pixels, got "
+            f"{cfg.INPUT.TEST_SIZE}."
+        )
     problems += _without_effect(cfg)
     if problems:
         lines = "\n".join(f"  {line}" for line in problems)
