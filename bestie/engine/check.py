@@ -15,12 +15,19 @@ __all__ = ["check_config"]
 TWO_STAGES = ("GeneralizedRCNN", "PanopticFPN")
 # What is said of the labels behind weights: KEY_KIND and KEY_LABELS.
 WEIGHTS = ("MODEL.WEIGHTS", "MODEL.TIMM.WEIGHTS", "MODEL.PAM.VGG_WEIGHTS")
+# Shortest longer side that a network sees at inference, pixels.
+MIN_TEST_SIZE = 32
 
 
 def check_config(cfg: CfgNode) -> None:
     """Raise one ValueError listing all settings out of range or without an effect."""
     problems = unaccepted_values(cfg)
     problems += _kinds_of_labels(cfg)
+    if cfg.INPUT.TEST_SIZE != 0 and cfg.INPUT.TEST_SIZE < MIN_TEST_SIZE:
+        problems.append(
+            f"INPUT.TEST_SIZE must be 0 (original size) or at least {MIN_TEST_SIZE} pixels, got "
+            f"{cfg.INPUT.TEST_SIZE}."
+        )
     problems += _without_effect(cfg)
     if problems:
         lines = "\n".join(f"  {line}" for line in problems)
