@@ -18,7 +18,7 @@ from pathlib import Path
 
 from bestie.engine.cue_ablation import ablate_cues
 from bestie.engine.pipeline.process import CommandError
-from bestie.files import atomic_write, to_json
+from bestie.files import atomic_write, configs_folder, to_json
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -27,7 +27,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--config-file",
-        default="configs/quick/shapes_pam.yaml",
+        default=str(configs_folder() / "quick/shapes_pam.yaml"),
         metavar="FILE",
         help="classifier (%(default)s)",
     )

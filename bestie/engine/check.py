@@ -6,21 +6,47 @@ by ``engine.setup`` (configuration) and ``engine.trainer`` (data).
 
 from detectron2.config import CfgNode
 
-from bestie.engine.accepted_values import unaccepted_values
+from bestie.engine.accepted_values import unaccepted_values, value_of
+from bestie.formats.supervision import LabelKind
 
 __all__ = ["check_config"]
 
 # Models that look at the proposals of a region proposal network.
 TWO_STAGES = ("GeneralizedRCNN", "PanopticFPN")
+# What is said of the labels behind weights: KEY_KIND and KEY_LABELS.
+WEIGHTS = ("MODEL.WEIGHTS", "MODEL.TIMM.WEIGHTS", "MODEL.PAM.VGG_WEIGHTS")
+# Shortest longer side that a network sees at inference, pixels.
+MIN_TEST_SIZE = 32
 
 
 def check_config(cfg: CfgNode) -> None:
     """Raise one ValueError listing all settings out of range or without an effect."""
     problems = unaccepted_values(cfg)
+    problems += _kinds_of_labels(cfg)
+    if cfg.INPUT.TEST_SIZE != 0 and cfg.INPUT.TEST_SIZE < MIN_TEST_SIZE:
+        problems.append(
+            f"INPUT.TEST_SIZE must be 0 (original size) or at least {MIN_TEST_SIZE} pixels, got "
+            f"{cfg.INPUT.TEST_SIZE}."
+        )
     problems += _without_effect(cfg)
     if problems:
         lines = "\n".join(f"  {line}" for line in problems)
         raise ValueError(f"{len(problems)} problem(s) in the configuration:\n{lines}")
+
+
+def _kinds_of_labels(cfg: CfgNode) -> list[str]:
+    problems = []
+    for key in WEIGHTS:
+        kind, prose = value_of(cfg, f"{key}_KIND"), value_of(cfg, f"{key}_LABELS")
+        accepted = [str(accepted) for accepted in LabelKind]
+        if kind and kind not in accepted:
+            problems.append(f"{key}_KIND must be one of {', '.join(accepted)}, got {kind!r}.")
+        elif prose and not kind:
+            problems.append(
+                f"{key}_LABELS {prose!r} is only shown: say with {key}_KIND which kind of labels "
+                f"that is ({', '.join(accepted)})."
+            )
+    return problems
 
 
 def _without_effect(cfg: CfgNode) -> list[str]:

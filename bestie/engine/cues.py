@@ -66,7 +66,8 @@ def extract_points(
     model = load_model(cfg)
     pending = stage.begin(_is_whole, overwrite)
     for sample in stage.samples(pending):
-        cues = image_cues(model, sample["image"], sample["image_labels"], options)
+        size = (sample["height"], sample["width"])
+        cues = image_cues(model, sample["image"], sample["image_labels"], options, size)
         write_points(stage.path(sample), cues)
     comm.synchronize()
     if not comm.is_main_process():
@@ -78,24 +79,32 @@ def extract_points(
 
 
 def image_cues(
-    model: PAMClassifier, image: Tensor, image_labels: Tensor, options: CfgNode
+    model: PAMClassifier,
+    image: Tensor,
+    image_labels: Tensor,
+    options: CfgNode,
+    size: tuple[int, int] | None = None,
 ) -> Points:
-    """Cues of one image, at whole pixels of it.
+    """Cues of one image: each is the pixel of the photo that holds the center of a peak's pixel.
+
+    Peaks are found on the square of IMAGE_SIZE, whatever the size of the photo: the window and the
+    mean filter are pixels of that square.
 
     Args:
         model: in evaluation mode.
-        image: (3, H, W) uint8, in the order of INPUT.FORMAT.
+        image: (3, H, W) uint8, in the order of INPUT.FORMAT; at INPUT.TEST_SIZE, if that is set.
         image_labels: (C,) bool.
         options: MODEL.PAM.CUES.
+        size: height and width of the photo that the cues belong to; None: those of ``image``.
     """
     side = options.IMAGE_SIZE
     maps = mirrored_activation_maps(model, image, image_labels, (side, side), (side, side))
     yx, indices, scores = find_peak_points(
         maps, options.KERNEL, options.TOP_K, options.SCORE_THRESH
     )
-    size = np.array(image.shape[-2:])
+    photo = np.array(size or image.shape[-2:])
     return Points(
-        yx=np.floor((yx.cpu().numpy() + 0.5) * size / side),
+        yx=np.floor((yx.cpu().numpy() + 0.5) * photo / side),
         classes=image_labels.nonzero()[:, 0].numpy()[indices.cpu().numpy()],
         scores=scores.cpu().numpy(),
     )

@@ -153,7 +153,7 @@ def _cpu_process(
         rank=machine_rank * num_processes + local_rank,
         timeout=DEFAULT_TIMEOUT,
     )
-    comm.create_local_process_group(num_processes)
+    _create_local_groups(num_processes, num_machines, machine_rank)
     comm.synchronize()
     _report_mistakes(main, args, mistakes)
     _leave_group()
@@ -178,6 +178,18 @@ def _messages_of_processes() -> Iterator[mp.SimpleQueue]:
         if mistakes.empty():
             raise
         raise ValueError(mistakes.get()) from None
+
+
+def _create_local_groups(num_processes: int, num_machines: int, machine_rank: int) -> None:
+    """Create the group of each machine's processes, which Detectron2 counts local ranks in.
+
+    Its main branch has a function for that; in the release 0.6 it is a part of the launcher.
+    """
+    for machine in range(num_machines):
+        first = machine * num_processes
+        group = dist.new_group(list(range(first, first + num_processes)))
+        if machine == machine_rank:
+            comm._LOCAL_PROCESS_GROUP = group
 
 
 def _leave_group() -> None:

@@ -17,6 +17,7 @@ from typing import IO, Any
 __all__ = [
     "DataError",
     "atomic_write",
+    "configs_folder",
     "hash_file",
     "join_errors",
     "plain_json",
@@ -24,6 +25,8 @@ __all__ = [
     "reporter",
     "to_json",
 ]
+
+PACKAGE = Path(__file__).resolve().parents[1]
 
 
 class DataError(ValueError):
@@ -47,6 +50,12 @@ class DataError(ValueError):
             return self.message
         place = self.file if self.line is None else f"{self.file}, line {self.line}"
         return f"{place}: {self.message}"
+
+
+def configs_folder() -> Path:
+    """The folder of the YAML files: inside an installed package, beside it in a checkout."""
+    installed = PACKAGE / "configs"
+    return installed if installed.is_dir() else PACKAGE.parent / "configs"
 
 
 def hash_file(path: str | os.PathLike) -> str:
@@ -75,7 +84,8 @@ def atomic_write(path: str | os.PathLike, mode: str = "w") -> Iterator[IO]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    # Not longer than the name, which may have the greatest length that a file system allows.
+    temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
     try:
         with open(temporary, mode, encoding=None if "b" in mode else "utf-8") as file:
             yield file
