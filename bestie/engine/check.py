@@ -7,6 +7,8 @@ by ``engine.setup`` (configuration) and ``engine.trainer`` (data).
 import torch
 from detectron2.config import CfgNode
 
+from bestie.engine.precision import why_no_bfloat16
+
 __all__ = ["check_config"]
 
 # key, lowest and highest accepted value.
@@ -73,9 +75,10 @@ def check_config(cfg: CfgNode) -> None:
 def _without_effect(cfg: CfgNode) -> list[str]:
     problems = []
     if cfg.SOLVER.AMP.ENABLED and not cfg.MODEL.DEVICE.startswith("cuda"):
-        problems.append(
-            f"SOLVER.AMP.ENABLED needs a CUDA device, but MODEL.DEVICE is {cfg.MODEL.DEVICE}."
-        )
+        reason = f"MODEL.DEVICE is {cfg.MODEL.DEVICE}, not cpu or cuda"
+        reason = why_no_bfloat16(cfg) if cfg.MODEL.DEVICE == "cpu" else reason
+        if reason:
+            problems.append(f"SOLVER.AMP.ENABLED True: {reason}; set it to False.")
     if cfg.MODEL.DEVICE.startswith("cuda") and not torch.cuda.is_available():
         problems.append(
             f"MODEL.DEVICE is {cfg.MODEL.DEVICE}, but PyTorch finds no CUDA device; "
