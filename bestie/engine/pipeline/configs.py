@@ -17,7 +17,7 @@ from bestie.data.registration import POINT_FOLDERS
 from bestie.engine.pipeline.fingerprint import PROJECT, digest_of
 from bestie.engine.pipeline.settings import TRAININGS, Request
 from bestie.engine.pipeline.source import Source
-from bestie.engine.precision import why_no_bfloat16
+from bestie.engine.precision import describe_precision, why_no_bfloat16
 from bestie.engine.setup import merge_config
 from bestie.files import DataError, find_image, hash_file, read_image_size
 
@@ -70,6 +70,13 @@ class TrainingConfigs:
     def config_file(self, name: str) -> Path:
         """YAML of the preset."""
         return PROJECT / "configs/pipeline" / self.request.preset / f"{name}.yaml"
+
+    def describe_precision(self) -> str:
+        """The numbers that the trainings calculate with: "bfloat16", "classifier float32, ..."."""
+        found = {name: describe_precision(self.cfg[name]) for name in TRAININGS}
+        if len(set(found.values())) == 1:
+            return found[TRAININGS[0]]
+        return ", ".join(f"{name} {precision}" for name, precision in found.items())
 
     def digest(self, name: str, *, without: tuple[str, ...] = ()) -> str:
         """Fingerprint of the settings of a training, paths apart.

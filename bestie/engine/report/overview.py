@@ -38,7 +38,7 @@ MAX_WARNINGS = 200
 def facts(run: RunFolder) -> list[tuple[str, str]]:
     """Pairs of a name and a value that say which run this is."""
     manifest = run.manifest
-    names = ("data", "supervision", "preset", "seed")
+    names = ("data", "supervision", "preset", "seed", "precision")
     found = [(name, str(manifest[name])) for name in names if manifest.get(name) is not None]
     if manifest.get("options"):
         found.append(("options", shlex.join(map(str, manifest["options"]))))
