@@ -9,7 +9,7 @@ the engine, the tools and the report.
 
 from bestie.visualization.canvas import save_png
 from bestie.visualization.contact_sheet import choose_evenly, contact_sheet, results_sheet
-from bestie.visualization.layers import LAYERS, LayerSettings
+from bestie.visualization.layers import LAYERS, LayerSettings, with_label_folders
 from bestie.visualization.plots import plot_bars, plot_curves, plot_histogram, read_metrics
 from bestie.visualization.training_picture import NetworkView, training_picture
 
@@ -26,4 +26,5 @@ __all__ = [
     "results_sheet",
     "save_png",
     "training_picture",
+    "with_label_folders",
 ]
