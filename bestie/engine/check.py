@@ -52,11 +52,8 @@ def _kinds_of_labels(cfg: CfgNode) -> list[str]:
 
 def _without_effect(cfg: CfgNode) -> list[str]:
     problems = []
-    if cfg.SOLVER.AMP.ENABLED and not cfg.MODEL.DEVICE.startswith("cuda"):
-        reason = f"MODEL.DEVICE is {cfg.MODEL.DEVICE}, not cpu or cuda"
-        reason = why_no_bfloat16(cfg) if cfg.MODEL.DEVICE == "cpu" else reason
-        if reason:
-            problems.append(f"SOLVER.AMP.ENABLED True: {reason}; set it to False.")
+    if cfg.SOLVER.AMP.ENABLED and cfg.MODEL.DEVICE == "cpu" and (reason := why_no_bfloat16(cfg)):
+        problems.append(f"SOLVER.AMP.ENABLED True: {reason}; set it to False.")
     if cfg.TEST.BEST_METRIC and cfg.TEST.EVAL_PERIOD <= 0:
         problems.append("TEST.BEST_METRIC has no effect without TEST.EVAL_PERIOD above 0.")
     results = {"voc": "voc", "coco": "segm", "tags": "tags"}
