@@ -25,7 +25,8 @@ from bestie.engine.run_files import RunFiles, find_run_files
 from bestie.visualization import (
     LAYERS,
     LayerSettings,
-    choose_evenly,
+    choose_images,
+    name_label_files,
     results_sheet,
     save_png,
     with_label_folders,
@@ -86,37 +87,6 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         "--side", type=int, default=320, help="longer side of a panel, pixels (%(default)s)"
     )
     return parser.parse_args(arguments)
-
-
-def choose_images(records: list[dict], ids: list[str] | None, number: int) -> list[dict]:
-    """The dataset dicts of ``ids`` (names or image ids), or ``number`` spread over the split."""
-    if ids is None:
-        if number < 1:
-            raise ValueError(f"--number must be 1 or more, got {number}.")
-        return choose_evenly(records, number)
-    known = {str(record["image_id"]): record for record in records}
-    known.update({Path(record["file_name"]).stem: record for record in records})
-    unknown = [image_id for image_id in ids if image_id not in known]
-    if unknown:
-        examples = ", ".join(Path(record["file_name"]).stem for record in records[:5])
-        raise ValueError(
-            f"--ids: {', '.join(unknown)} not among the {len(records)} images of this data set "
-            f"({examples}, ...)."
-        )
-    return [known[image_id] for image_id in ids]
-
-
-def name_label_files(labels: list[str]) -> dict[str, str]:
-    """Split "TITLE=FILE"; the file's name is the title where none is given."""
-    files: dict[str, str] = {}
-    for label in labels:
-        title, separator, path = label.partition("=")
-        if not separator or Path(label).is_file():
-            title, path = Path(label).stem, label
-        if title in files:
-            raise ValueError(f"--labels: two columns are called '{title}'; use TITLE=FILE.")
-        files[title] = path
-    return files
 
 
 def apply_run(args: argparse.Namespace) -> None:

@@ -44,7 +44,9 @@ def explain_failure(error: BaseException, cfg: CfgNode, iteration: int) -> str |
         iteration: the iteration that failed, from 0.
     """
     if isinstance(error, FloatingPointError):
-        return "\n".join([*_not_finite(error, cfg, iteration), _last_good(cfg.OUTPUT_DIR)])
+        # The weights after step iteration - 1 gave this loss: those of a step before are good.
+        last = _last_good(cfg.OUTPUT_DIR, iteration - 2)
+        return "\n".join([*_not_finite(error, cfg, iteration), last])
     reason = memory_message(error)
     if reason is None:
         return None
@@ -61,7 +63,7 @@ def explain_failure(error: BaseException, cfg: CfgNode, iteration: int) -> str |
         f"{cfg.MODEL.DEVICE}: {reason}",
         f"What to change: {'; '.join(hints)}.",
     ]
-    return "\n".join([*lines, _last_good(cfg.OUTPUT_DIR)])
+    return "\n".join([*lines, _last_good(cfg.OUTPUT_DIR, iteration)])
 
 
 def memory_message(error: BaseException) -> str | None:
@@ -96,16 +98,16 @@ def _not_finite(error: FloatingPointError, cfg: CfgNode, iteration: int) -> list
     ]
 
 
-def _last_good(folder: str | os.PathLike) -> str:
-    """A sentence about the last checkpoint whose weights are finite."""
+def _last_good(folder: str | os.PathLike, last: int) -> str:
+    """A sentence about the last checkpoint, of iteration ``last`` or before, of finite weights."""
     # The numbers in their names have seven digits.
     for path in sorted(Path(folder).glob("model_[0-9]*.pth"), reverse=True):
-        if _is_finite(path):
+        if int(path.stem.removeprefix("model_")) <= last and _is_finite(path):
             return (
                 f"Last good checkpoint: {path}; MODEL.WEIGHTS {path} starts a new training from "
                 "its weights."
             )
-    return f"No checkpoint with finite weights has been written to {folder} yet."
+    return f"No good checkpoint has been written to {folder} yet."
 
 
 def _is_finite(path: Path) -> bool:

@@ -35,7 +35,6 @@ def test_class_numbers_and_point_folder_come_from_the_data_and_the_supervision(d
         (["MODEL.BESTIE.CLUSTER.BETA", 0.0], "CLUSTER.ENABLED False"),
         (["MODEL.BESTIE.TEST.USE_CLICKS", True], "USE_CLICKS needs MODEL.BESTIE.SUPERVISION"),
         (["MODEL.BESTIE.REFINE.GUIDE_CENTERS", True], "GUIDE_CENTERS has an effect only with"),
-        (["SOLVER.AMP.ENABLED", True], "needs a CUDA device"),
         (["TEST.BEST_METRIC", "voc/mAP50"], "no effect without TEST.EVAL_PERIOD"),
         (["TEST.BEST_METRIC", "box/AP"], "'box/AP' is not computed"),
         (["SEED", -1], "SEED must lie in"),

@@ -7,8 +7,8 @@ import shutil
 import pytest
 
 from bestie.engine.report import write_report
-from bestie.engine.report.overview import duration
 from bestie.files import DataError
+from bestie.progress import duration
 from tests.engine.report.conftest import write_json
 
 
