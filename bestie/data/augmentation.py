@@ -34,6 +34,8 @@ __all__ = [
     "RandomColorJitter",
     "RandomQuarterTurn",
     "ResizeAndScale",
+    "ResizeLongerSide",
+    "InferenceSize",
     "augment",
     "build_bestie_augmentation",
     "build_pam_augmentation",
@@ -160,6 +162,29 @@ class ResizeAndScale(T.Augmentation):
         factor = longest / max(height, width)
         height, width = int(height * factor), int(width * factor)
         return height + (1 - height) % GRID, width + (1 - width) % GRID
+
+
+class ResizeLongerSide(T.Augmentation):
+    """Give the longer side a fixed length and keep the aspect ratio, as at inference.
+
+    Shrinking averages (PIL's bilinear filter, as in training), so that large and small photos of a
+    scene look the same.
+
+    Args:
+        length: of the longer side, pixels; 0: the image's own size.
+    """
+
+    def __init__(self, length: int):
+        super().__init__()
+        self.length = length
+
+    def get_transform(self, image: np.ndarray) -> Transform:
+        height, width = image.shape[:2]
+        longer = max(height, width)
+        if self.length in (0, longer):
+            return NoOpTransform()
+        sides = (max(1, round(side * self.length / longer)) for side in (height, width))
+        return T.ResizeTransform(height, width, *sides)
 
 
 class RandomQuarterTurn(T.Augmentation):
@@ -291,6 +316,43 @@ class ColorJitterTransform(Transform):
 
     def apply_segmentation(self, segmentation: np.ndarray) -> np.ndarray:
         return segmentation
+
+
+class InferenceSize:
+    """Brings a photo and its points to the size at which BESTIE's network sees it.
+
+    Instances are grouped on a grid whose longer side is ``length``, in whose pixels all lengths of
+    the method are counted. The network sees that grid, enlarged by ``scale``; both are made from
+    the photo in one step, so that no detail is lost.
+
+    Args:
+        length: INPUT.TEST_SIZE, pixels; 0: photos keep their size.
+        kept: INPUT.TEST_SIZE_KEPT, shortest and longest longer side of photos that keep their size.
+        scale: MODEL.BESTIE.TEST.SCALE.
+    """
+
+    def __init__(self, length: int, kept: Sequence[int] = (0, 0), scale: float = 1.0):
+        self.length, self.kept, self.scale = length, tuple(kept), scale
+
+    def grid(self, height: int, width: int) -> tuple[int, int] | None:
+        """Height and width of the grid; None for a photo that keeps its size."""
+        longer = max(height, width)
+        if not self.length or self.kept[0] <= longer <= self.kept[1]:
+            return None
+        return tuple(max(1, round(side * self.length / longer)) for side in (height, width))
+
+    def resize(self, image: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
+        """The (H, W, 3) uint8 photo as the network sees it."""
+        size = tuple(max(1, round(side * self.scale)) for side in grid)
+        if size == image.shape[:2]:
+            return image
+        return T.ResizeTransform(*image.shape[:2], *size).apply_image(image)
+
+    @staticmethod
+    def move_points(yx: np.ndarray, photo: tuple[int, int], grid: tuple[int, int]) -> np.ndarray:
+        """Pixels (P, 2) (y, x) of the grid that hold the centers of pixels of the photo."""
+        factor = np.array(grid) / np.array(photo)
+        return np.floor((np.floor(yx.astype(np.float64)) + 0.5) * factor)
 
 
 def _absolute_crop(cfg: CfgNode) -> tuple[int, int]:

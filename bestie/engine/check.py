@@ -39,6 +39,8 @@ CHOICES = [
     ("MODEL.BESTIE.TEST.FIT", ("pad", "resize")),
     ("SOLVER.OPTIMIZER", ("SGD", "ADAM")),
 ]
+# Shortest longer side that a network sees at inference, pixels.
+MIN_TEST_SIZE = 32
 ODD = ["MODEL.BESTIE.REFINE.KERNEL", "MODEL.BESTIE.TEST.KERNEL", "MODEL.PAM.CUES.KERNEL"]
 
 
@@ -64,6 +66,11 @@ def check_config(cfg: CfgNode) -> None:
         value = value_of(cfg, key)
         if value < 1 or value % 2 == 0:
             problems.append(f"{key} must be odd and positive, got {value}.")
+    if cfg.INPUT.TEST_SIZE != 0 and cfg.INPUT.TEST_SIZE < MIN_TEST_SIZE:
+        problems.append(
+            f"INPUT.TEST_SIZE must be 0 (original size) or at least {MIN_TEST_SIZE} pixels, got "
+            f"{cfg.INPUT.TEST_SIZE}."
+        )
     problems += _without_effect(cfg)
     if problems:
         lines = "\n".join(f"  {line}" for line in problems)
@@ -81,6 +88,7 @@ def _without_effect(cfg: CfgNode) -> list[str]:
             f"MODEL.DEVICE is {cfg.MODEL.DEVICE}, but PyTorch finds no CUDA device; "
             "add MODEL.DEVICE cpu to run on the processor."
         )
+    problems += _problems_of_test_size(cfg)
     if cfg.TEST.BEST_METRIC and cfg.TEST.EVAL_PERIOD <= 0:
         problems.append("TEST.BEST_METRIC has no effect without TEST.EVAL_PERIOD above 0.")
     results = {"voc": "voc", "coco": "segm", "tags": "tags"}
@@ -101,6 +109,27 @@ def _without_effect(cfg: CfgNode) -> list[str]:
     if cfg.MODEL.META_ARCHITECTURE != "BESTIE":
         return problems
     return problems + _without_effect_in_bestie(cfg)
+
+
+def _problems_of_test_size(cfg: CfgNode) -> list[str]:
+    problems = []
+    size, kept = cfg.INPUT.TEST_SIZE, list(cfg.INPUT.TEST_SIZE_KEPT)
+    if len(kept) != 2 or not 0 <= kept[0] <= kept[1]:
+        problems.append(
+            "INPUT.TEST_SIZE_KEPT must be two lengths in pixels, the shorter one first, or "
+            f"[0, 0] for none; got {kept}."
+        )
+    elif kept[1] and not (size and cfg.MODEL.META_ARCHITECTURE == "BESTIE"):
+        problems.append(
+            f"INPUT.TEST_SIZE_KEPT {kept} has an effect only for BESTIE with INPUT.TEST_SIZE."
+        )
+    if size and cfg.INPUT.DATASET_MAPPER_NAME == "InstanceMapper":
+        problems.append(
+            f"INPUT.TEST_SIZE {size} has no effect for {cfg.MODEL.META_ARCHITECTURE}: the size of "
+            "its images is INPUT.MIN_SIZE_TEST (shorter side), INPUT.MAX_SIZE_TEST (bound of the "
+            "longer side)."
+        )
+    return problems
 
 
 def _without_effect_in_bestie(cfg: CfgNode) -> list[str]:

@@ -14,12 +14,32 @@ from collections.abc import Mapping
 import numpy as np
 from detectron2.data import MetadataCatalog
 from detectron2.evaluation import COCOEvaluator
+from detectron2.structures import BoxMode
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from bestie.evaluation.masks import LabelledMasks
 
 __all__ = ["build_coco_evaluator", "coco_average_precision"]
+
+
+class _MaskEvaluator(COCOEvaluator):
+    """Detectron2's evaluator, taking run-length codes as they are."""
+
+    def process(self, inputs: list[dict], outputs: list[dict]) -> None:
+        """Keep the ``instances`` of some images (by ``image_id``) as COCO results."""
+        for given, output in zip(inputs, outputs, strict=True):
+            instances = output["instances"]
+            masks = LabelledMasks.from_instances(instances)
+            corners = instances.pred_boxes.tensor.cpu().numpy()
+            boxes = BoxMode.convert(corners, BoxMode.XYXY_ABS, BoxMode.XYWH_ABS)
+            columns = (masks.classes.tolist(), boxes.tolist(), masks.scores.tolist(), masks.rles)
+            names = ("category_id", "bbox", "score", "segmentation")
+            results = [
+                {"image_id": given["image_id"]} | dict(zip(names, values, strict=True))
+                for values in zip(*columns, strict=True)
+            ]
+            self._predictions.append({"image_id": given["image_id"], "instances": results})
 
 
 def build_coco_evaluator(
@@ -41,7 +61,7 @@ def build_coco_evaluator(
             f"TEST.EVALUATORS 'coco' needs a COCO json with the true instances of '{dataset_name}' "
             f"({json_file or 'annotations/instances_<split>.json'}), which does not exist"
         )
-    return COCOEvaluator(
+    return _MaskEvaluator(
         dataset_name,
         tasks=("segm",),
         output_dir=output_folder,
