@@ -27,12 +27,13 @@ MAX_TOOL_LINES = 150
 MAX_FUNCTION_LINES = 60
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
-GROUND_FLOOR = {"config", "files", "labels"}
+GROUND_FLOOR = {"config", "files", "formats", "labels"}
 # Part of the package -> the parts that it may import, besides itself.
 MAY_IMPORT = {
     "config": set(),
     "doctor": set(),
     "files": set(),
+    "formats": set(),
     "labels": set(),
     "data": GROUND_FLOOR,
     "evaluation": GROUND_FLOOR,

@@ -7,6 +7,8 @@ by ``engine.setup`` (configuration) and ``engine.trainer`` (data).
 import torch
 from detectron2.config import CfgNode
 
+from bestie.formats.supervision import LabelKind
+
 __all__ = ["check_config"]
 
 # key, lowest and highest accepted value.
@@ -41,6 +43,8 @@ CHOICES = [
 ]
 # Shortest longer side that a network sees at inference, pixels.
 MIN_TEST_SIZE = 32
+# What is said of the labels behind weights: KEY_KIND and KEY_LABELS.
+WEIGHTS = ("MODEL.WEIGHTS", "MODEL.TIMM.WEIGHTS", "MODEL.PAM.VGG_WEIGHTS")
 ODD = ["MODEL.BESTIE.REFINE.KERNEL", "MODEL.BESTIE.TEST.KERNEL", "MODEL.PAM.CUES.KERNEL"]
 
 
@@ -71,10 +75,26 @@ def check_config(cfg: CfgNode) -> None:
             f"INPUT.TEST_SIZE must be 0 (original size) or at least {MIN_TEST_SIZE} pixels, got "
             f"{cfg.INPUT.TEST_SIZE}."
         )
+    problems += _kinds_of_labels(cfg)
     problems += _without_effect(cfg)
     if problems:
         lines = "\n".join(f"  {line}" for line in problems)
         raise ValueError(f"{len(problems)} problem(s) in the configuration:\n{lines}")
+
+
+def _kinds_of_labels(cfg: CfgNode) -> list[str]:
+    problems = []
+    for key in WEIGHTS:
+        kind, prose = value_of(cfg, f"{key}_KIND"), value_of(cfg, f"{key}_LABELS")
+        accepted = [str(accepted) for accepted in LabelKind]
+        if kind and kind not in accepted:
+            problems.append(f"{key}_KIND must be one of {', '.join(accepted)}, got {kind!r}.")
+        elif prose and not kind:
+            problems.append(
+                f"{key}_LABELS {prose!r} is only shown: say with {key}_KIND which kind of labels "
+                f"that is ({', '.join(accepted)})."
+            )
+    return problems
 
 
 def _without_effect(cfg: CfgNode) -> list[str]:

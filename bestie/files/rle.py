@@ -112,7 +112,7 @@ def encode_window(window: np.ndarray, top: int, left: int, size: tuple[int, int]
     counts = np.diff(changes, prepend=0, append=height * width)
     if len(counts) > 1 and counts[-1] == 0:
         counts = counts[:-1]
-    code = {"size": [height, width], "counts": counts.tolist()}
+    code = {"size": [height, width], "counts": counts}
     return _as_text(coco_mask.frPyObjects(code, height, width))
 
 

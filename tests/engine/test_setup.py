@@ -41,7 +41,7 @@ def test_class_numbers_and_point_folder_come_from_the_data_and_the_supervision(d
         (["INPUT.TEST_SIZE_KEPT", "[50]"], "TEST_SIZE_KEPT must be two lengths"),
         (
             ["INPUT.TEST_SIZE_KEPT", "[50, 60]"],
-            "has an effect only for BESTIE with INPUT.TEST_SIZE",
+            "has an effect only for BESTIE with INPUT",
         ),
         (
             ["INPUT.TEST_SIZE", 64, "INPUT.DATASET_MAPPER_NAME", "InstanceMapper"],

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from detectron2.config import CfgNode
 
-from bestie.data.registration import POINT_FOLDERS
+from bestie.data.registration import POINT_FOLDERS, dataset_name
 from bestie.engine.pipeline.fingerprint import PROJECT, digest_of
 from bestie.engine.pipeline.settings import TRAININGS, Request
 from bestie.engine.pipeline.source import Source
@@ -104,7 +104,7 @@ class TrainingConfigs:
         values = {"DATASETS.TRAIN": _names(self.source.name("train"))}
         if name == "maskrcnn":
             labels = self.output / "labels/labels.json"
-            values["DATASETS.TRAIN"] = _names(f"coco:{labels}:{self.source.image_dir}")
+            values["DATASETS.TRAIN"] = _names(dataset_name("coco", labels, self.source.image_dir))
         values["DATASETS.TEST"] = _names(*self._test_sets(name))
         values["OUTPUT_DIR"] = str(self.output / name)
         if self.request.preset == "quick":

@@ -15,7 +15,7 @@ import numpy as np
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from bestie.data import register_dataset
-from bestie.data.registration import ground_truth_json
+from bestie.data.registration import dataset_name, ground_truth_json
 from bestie.engine.pipeline.configs import TrainingConfigs
 from bestie.engine.pipeline.derived import link_root
 from bestie.engine.pipeline.process import Command
@@ -131,7 +131,7 @@ class Measurements:
 
     @property
     def _subset_name(self) -> str:
-        return f"folder:{self.quality / SUBSET}:{SUBSET}"
+        return dataset_name("folder", self.quality / SUBSET, SUBSET)
 
     @property
     def _labels(self) -> Path:
