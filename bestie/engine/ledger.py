@@ -74,6 +74,8 @@ def classifier_entry(
         "MODEL.PIXEL_STD": cfg.MODEL.PIXEL_STD,
         "INPUT.FORMAT": cfg.INPUT.FORMAT,
     }
+    if cfg.INPUT.TEST_SIZE:  # files of before there was this key were made at the original size
+        network["INPUT.TEST_SIZE"] = cfg.INPUT.TEST_SIZE
     return {
         "stage": stage,
         "consumed": [

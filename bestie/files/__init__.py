@@ -13,7 +13,15 @@ The parts: ``base`` (the error, atomic writing), ``text`` (names, splits, tags, 
 (masks as run-length codes).
 """
 
-from bestie.files.base import DataError, atomic_write, hash_file, join_errors
+from bestie.files.base import (
+    DataError,
+    atomic_write,
+    configs_folder,
+    hash_file,
+    join_errors,
+    plain_json,
+    to_json,
+)
 from bestie.files.coco import (
     check_coco_dict,
     decode_mask,
@@ -54,6 +62,7 @@ __all__ = [
     "RLEMasks",
     "atomic_write",
     "check_coco_dict",
+    "configs_folder",
     "decode_mask",
     "encode_label_map",
     "encode_mask",
@@ -63,6 +72,7 @@ __all__ = [
     "join_errors",
     "list_splits",
     "missing_image",
+    "plain_json",
     "read_class_file",
     "read_class_names",
     "read_coco",
@@ -76,6 +86,7 @@ __all__ = [
     "read_split",
     "read_xml_labels",
     "segmentation_rle",
+    "to_json",
     "voc_palette",
     "write_coco",
     "write_coco_stream",

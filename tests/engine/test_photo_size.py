@@ -1,155 +1,102 @@
-"""The size of a photo does not matter: the same scene gives the same instances at any size."""
+"""Cues and maps of a scene do not depend on the size of its photo."""
 
-import json
-from pathlib import Path
-
+import cv2
 import numpy as np
 import pytest
 import torch
-from detectron2.data import MetadataCatalog
-from detectron2.evaluation import inference_on_dataset
+from detectron2.layers import ShapeSpec
+from detectron2.modeling import Backbone
+from torch import nn
+from torch.nn import functional as F
 
-from bestie.data import build_mapper, build_test_loader
-from bestie.engine.demo import demo_overrides, find_images, find_run, run_demo
-from bestie.engine.export import export_pseudo_labels
-from bestie.engine.setup import load_model, read_config
-from bestie.evaluation import VOCInstanceEvaluator
-from bestie.files import decode_mask, read_image_size
-from bestie.visualization.canvas import resize_nearest
-from tests.engine.color_scene import OBJECTS, draw_scene, scene_config, size_of, write_scenes
+from bestie.data.augmentation import ResizeLongerSide
+from bestie.data.mappers import PAMMapper
+from bestie.engine.cues import image_cues
+from bestie.engine.maps import image_scores
+from bestie.engine.setup import default_config
+from bestie.labels.semantic_maps import label_pixels
+from bestie.modeling import PAMClassifier
 
-SIZES = [500, 1000, 2016, 4032]
+LARGEST = (3024, 4032)
+# Class, center (y, x) and radii as shares of the sides.
+OBJECTS = [(0, 0.31, 0.23, 0.17), (0, 0.72, 0.58, 0.13), (1, 0.28, 0.77, 0.15)]
+COLORS = [(230, 40, 40), (40, 40, 230)]
+
+
+class RedAndBlue(Backbone):
+    """How red and how blue an image is, averaged over 8x8 pixels."""
+
+    def forward(self, images):
+        red, green, blue = images.unbind(1)
+        channels = torch.stack([red - (green + blue) / 2, blue - (green + red) / 2], dim=1)
+        return {"res": F.avg_pool2d(F.relu(channels), 8, ceil_mode=True) / 255}
+
+    def output_shape(self):
+        return {"res": ShapeSpec(channels=2, stride=8)}
 
 
 @pytest.fixture(scope="module")
-def scenes(tmp_path_factory) -> str:
-    """Name of a data set of the scene at all sizes."""
-    return write_scenes(tmp_path_factory.mktemp("scenes") / "root", SIZES)
+def model():
+    given = {"num_classes": 2, "pixel_mean": [0.0] * 3, "pixel_std": [1.0] * 3}
+    model = PAMClassifier(backbone=RedAndBlue(), head_channels=2, alpha=0.2, **given)
+    for conv in [*model.head.convs, model.head.classifier]:
+        nn.init.dirac_(conv.weight)
+        nn.init.zeros_(conv.bias)
+    return model.eval()
 
 
-def read_masks(path: Path, size: tuple[int, int]) -> dict[str, list[tuple[int, np.ndarray]]]:
-    """Stem of each image -> (class, mask at one size) of its instances."""
-    content = json.loads(path.read_text())
-    found = {image["id"]: [] for image in content["images"]}
-    for entry in content["annotations"]:
-        height, width = entry["segmentation"]["size"]
-        mask = resize_nearest(decode_mask(entry["segmentation"], height, width), size)
-        found[entry["image_id"]].append((entry["category_id"] - 1, mask))
-    return {Path(image["file_name"]).stem: found[image["id"]] for image in content["images"]}
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """Longer side -> file of the scene: shaded ellipses on noise that only large photos show."""
+    height, width = LARGEST
+    y = (np.arange(height, dtype=np.float32)[:, None] + 0.5) / height
+    x = (np.arange(width, dtype=np.float32)[None] + 0.5) / width
+    noise = np.random.default_rng(0).integers(-40, 41, (height, width, 1), np.int8)
+    scene = np.full((height, width, 3), 110, np.int16) + noise
+    for class_, center_y, center_x, radius in OBJECTS:
+        distance = np.hypot(y - center_y, x - center_x) / radius
+        inside = distance < 1
+        shade = 1 - 0.4 * distance[inside, None] ** 2
+        scene[inside] = 60 + shade * (np.array(COLORS[class_]) - 60)
+    scene = scene.clip(0, 255).astype(np.uint8)
+    folder = tmp_path_factory.mktemp("photos")
+    files = {}
+    for side in (500, 1000, 2016, 4032):
+        size = (side, side * height // width)
+        files[side] = str(folder / f"{side}.jpg")
+        photo = cv2.resize(scene, size, interpolation=cv2.INTER_AREA)
+        cv2.imwrite(files[side], photo[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
+    return files
 
 
-def assert_same_instances(found: list, expected: list) -> None:
-    assert [c for c, _ in found].count(0) == [c for c, _ in expected].count(0)
-    assert len(found) == len(expected)
-    for class_id, mask in expected:
-        overlaps = [
-            (mask & other).sum() / (mask | other).sum() for c, other in found if c == class_id
-        ]
-        assert max(overlaps) > 0.9
+def test_cues_and_maps_do_not_depend_on_the_size_of_the_photo(model, photos):
+    options = default_config().MODEL.PAM
+    options.MAPS.SCALES = [0.5, 1.0]
+    mapper = PAMMapper(
+        is_train=False, num_classes=2, augmentation=[ResizeLongerSide(320)], image_format="RGB"
+    )
+    cues, maps = {}, {}
+    for side, file in photos.items():
+        sample = mapper({"file_name": file, "image_labels": [0, 1]})
+        given = model, sample["image"], sample["image_labels"]
+        size = sample["height"], sample["width"]
+        assert max(size) == side and sample["image"].shape == (3, 240, 320)
+        cues[side] = image_cues(*given, options.CUES, size)
+        scores = image_scores(*given, options.MAPS)[1]
+        map_ = label_pixels(scores, torch.arange(2), options.MAPS.IGNORE_MARGIN, size).numpy()
+        assert map_.shape == size
+        maps[side] = cv2.resize(map_, (500, 375), interpolation=cv2.INTER_NEAREST)
+    expected = sorted((class_, y, x) for class_, y, x, _ in OBJECTS)
+    for side, points in cues.items():
+        # The network's pixels are 8 of 321 wide, which bounds how well it knows a center.
+        np.testing.assert_allclose(places(points, side), expected, atol=8 / 321)
+        np.testing.assert_allclose(places(points, side), places(cues[500], 500), atol=0.005)
+        for class_ in (1, 2):
+            one, other = maps[side] == class_, maps[500] == class_
+            assert (one & other).sum() > 0.95 * (one | other).sum()
 
 
-def true_instances(longer: int, portrait: bool = False) -> list:
-    instances = draw_scene(longer, portrait)[1]
-    return [(class_id, instances == k) for k, (class_id, *_) in enumerate(OBJECTS, 1)]
-
-
-@pytest.mark.parametrize("clicks", [False, True], ids=["centers", "clicks"])
-def test_the_same_scene_at_four_sizes_exports_the_same_instances(scenes, tmp_path, clicks):
-    cfg = scene_config(tmp_path, scenes)
-    export_pseudo_labels(cfg, scenes, tmp_path / "labels.json", use_clicks=clicks)
-    found = read_masks(tmp_path / "labels.json", size_of(500))
-    assert list(found) == [f"px{size}" for size in SIZES]
-    for of_size in found.values():
-        assert len(of_size) == len(OBJECTS)
-        assert_same_instances(of_size, true_instances(500))
-
-
-def test_portraits_odd_sizes_and_tiny_photos_too(tmp_path):
-    sizes = [4001, 777, 333]
-    name = write_scenes(tmp_path / "root", sizes, portrait=True)
-    cfg = scene_config(tmp_path, name)
-    export_pseudo_labels(cfg, name, tmp_path / "labels.json", use_clicks=False)
-    for of_size in read_masks(tmp_path / "labels.json", size_of(500, True)).values():
-        assert_same_instances(of_size, true_instances(500, True))
-    tiny = write_scenes(tmp_path / "tiny", [40])
-    export_pseudo_labels(cfg, tiny, tmp_path / "tiny.json", use_clicks=False)
-    annotations = json.loads((tmp_path / "tiny.json").read_text())["annotations"]
-    assert {a["category_id"] for a in annotations} == {1, 2}
-    assert {tuple(a["segmentation"]["size"]) for a in annotations} == {(30, 40)}
-    assert all(a["area"] > 0 for a in annotations)
-
-
-def test_the_demo_of_a_trained_run_does_the_same(scenes, tmp_path):
-    cfg = scene_config(tmp_path, write_scenes(tmp_path / "trained", [500]))
-    assert cfg.INPUT.TEST_SIZE == 500
-    config_file, weights = find_run(tmp_path)
-    cfg = read_config(config_file, demo_overrides(config_file, weights), training=False)
-    photos = find_images([Path(MetadataCatalog.get(scenes).root, "JPEGImages")], tmp_path / "out")
-    result = run_demo(cfg, photos, tmp_path / "out")
-    assert result.instances == len(SIZES) * len(OBJECTS)
-    found = read_masks(tmp_path / "out/predictions.json", size_of(500))
-    for of_size in found.values():
-        assert_same_instances(of_size, true_instances(500))
-    overlay = tmp_path / "out/overlays/px4032.png.jpg"
-    assert max(read_image_size(overlay)) == 1024
-
-
-def test_evaluation_scores_photos_of_all_sizes_alike(scenes, tmp_path):
-    cfg = scene_config(tmp_path, scenes)
-    loader = build_test_loader(cfg, scenes, build_mapper(cfg, is_train=False))
-    results = inference_on_dataset(load_model(cfg), loader, VOCInstanceEvaluator(scenes))
-    assert results["voc"]["mAP75"] == 100
-
-
-def test_no_tensor_of_the_size_of_the_photo_reaches_the_network(tmp_path):
-    name = write_scenes(tmp_path / "root", [2016])
-    cfg = scene_config(tmp_path, name)
-    (sample,) = build_test_loader(cfg, name, build_mapper(cfg, is_train=False))
-    model = load_model(cfg)
-    output = model(sample)[0]
-    assert tuple(sample[0]["image"].shape) == (3, 375, 500)
-    assert model.head.widest == 512  # sides are multiples of 32
-    assert tuple(output["sem_seg"].shape) == (3, 375, 500)
-    assert output["instances"].image_size == (1512, 2016)
-    boxes = output["instances"].pred_boxes.tensor
-    assert boxes[:, 2].max() > 1500 and len(boxes) == len(OBJECTS)
-
-
-def test_the_factor_for_small_objects_multiplies_the_size(tmp_path):
-    """The network sees more pixels of a large photo; lengths stay pixels of TEST_SIZE."""
-    name = write_scenes(tmp_path / "root", [2016])
-    cfg = scene_config(
-        tmp_path, name, "INPUT.TEST_SIZE", 250, "MODEL.BESTIE.TEST.SCALE", 2.0,
-        "MODEL.BESTIE.MIN_AREA", 60,
-    )  # fmt: skip
-    (sample,) = build_test_loader(cfg, name, build_mapper(cfg, is_train=False))
-    model = load_model(cfg)
-    output = model(sample)[0]
-    assert tuple(sample[0]["image"].shape) == (3, 376, 500) and model.head.widest == 512
-    assert tuple(output["sem_seg"].shape) == (3, 188, 250)
-    # The smallest object has 87 pixels at 250; at 500 it would have 347.
-    assert len(output["instances"]) == len(OBJECTS)
-    model.min_area = 150
-    with torch.no_grad():
-        assert len(model(sample)[0]["instances"]) == len(OBJECTS) - 1
-
-
-def test_kept_sizes_and_0_leave_photos_as_they_are(tmp_path):
-    name = write_scenes(tmp_path / "root", [600, 1000])
-    cfg = scene_config(tmp_path, name, "INPUT.TEST_SIZE_KEPT", [500, 600])
-    kept, resized = (s[0] for s in build_test_loader(cfg, name, build_mapper(cfg, False)))
-    assert tuple(kept["image"].shape) == (3, 450, 600) and "grid_size" not in kept
-    assert tuple(resized["image"].shape) == (3, 375, 500) and resized["grid_size"] == (375, 500)
-    cfg = scene_config(tmp_path, name, "INPUT.TEST_SIZE", 0)
-    samples = build_test_loader(cfg, name, build_mapper(cfg, is_train=False))
-    for (sample,), size in zip(samples, (600, 1000), strict=True):
-        assert tuple(sample["image"].shape[1:]) == size_of(size)
-        assert torch.equal(sample["image"], torch.from_numpy(draw_scene(size)[0]).movedim(2, 0))
-
-
-def test_points_are_pixels_of_the_grid(scenes, tmp_path):
-    cfg = scene_config(tmp_path, scenes)
-    samples = [s[0] for s in build_test_loader(cfg, scenes, build_mapper(cfg, is_train=False))]
-    for sample in samples:
-        assert (sample["points"] == sample["points"].floor()).all()
-        torch.testing.assert_close(sample["points"], samples[0]["points"], atol=1.0, rtol=0)
+def places(points, side):
+    """Class and (y, x) as shares of the sides, of each cue, sorted."""
+    shares = (points.yx + 0.5) / np.array([side * 3 // 4, side])
+    return sorted((int(c), *share) for c, share in zip(points.classes, shares, strict=True))

@@ -6,7 +6,6 @@ stage starts anew, and then it is kept aside as ``<stage>.previous`` until the n
 """
 
 import contextlib
-import resource
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,9 +17,9 @@ from bestie.engine.pipeline.code_version import CODE_KINDS, library_versions
 from bestie.engine.pipeline.fingerprint import FileHashes, digest_of, record_outputs
 from bestie.engine.pipeline.manifest import Manifest
 from bestie.engine.pipeline.process import (
-    MIB_PER_MAXRSS,
     Command,
     CommandError,
+    own_peak_memory,
     run_command,
 )
 from bestie.engine.pipeline.progress import Progress
@@ -255,7 +254,7 @@ class Runner:
                 memory = max(memory, self._command(stage, command, log, keep_open))
             stage.finish()
             if not commands:
-                memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * MIB_PER_MAXRSS
+                memory = own_peak_memory()
             outputs = self._outputs(stage)
         except (CommandError, ValueError, OSError, KeyboardInterrupt) as error:
             reason = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error)

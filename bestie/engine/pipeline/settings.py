@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bestie.engine.pipeline.fingerprint import PROJECT
+from bestie.files import configs_folder
 
 __all__ = ["PRESETS", "STAGES", "SUPERVISIONS", "TRAININGS", "Request", "split_options"]
 
@@ -29,7 +29,7 @@ STAGES = (
 # The stages that have a config of their own.
 TRAININGS = ("classifier", "bestie", "maskrcnn")
 SUPERVISIONS = ("tags", "clicks")
-PRESETS = tuple(sorted(path.name for path in (PROJECT / "configs/pipeline").glob("*")))
+PRESETS = tuple(sorted(path.name for path in (configs_folder() / "pipeline").glob("*")))
 
 # Keys (or their beginnings) that matter to one training only; others go to all three.
 OWNERS = {

@@ -5,7 +5,6 @@ through. Called by ``bestie.engine.pipeline``. Every work is one of the project'
 arguments that a user would type.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict
 
@@ -14,6 +13,7 @@ from bestie.engine.pipeline.checks import check_configs, check_data
 from bestie.engine.pipeline.code_version import code_of, strings_of
 from bestie.engine.pipeline.configs import TrainingConfigs
 from bestie.engine.pipeline.fingerprint import digest_of, find_outputs
+from bestie.engine.pipeline.limits import too_small_limits
 from bestie.engine.pipeline.measure import Measurements
 from bestie.engine.pipeline.process import Command
 from bestie.engine.pipeline.settings import TRAININGS, Request
@@ -22,7 +22,7 @@ from bestie.engine.pipeline.stage import Stage
 from bestie.engine.pipeline.trainings import has_checkpoint, share_done, trim_metrics
 from bestie.engine.report import write_report
 from bestie.evaluation import summarize_labels
-from bestie.files import DataError, atomic_write, read_coco
+from bestie.files import DataError, atomic_write, read_coco, to_json
 
 __all__ = ["build_stages", "stage_code"]
 
@@ -100,6 +100,9 @@ class _Builder:
                 self.tell(f"{len(warnings)} warning(s) about the data, all in {output}, the first:")
                 self.tell(warnings[0])
             check_configs(self.configs, needed)
+            for name in TRAININGS[1:]:
+                for warning in too_small_limits(self.configs.cfg[name], self.configs.most_objects):
+                    self.tell(f"warning: {name}: {warning}")
 
         return Stage(
             "check",
@@ -174,7 +177,7 @@ class _Builder:
                     output,
                 )
             with atomic_write(output.with_name("summary.json")) as file:
-                json.dump(asdict(summarize_labels(coco)), file, indent=1)
+                file.write(to_json(asdict(summarize_labels(coco)), indent=1))
 
         return Stage(
             "labels",
