@@ -7,6 +7,7 @@ by ``engine.setup`` (configuration) and ``engine.trainer`` (data).
 from detectron2.config import CfgNode
 
 from bestie.engine.accepted_values import unaccepted_values, value_of
+from bestie.engine.precision import why_no_bfloat16
 from bestie.formats.supervision import LabelKind
 
 __all__ = ["check_config"]
@@ -51,10 +52,8 @@ def _kinds_of_labels(cfg: CfgNode) -> list[str]:
 
 def _without_effect(cfg: CfgNode) -> list[str]:
     problems = []
-    if cfg.SOLVER.AMP.ENABLED and not cfg.MODEL.DEVICE.startswith("cuda"):
-        problems.append(
-            f"SOLVER.AMP.ENABLED needs a CUDA device, but MODEL.DEVICE is {cfg.MODEL.DEVICE}."
-        )
+    if cfg.SOLVER.AMP.ENABLED and cfg.MODEL.DEVICE == "cpu" and (reason := why_no_bfloat16(cfg)):
+        problems.append(f"SOLVER.AMP.ENABLED True: {reason}; set it to False.")
     problems += _problems_of_test_size(cfg)
     if cfg.TEST.BEST_METRIC and cfg.TEST.EVAL_PERIOD <= 0:
         problems.append("TEST.BEST_METRIC has no effect without TEST.EVAL_PERIOD above 0.")

@@ -14,13 +14,13 @@ from typing import Any
 import torch
 from detectron2.config import CfgNode
 from detectron2.data import MetadataCatalog
-from tqdm import tqdm
 
 from bestie.data import build_mapper, register_dataset
 from bestie.engine.setup import load_model, merge_config
 from bestie.evaluation.coco_export import coco_labels, label_annotations
 from bestie.evaluation.masks import LabelledMasks
 from bestie.files import DataError, read_image, write_coco
+from bestie.progress import track
 from bestie.visualization import LayerSettings
 from bestie.visualization.canvas import save_jpeg
 from bestie.visualization.layers import ImageLayers
@@ -151,7 +151,7 @@ def run_demo(
     root = os.path.commonpath([path.resolve().parent for path in images])
     names = list(cfg.DATASETS.CLASS_NAMES)
     records, annotations, result = [], [], DemoResult()
-    for path in tqdm(images, "images", unit="image"):
+    for path in track(images, "drawing"):
         try:
             height, width = read_image(path).shape[:2]
         except DataError as error:

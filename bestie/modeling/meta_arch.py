@@ -141,8 +141,11 @@ class BESTIE(nn.Module):
         """
         if not self.training:
             return [self._inference_single(sample) for sample in batched_inputs]
-        images = self._preprocess(batched_inputs)
-        outputs = self._predict(images)
+        outputs = self._predict(self._preprocess(batched_inputs))
+        with torch.autocast(self.device.type, enabled=False):  # labels and losses are float32
+            return self._losses_of_batch(batched_inputs, outputs)
+
+    def _losses_of_batch(self, batched_inputs: list[dict], outputs: Outputs) -> dict[str, Tensor]:
         labels = collate_labels(batched_inputs, self.device)
         log_probability = outputs.semantic.log_softmax(1)
         pseudo = self.pseudo_targets(labels, outputs.center.shape)

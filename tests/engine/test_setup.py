@@ -47,7 +47,6 @@ def test_class_numbers_and_point_folder_come_from_the_data_and_the_supervision(d
             ["INPUT.TEST_SIZE", 64, "INPUT.DATASET_MAPPER_NAME", "InstanceMapper"],
             "INPUT.TEST_SIZE 64 has no effect.*INPUT.MIN_SIZE_TEST",
         ),
-        (["SOLVER.AMP.ENABLED", True], "needs a CUDA device"),
         (["TEST.BEST_METRIC", "voc/mAP50"], "no effect without TEST.EVAL_PERIOD"),
         (["TEST.BEST_METRIC", "box/AP"], "'box/AP' is not computed"),
         (["SEED", -1], "SEED must lie in"),

@@ -132,6 +132,23 @@ def test_sizes_that_the_user_types_come_last(root):
     assert made.cfg["maskrcnn"].INPUT.TEST_SIZE == 0
 
 
+@pytest.mark.parametrize("reason", ["", "slower on this CPU"])
+def test_the_quick_preset_takes_bfloat16_where_the_cpu_is_faster_with_it(root, monkeypatch, reason):
+    monkeypatch.setattr("bestie.engine.pipeline.configs.why_no_bfloat16", lambda cfg: reason)
+    made = configs(root, options=["DEVICE", "cpu"])
+    assert all(made.cfg[name].SOLVER.AMP.ENABLED == (not reason) for name in TRAININGS)
+    assert made.describe_precision() == ("float32" if reason else "bfloat16")
+    assert (
+        not configs(root, preset="r50", options=["DEVICE", "cpu"]).cfg["bestie"].SOLVER.AMP.ENABLED
+    )
+    options = ["DEVICE", "cpu", "bestie:SOLVER.AMP.ENABLED", "False"]
+    made = configs(root, options=options)
+    assert not made.cfg["bestie"].SOLVER.AMP.ENABLED
+    if not reason:
+        text = "classifier bfloat16, bestie float32, maskrcnn bfloat16"
+        assert made.describe_precision() == text
+
+
 def test_fingerprints_ignore_paths_and_know_settings(root, tmp_path):
     made = configs(root)
     elsewhere = write_tiny_root(tmp_path / "elsewhere/root", train=3, val=2)
