@@ -160,7 +160,8 @@ def run_demo(
         record = {"file_name": str(path.resolve()), "height": height, "width": width}
         record["image_id"] = len(records) + 1
         with torch.no_grad():
-            found = label_annotations(_instances(model([mapper(record)])[0]["instances"]))
+            labels = LabelledMasks.from_instances(model([mapper(record)])[0]["instances"])
+            found = label_annotations(labels.select(labels.areas() > 0))
         settings = LayerSettings(
             names, min(side, max(height, width, MIN_SIDE)), score_thresh=min_score
         )
@@ -194,11 +195,6 @@ def _names_of_data(datasets: Sequence[str]) -> list[str]:
             continue
         return list(MetadataCatalog.get(name).thing_classes)
     return []
-
-
-def _instances(instances: Any) -> LabelledMasks:
-    """A model's instances that have a pixel."""
-    return LabelledMasks.from_instances(instances[instances.pred_masks.flatten(1).any(1)])
 
 
 def _overlay_name(path: Path, root: str) -> str:

@@ -35,6 +35,18 @@ def test_class_numbers_and_point_folder_come_from_the_data_and_the_supervision(d
         (["MODEL.BESTIE.CLUSTER.BETA", 0.0], "CLUSTER.ENABLED False"),
         (["MODEL.BESTIE.TEST.USE_CLICKS", True], "USE_CLICKS needs MODEL.BESTIE.SUPERVISION"),
         (["MODEL.BESTIE.REFINE.GUIDE_CENTERS", True], "GUIDE_CENTERS has an effect only with"),
+        (["INPUT.TEST_SIZE", -1], r"TEST_SIZE must be 0 \(original size\) or at least 32 .*got -1"),
+        (["INPUT.TEST_SIZE", 31], "INPUT.TEST_SIZE must be 0"),
+        (["INPUT.TEST_SIZE_KEPT", "[9, 5]"], r"the shorter one first.*got \[9, 5\]"),
+        (["INPUT.TEST_SIZE_KEPT", "[50]"], "TEST_SIZE_KEPT must be two lengths"),
+        (
+            ["INPUT.TEST_SIZE_KEPT", "[50, 60]"],
+            "has an effect only for BESTIE with INPUT",
+        ),
+        (
+            ["INPUT.TEST_SIZE", 64, "INPUT.DATASET_MAPPER_NAME", "InstanceMapper"],
+            "INPUT.TEST_SIZE 64 has no effect.*INPUT.MIN_SIZE_TEST",
+        ),
         (["TEST.BEST_METRIC", "voc/mAP50"], "no effect without TEST.EVAL_PERIOD"),
         (["TEST.BEST_METRIC", "box/AP"], "'box/AP' is not computed"),
         (["SEED", -1], "SEED must lie in"),
