@@ -4,8 +4,8 @@ Every click reads the kernel of the cell under it on every level and takes the l
 class score are best. So no clicked object can be missed and none invented. Known objects take their
 positive cells: the rough masks that the refiner trains on.
 
-Divergence from the official code: each point is looked up by itself, at its exact coordinates. There,
-points that share a cell overwrite each other and fractions of the image are cut to four digits.
+Divergence from the official code: each point is looked up by itself, at its exact coordinates.
+There, points that share a cell overwrite each other, and coordinates are cut to four digits.
 
 Shapes: P points, L levels, K candidates, N instances, C classes. Coordinates are (y, x).
 """
@@ -84,9 +84,7 @@ def candidates_of_points(
     candidates = Candidates(
         cells[index, chosen], classes[index], torch.ones_like(probability[index, chosen])
     )
-    return PointCandidates(
-        candidates, index, chosen, probability[index, chosen], choice.scores
-    )
+    return PointCandidates(candidates, index, chosen, probability[index, chosen], choice.scores)
 
 
 def candidates_of_cells(positives: Positives, classes: Tensor) -> tuple[Candidates, Tensor]:

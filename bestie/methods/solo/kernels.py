@@ -117,7 +117,7 @@ def resize_masks(
     height, width = features.shape[1] * stride, features.shape[2] * stride
     masks = [features.new_zeros(0, *output_size, dtype=torch.bool)]
     pixels = max(height * width, output_size[0] * output_size[1])
-    for part in kernels.split(max(1, CHUNK_VALUES // pixels)):
+    for part in kernels.split(max(1, CHUNK_VALUES // pixels)) if len(kernels) else ():
         maps = mask_probabilities(part, features).unsqueeze(0)
         maps = F.interpolate(maps, (height, width), mode="bilinear", align_corners=False)
         maps = maps[..., : image_size[0], : image_size[1]]

@@ -81,7 +81,9 @@ def candidates_of(data, parameters, outputs):
         positives = assign_cells(
             centers, sizes, padded, outputs.grids, parameters["ranges"], parameters["sigma"]
         )
-        candidates, objects = candidates_of_cells(positives, classes)
+        # The reference gives a cell that objects share to the last one, whatever their classes.
+        candidates, objects = candidates_of_cells(positives, torch.zeros_like(classes))
+        candidates = candidates._replace(classes=classes[objects])
         return candidates, of_image[objects]
     left, held = surviving(
         encoded(points, padded), classes, cells_of_points(points, padded, outputs.grids)
