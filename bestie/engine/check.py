@@ -7,6 +7,8 @@ by ``engine.setup`` (configuration) and ``engine.trainer`` (data).
 import torch
 from detectron2.config import CfgNode
 
+from bestie.methods.solo.config import check_solo_config
+
 __all__ = ["check_config"]
 
 # key, lowest and highest accepted value.
@@ -65,6 +67,8 @@ def check_config(cfg: CfgNode) -> None:
         if value < 1 or value % 2 == 0:
             problems.append(f"{key} must be odd and positive, got {value}.")
     problems += _without_effect(cfg)
+    if cfg.MODEL.META_ARCHITECTURE == "SOLO":
+        problems += check_solo_config(cfg)
     if problems:
         lines = "\n".join(f"  {line}" for line in problems)
         raise ValueError(f"{len(problems)} problem(s) in the configuration:\n{lines}")

@@ -121,7 +121,7 @@ def _fill_in(cfg: CfgNode, names: list[str]) -> None:
                     f"DATASETS: {source} has the {len(first)} classes {first[:5]}..., but {name} "
                     f"has the {len(these)} classes {these[:5]}...; they must be the same, in order."
                 )
-        for node in (cfg.MODEL.BESTIE, cfg.MODEL.PAM):
+        for node in (cfg.MODEL.BESTIE, cfg.MODEL.PAM, cfg.MODEL.SOLO):
             if node.NUM_CLASSES not in (-1, len(first)):
                 raise ValueError(
                     f"NUM_CLASSES is {node.NUM_CLASSES}, but {source} has {len(first)} classes; "

@@ -1,6 +1,5 @@
 """Parity of SOLO's pure modules with the families solo_targets and solo_nms."""
 
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -15,7 +14,7 @@ from bestie.methods.solo.grids import (
 )
 from bestie.methods.solo.suppression import greedy_nms, matrix_nms, overlaps
 from tests.conftest import reference_cases
-from tests.methods.reference_arrays import unpack_masks
+from tests.methods.reference_arrays import official_quarter, unpack_masks
 
 
 def sizes_of(boxes, areas):
@@ -49,17 +48,6 @@ def cells_of_case(data, parameters):
         Positives(positives.instances[on], positives.cells[on] - begin)
         for on, begin in zip(of_level, first, strict=False)
     ]
-
-
-def official_quarter(mask, feature):
-    """The reference resizes the unpadded mask; with sides that are no multiple of 4 it is scaled
-    by a little more or less than 4."""
-    height, width = mask.shape
-    size = (int(width / 4 + 0.5), int(height / 4 + 0.5))
-    small = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_LINEAR)
-    placed = np.zeros(feature, bool)
-    placed[: small.shape[0], : small.shape[1]] = small
-    return placed
 
 
 def last_owner(pairs, number, side):

@@ -1,0 +1,113 @@
+"""Configuration keys of SOLO; the defaults are SOLOv2's, with which PointWSSIS trains its student.
+
+"Paper" is SOLOv2 (Wang et al., NeurIPS 2020). A function that adds the keys, and one that checks
+what was set.
+"""
+
+from detectron2.config import CfgNode as CN
+
+__all__ = ["add_solo_config", "check_solo_config"]
+
+
+def add_solo_config(cfg: CN) -> None:
+    """Add the keys of SOLO to ``cfg``, in place."""
+    cfg.MODEL.SOLO = CN()
+    model = cfg.MODEL.SOLO
+    # Number of foreground classes C; -1: as many as the training data set names.
+    model.NUM_CLASSES = -1
+    # Levels of the backbone's pyramid, finest first. The finest is halved for the heads, the
+    # coarsest brought to the size of the one before it.
+    model.IN_FEATURES = ["p2", "p3", "p4", "p5", "p6"]
+    # Cells along a side of the image, S, for each level.
+    model.GRIDS = [40, 36, 24, 16, 12]
+    # Objects that each level learns: bounds of sqrt(box area), pixels of the network's input; the
+    # lower one included. An object outside all of them is background.
+    model.SCALE_RANGES = [[1, 96], [48, 192], [96, 384], [192, 768], [384, 2048]]
+    # Masks of a level with at most this many pixels (at a quarter of the input) are dropped.
+    model.STRIDES = [8, 8, 16, 32, 32]
+    # Side of the center region whose cells an object trains, as a share of its box.
+    model.SIGMA = 0.2
+    # Channels and convolutions of the class tower and of the kernel tower.
+    model.CHANNELS = 512
+    model.NUM_CONVS = 4
+    # Channels of the kernels and of the mask features, D.
+    model.KERNEL_CHANNELS = 256
+    # Levels that the mask branch adds, finest first, and its channels.
+    model.MASK_FEATURES = ["p2", "p3", "p4", "p5"]
+    model.MASK_CHANNELS = 128
+    # Groups of the group norm in heads and mask branch; they divide all those channels.
+    model.NORM_GROUPS = 32
+    # Initial weights of towers and mask branch: "normal", standard deviation 0.01 (the paper), or
+    # "kaiming", for backbones that start from random weights.
+    model.INIT = "normal"
+    # Class probability of every cell at the start of the training.
+    model.PRIOR = 0.01
+    # Weights of the two losses (paper, section 3.2: lambda 3 for masks).
+    model.DICE_WEIGHT = 3.0
+    model.FOCAL_WEIGHT = 1.0
+    # Focal loss: weight of positive classes, and how little well-classified cells count.
+    model.FOCAL_ALPHA = 0.25
+    model.FOCAL_GAMMA = 2.0
+    _add_inference(cfg)
+
+
+def _add_inference(cfg: CN) -> None:
+    model = cfg.MODEL.SOLO
+    # Inference. TEST.DETECTIONS_PER_IMAGE bounds the number of instances.
+    model.TEST = CN()
+    # Class probability above which a cell is a candidate.
+    model.TEST.SCORE_THRESH = 0.1
+    # Probability above which a pixel belongs to a mask.
+    model.TEST.MASK_THRESH = 0.5
+    # Candidates that enter the suppression.
+    model.TEST.TOP_K = 500
+    # Suppression of duplicates: "matrix" (paper, section 3.3; lowers scores), "mask" (greedy, by
+    # mask IoU; PointWSSIS's teacher) or "none".
+    model.TEST.NMS = "matrix"
+    # Matrix NMS: "gaussian" or "linear", the Gaussian's sigma, and the score needed after it.
+    model.TEST.NMS_KERNEL = "gaussian"
+    model.TEST.NMS_SIGMA = 2.0
+    model.TEST.UPDATE_THRESH = 0.05
+    # Mask NMS: a mask goes if its IoU with a better one is above this.
+    model.TEST.NMS_IOU = 0.5
+
+
+def check_solo_config(cfg: CN) -> list[str]:
+    """Settings that contradict each other or are out of range, one message each."""
+    node = cfg.MODEL.SOLO
+    problems = []
+    lengths = {
+        f"MODEL.SOLO.{name}": len(node[name])
+        for name in ("IN_FEATURES", "GRIDS", "SCALE_RANGES", "STRIDES")
+    }
+    if len(set(lengths.values())) != 1:
+        listed = ", ".join(f"{key} {number}" for key, number in lengths.items())
+        problems.append(f"one entry per level is expected, got these numbers of entries: {listed}.")
+    if len(node.IN_FEATURES) < 2:
+        problems.append("MODEL.SOLO.IN_FEATURES must name 2 levels or more.")
+    for bounds in node.SCALE_RANGES:
+        if len(bounds) != 2 or not 0 <= bounds[0] < bounds[1]:
+            problems.append(
+                f"MODEL.SOLO.SCALE_RANGES must be pairs [lower, upper] in pixels, got {bounds}."
+            )
+    for name in ("CHANNELS", "KERNEL_CHANNELS", "MASK_CHANNELS"):
+        if node[name] % node.NORM_GROUPS:
+            problems.append(
+                f"MODEL.SOLO.{name} must be a multiple of MODEL.SOLO.NORM_GROUPS "
+                f"{node.NORM_GROUPS}, got {node[name]}."
+            )
+    for name, value in {
+        "PRIOR": node.PRIOR,
+        "TEST.SCORE_THRESH": node.TEST.SCORE_THRESH,
+        "TEST.MASK_THRESH": node.TEST.MASK_THRESH,
+        "TEST.NMS_IOU": node.TEST.NMS_IOU,
+        "TEST.UPDATE_THRESH": node.TEST.UPDATE_THRESH,
+    }.items():
+        if not 0 < value < 1:
+            problems.append(f"MODEL.SOLO.{name} must lie between 0 and 1, got {value}.")
+    if cfg.INPUT.MASK_FORMAT != "bitmask":
+        problems.append(
+            f"SOLO trains on bitmasks: INPUT.MASK_FORMAT must be bitmask, "
+            f"got {cfg.INPUT.MASK_FORMAT!r}."
+        )
+    return problems
