@@ -105,6 +105,8 @@ def check_solo_config(cfg: CN) -> list[str]:
     }.items():
         if not 0 < value < 1:
             problems.append(f"MODEL.SOLO.{name} must lie between 0 and 1, got {value}.")
+    if not cfg.MODEL.MASK_ON:
+        problems.append("SOLO trains on masks: MODEL.MASK_ON must be True.")
     if cfg.INPUT.MASK_FORMAT != "bitmask":
         problems.append(
             f"SOLO trains on bitmasks: INPUT.MASK_FORMAT must be bitmask, "

@@ -330,10 +330,11 @@ def _padded_masks(instances: Instances, padded_size: tuple[int, int]) -> Tensor:
     """(N, H, W) bool masks of one image, placed top left in the padded size.
 
     Raises:
-        ValueError: the masks are no bitmasks.
+        ValueError: there are no masks, or they are no bitmasks.
     """
     if not instances.has("gt_masks"):  # Detectron2 leaves them out where there are no objects
-        assert not len(instances), "instances without masks"
+        if len(instances):
+            raise ValueError("SOLO trains on masks, but the mapper gave none: set MODEL.MASK_ON.")
         return torch.zeros(0, *padded_size, dtype=torch.bool, device=instances.gt_boxes.device)
     masks = instances.gt_masks
     if not isinstance(masks, BitMasks):
