@@ -61,6 +61,8 @@ def build_train_loader(
     for name in cfg.DATASETS.TRAIN:
         register_dataset(name)
     dicts = _training_dicts(cfg)
+    if hasattr(mapper, "samples"):  # a mapper whose samples are not whole images
+        dicts = mapper.samples(dicts)
     sampler = PositionSampler(len(dicts), cfg.SEED, rank=comm.get_rank(), world_size=world_size)
     loader = build_batch_data_loader(
         _SeededDataset(dicts, mapper, cfg.SEED),

@@ -7,6 +7,7 @@ by ``engine.setup`` (configuration) and ``engine.trainer`` (data).
 import torch
 from detectron2.config import CfgNode
 
+from bestie.methods.pointwssis.config import check_pointwssis_config
 from bestie.methods.solo.config import check_solo_config
 
 __all__ = ["check_config"]
@@ -67,8 +68,10 @@ def check_config(cfg: CfgNode) -> None:
         if value < 1 or value % 2 == 0:
             problems.append(f"{key} must be odd and positive, got {value}.")
     problems += _without_effect(cfg)
-    if cfg.MODEL.META_ARCHITECTURE == "SOLO":
+    if cfg.MODEL.META_ARCHITECTURE in ("SOLO", "PromptedSOLO"):
         problems += check_solo_config(cfg)
+    if cfg.MODEL.META_ARCHITECTURE in ("MaskRefiner", "PromptedSOLO"):
+        problems += check_pointwssis_config(cfg)
     if problems:
         lines = "\n".join(f"  {line}" for line in problems)
         raise ValueError(f"{len(problems)} problem(s) in the configuration:\n{lines}")

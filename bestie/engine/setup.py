@@ -121,7 +121,7 @@ def _fill_in(cfg: CfgNode, names: list[str]) -> None:
                     f"DATASETS: {source} has the {len(first)} classes {first[:5]}..., but {name} "
                     f"has the {len(these)} classes {these[:5]}...; they must be the same, in order."
                 )
-        for node in (cfg.MODEL.BESTIE, cfg.MODEL.PAM, cfg.MODEL.SOLO):
+        for node in (cfg.MODEL.BESTIE, cfg.MODEL.PAM, cfg.MODEL.SOLO, cfg.MODEL.REFINER):
             if node.NUM_CLASSES not in (-1, len(first)):
                 raise ValueError(
                     f"NUM_CLASSES is {node.NUM_CLASSES}, but {source} has {len(first)} classes; "
@@ -162,7 +162,7 @@ def load_model(cfg: CfgNode, *, resume: bool = False) -> nn.Module:
     cfg = cfg.clone()
     cfg.defrost()
     # The checkpoint holds everything: the files that a training starts from are not needed.
-    cfg.MODEL.TIMM.WEIGHTS = cfg.MODEL.PAM.VGG_WEIGHTS = ""
+    cfg.MODEL.TIMM.WEIGHTS = cfg.MODEL.PAM.VGG_WEIGHTS = cfg.MODEL.REFINER.WEIGHTS = ""
     model = build_model(cfg)
     StrictCheckpointer(model).load(weights)
     logger.info("Loaded %s.", weights)

@@ -6,7 +6,7 @@ modules of this package.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from detectron2.structures import Instances
@@ -25,11 +25,13 @@ class LabelledMasks:
         rles (list[dict]): N COCO run-length codes of one size.
         classes (np.ndarray): (N,) int64 in [0, C).
         scores (np.ndarray): (N,) float64.
+        extra (dict[str, np.ndarray]): further values of each instance, (N,) or (N, ...) by name.
     """
 
     rles: list[dict]
     classes: np.ndarray
     scores: np.ndarray
+    extra: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         assert len(self.rles) == len(self.classes) == len(self.scores)
@@ -40,7 +42,8 @@ class LabelledMasks:
     def select(self, keep: np.ndarray) -> "LabelledMasks":
         """The instances where ``keep``, (N,) bool, is True."""
         rles = [self.rles[index] for index in np.flatnonzero(keep)]
-        return LabelledMasks(rles, self.classes[keep], self.scores[keep])
+        extra = {name: values[keep] for name, values in self.extra.items()}
+        return LabelledMasks(rles, self.classes[keep], self.scores[keep], extra)
 
     @classmethod
     def from_arrays(
@@ -56,12 +59,19 @@ class LabelledMasks:
 
     @classmethod
     def from_instances(cls, instances: Instances) -> "LabelledMasks":
-        """Encode a model's output (``pred_masks`` (N, H, W) bool, ``pred_classes``, ``scores``)."""
-        return cls.from_arrays(
+        """Encode a model's output (``pred_masks`` (N, H, W) bool, ``pred_classes``, ``scores``).
+
+        ``extra`` takes what it says about the points of labels: ``points``, ``class_scores``.
+        """
+        encoded = cls.from_arrays(
             instances.pred_masks.cpu().numpy().astype(bool),
             instances.pred_classes.cpu().numpy(),
             instances.scores.cpu().numpy(),
         )
+        for name in ("points", "class_scores"):
+            if instances.has(name):
+                encoded.extra[name] = instances.get(name).cpu().numpy().astype(np.float64)
+        return encoded
 
     @classmethod
     def from_annotations(

@@ -9,7 +9,7 @@ from timm.layers import convert_sync_batchnorm
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["ASPP", "RefinerNetwork"]
+__all__ = ["ASPP", "RefinerNetwork", "load_encoder_weights"]
 
 
 class RefinerNetwork(nn.Module):
@@ -67,6 +67,29 @@ class RefinerNetwork(nn.Module):
         for skip, step in zip(reversed(skips), self.decoder, strict=True):
             maps = step(torch.cat([_resize(maps, skip.shape[-2:]), skip], dim=1))
         return _resize(self.predictor(maps), crops.shape[-2:])
+
+
+def load_encoder_weights(encoder: nn.Module, name: str) -> None:
+    """Fill an encoder with timm's default ImageNet weights of ``name``, all but its first layer.
+
+    Raises:
+        ValueError: they cannot be downloaded, or do not fit.
+    """
+    try:
+        weights = timm.create_model(name, pretrained=True, features_only=True).state_dict()
+    except (OSError, RuntimeError) as error:  # not reachable; none exist
+        raise ValueError(
+            f"MODEL.REFINER.WEIGHTS timm: could not download the weights of {name} from timm "
+            f"({type(error).__name__}: {error}); use '' to start from random weights."
+        ) from error
+    own = encoder.state_dict()
+    fitting = {key: value for key, value in weights.items() if value.shape == own[key].shape}
+    if len(own) - len(fitting) != 1:
+        raise ValueError(
+            f"MODEL.REFINER.WEIGHTS timm: {len(own) - len(fitting)} layers of {name} do not fit; "
+            "only the first convolution may differ."
+        )
+    encoder.load_state_dict(fitting, strict=False)
 
 
 class ASPP(nn.Module):

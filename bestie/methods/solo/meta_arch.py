@@ -24,7 +24,6 @@ from bestie.methods.solo.heads import GridHead, MaskBranch, pyramid_channels
 from bestie.methods.solo.inference import (
     Candidates,
     HeadOutputs,
-    Ranked,
     RankSettings,
     plain_candidates,
     rank,
@@ -32,7 +31,7 @@ from bestie.methods.solo.inference import (
 from bestie.methods.solo.kernels import resize_masks
 from bestie.methods.solo.losses import class_loss, mask_loss
 
-__all__ = ["SOLO", "LossSettings", "Targets"]
+__all__ = ["SOLO", "LossSettings", "Targets", "padded_masks"]
 
 
 @dataclass(frozen=True)
@@ -216,7 +215,7 @@ class SOLO(nn.Module):
             instances: of each image, on the device of the model.
             padded_size: height and width of the batch.
         """
-        masks = torch.cat([_padded_masks(of_image, padded_size) for of_image in instances])
+        masks = torch.cat([padded_masks(of_image, padded_size) for of_image in instances])
         boxes = torch.cat([of_image.gt_boxes.tensor for of_image in instances])
         classes = torch.cat([of_image.gt_classes for of_image in instances])
         counts = torch.tensor([len(of_image) for of_image in instances], device=self.device)
@@ -267,27 +266,33 @@ class SOLO(nn.Module):
             padded_size: height and width of the network's input.
         """
         candidates = plain_candidates(outputs.class_logits, self.score_thresh)
-        ranked = rank(candidates, outputs, self.rank_settings)
-        return self.to_instances(sample, outputs, image_size, candidates, ranked)[0]
+        return self.masks_of(sample, outputs, image_size, candidates, self.rank_settings)[0]
 
-    def to_instances(
+    def masks_of(
         self,
         sample: dict,
         outputs: HeadOutputs,
         image_size: tuple[int, int],
         candidates: Candidates,
-        ranked: Ranked,
+        settings: RankSettings,
+        groups: Tensor | None = None,
     ) -> tuple[Instances, Tensor]:
-        """Masks of ranked candidates at the output size; those without a pixel are left out.
+        """Instances of the candidates that stay, at the output size, best first.
+
+        Args:
+            sample: the input dict.
+            outputs: of the heads for this image.
+            image_size: height and width of the image within the padded one.
+            candidates: of this image.
+            settings: of the suppression; see ``inference.rank``, also for ``groups``.
 
         Returns:
-            Instances, and (N,) int64 the candidate of each.
+            Instances, and (N,) int64 the candidate of each. Masks without a pixel are left out.
         """
+        ranked = rank(candidates, outputs, settings, groups)
         size = (sample.get("height", image_size[0]), sample.get("width", image_size[1]))
         kernels = outputs.kernels[candidates.cells[ranked.index]]
-        masks = resize_masks(
-            kernels, outputs.features, image_size, size, self.rank_settings.mask_thresh
-        )
+        masks = resize_masks(kernels, outputs.features, image_size, size, settings.mask_thresh)
         kept = masks.flatten(1).any(dim=1)
         index = ranked.index[kept]
         instances = Instances(size)
@@ -326,7 +331,7 @@ def rank_settings(cfg: CfgNode) -> RankSettings:
     )
 
 
-def _padded_masks(instances: Instances, padded_size: tuple[int, int]) -> Tensor:
+def padded_masks(instances: Instances, padded_size: tuple[int, int]) -> Tensor:
     """(N, H, W) bool masks of one image, placed top left in the padded size.
 
     Raises:
