@@ -23,7 +23,7 @@ def add_pointwssis_config(cfg: CN) -> None:
     # choose among plain detections; an ablation).
     model.PROMPT = "none"
     # Level that a click reads: "selected" (best mask confidence x class score, the paper), "oracle"
-    # (the level of the true object's size; needs annotations) or the number of a level from 0.
+    # (the level of the true object's size; needs annotations) or a level of MODEL.SOLO.IN_FEATURES.
     model.LEVEL = "selected"
     # Labels of clicks that may suppress each other: "cell" (one class and one cell, so one mask),
     # "class" (all of a class, by MODEL.SOLO.TEST.NMS_IOU: the official code) or "none".
@@ -76,11 +76,11 @@ def check_pointwssis_config(cfg: CN) -> list[str]:
     ):
         if value not in accepted:
             problems.append(f"MODEL.{name} must be one of {', '.join(accepted)}, got {value!r}.")
-    levels = [str(level) for level in range(len(cfg.MODEL.SOLO.GRIDS))]
+    levels = cfg.MODEL.SOLO.IN_FEATURES
     if node.LEVEL not in ("selected", "oracle", *levels):
         problems.append(
-            f"MODEL.POINTWSSIS.LEVEL must be selected, oracle or one of {', '.join(levels)} (the "
-            f"levels of MODEL.SOLO.GRIDS), got {node.LEVEL!r}."
+            f"MODEL.POINTWSSIS.LEVEL must be selected, oracle or one of {', '.join(levels)} "
+            f"(MODEL.SOLO.IN_FEATURES), got {node.LEVEL!r}."
         )
     if not refiner.INPUTS or set(refiner.INPUTS) - set(INPUTS):
         problems.append(

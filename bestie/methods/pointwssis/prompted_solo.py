@@ -43,7 +43,7 @@ class PromptedSOLO(SOLO):
         """
         Args:
             prompt: "none", "points", "sizes" or "filter" (MODEL.POINTWSSIS.PROMPT).
-            level: "selected", "oracle" or the number of a level.
+            level: "selected", "oracle" or one of ``in_features``.
             nms_between: "cell", "class" or "none".
             **solo: arguments of :class:`SOLO`.
         """
@@ -168,7 +168,8 @@ class PromptedSOLO(SOLO):
             return None
         if self.level == "oracle":
             return levels_of_sizes(_sizes(sample["instances"].to(self.device)), self.ranges)
-        return torch.full((number,), int(self.level), device=self.device)
+        level = self.in_features.index(self.level)
+        return torch.full((number,), level, device=self.device)
 
 
 def _sizes(objects: Instances) -> Tensor:
