@@ -7,6 +7,7 @@ from bestie.engine.setup import build_model, merge_config
 from bestie.methods.solo.config import check_solo_config
 from bestie.methods.solo.heads import initialize
 from bestie.methods.solo.meta_arch import SOLO
+from bestie.modeling.weights import check_incompatible
 from tests.methods.tiny_solo import CLASSES, image_of, objects_of, tiny_solo
 
 BOXES, KINDS = [(4, 4, 20, 24), (10, 30, 34, 50)], [0, 1]
@@ -126,3 +127,26 @@ def test_missing_level_and_unknown_initialization_are_refused():
         build_model(cfg)
     with pytest.raises(ValueError, match="normal, kaiming, got 'zeros'"):
         initialize(torch.nn.Conv2d(1, 1, 1), "zeros")
+
+
+def test_imagenet_weights_of_the_backbone_alone_are_a_start():
+    model = tiny_solo(SOLO)
+    names = [name for name in model.state_dict() if not name.startswith("backbone.")]
+    options = {"unexpected": [], "mismatched": [], "source": "R-101.pkl"}
+    check_incompatible(model, missing=names, allow_backbone_only=True, **options)
+    with pytest.raises(ValueError, match="does not fit the model"):
+        check_incompatible(model, missing=names[1:], allow_backbone_only=True, **options)
+
+
+@torch.no_grad()
+def test_resnet_pyramid_of_detectron2_fits():
+    overrides = ["MODEL.DEVICE", "cpu", "MODEL.RESNETS.DEPTH", "50", "MODEL.SOLO.NUM_CLASSES", "3"]
+    cfg = merge_config("configs/Base-SOLO.yaml", [*overrides, "MODEL.SOLO.CHANNELS", "32"])
+    assert check_solo_config(cfg) == []
+    model = build_model(cfg).eval()
+    class_logits, kernels, features = model._predict(torch.zeros(1, 3, 64, 96))
+    assert [tuple(level.shape) for level in class_logits] == [
+        (1, 3, side, side) for side in (40, 36, 24, 16, 12)
+    ]
+    assert kernels.shape == (1, 40**2 + 36**2 + 24**2 + 16**2 + 12**2, 256)
+    assert features.shape == (1, 256, 16, 24)
