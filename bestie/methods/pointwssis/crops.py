@@ -11,6 +11,7 @@ row and column included; points are (y, x) in pixels of the image.
 import torch
 from torch import Tensor
 
+from bestie.methods.solo.grids import mask_boxes
 from bestie.methods.solo.kernels import CHUNK_VALUES
 
 __all__ = [
@@ -18,22 +19,10 @@ __all__ = [
     "crop_masks",
     "gaussian_maps",
     "loose_crops",
-    "mask_boxes",
     "paste_masks",
     "point_planes",
     "points_in_crops",
 ]
-
-
-def mask_boxes(masks: Tensor) -> Tensor:
-    """(N, 4) int64 boxes of masks (N, H, W) bool that are not empty."""
-    sides = []
-    for dim in (2, 1):  # what remains: rows, then columns
-        occupied = masks.any(dim=dim).byte()
-        first = occupied.argmax(dim=1)
-        sides.append((first, occupied.shape[1] - 1 - occupied.flip(1).argmax(dim=1)))
-    (top, bottom), (left, right) = sides
-    return torch.stack([top, left, bottom, right], dim=1)
 
 
 def loose_crops(
@@ -162,7 +151,7 @@ def paste_masks(logits: Tensor, crops: Tensor, rough: Tensor) -> tuple[Tensor, T
         rows = _spread(crops[part, 0], crops[part, 2], height, logits.shape[-1])
         columns = _spread(crops[part, 1], crops[part, 3], width, logits.shape[-1])
         masks[part] = rows @ margin[part] @ columns.transpose(1, 2) > 0
-    refined = masks.flatten(1).any(dim=1)
+    refined = mask_boxes(masks)[0]
     return torch.where(refined[:, None, None], masks, rough), refined
 
 

@@ -24,10 +24,9 @@ from bestie.methods.pointwssis.crops import (
     crop_images,
     crop_masks,
     loose_crops,
-    mask_boxes,
     points_in_crops,
 )
-from bestie.methods.solo.grids import mask_centers
+from bestie.methods.solo.grids import mask_boxes, mask_centers
 
 __all__ = ["PromptMapper", "RefinerMapper"]
 
@@ -222,7 +221,7 @@ class RefinerMapper:
         truth = _mask(annotation["segmentation"], record)
         points = mask_centers(truth)[1]
         scale = np.random.uniform(*self.scales)
-        crops = loose_crops(mask_boxes(rough), points, scale, tuple(image.shape[1:]))
+        crops = loose_crops(mask_boxes(rough)[1], points, scale, tuple(image.shape[1:]))
         index = torch.zeros(1, dtype=torch.int64)
         crop = crop_images(image[None].float(), index, crops, self.size)[0]
         rough, target = (crop_masks(mask, crops, self.size)[0] for mask in (rough, truth))

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import torch
 from detectron2.config import CfgNode, configurable
 from detectron2.modeling import META_ARCH_REGISTRY
-from detectron2.structures import BitMasks, Instances
+from detectron2.structures import Instances
 from torch import Tensor, nn
 
 from bestie.methods.pointwssis.crops import (
@@ -17,13 +17,14 @@ from bestie.methods.pointwssis.crops import (
     crop_masks,
     gaussian_maps,
     loose_crops,
-    mask_boxes,
     paste_masks,
     point_planes,
     points_in_crops,
 )
 from bestie.methods.pointwssis.losses import two_class_dice
 from bestie.methods.pointwssis.refiner_network import RefinerNetwork, load_encoder_weights
+from bestie.methods.solo.grids import mask_boxes
+from bestie.methods.solo.meta_arch import to_boxes
 from bestie.modeling.norm import resolve_norm
 
 __all__ = ["MaskRefiner"]
@@ -131,7 +132,7 @@ class MaskRefiner(nn.Module):
         rough = instances.pred_masks
         refined = torch.zeros(len(rough), dtype=torch.bool, device=self.device)
         masks = rough.clone()
-        large = rough.flatten(1).sum(dim=1) >= max(1, self.min_area)
+        large = rough.sum(dim=(1, 2)) >= max(1, self.min_area)
         image = self._normalized(sample["image"].to(self.device)).unsqueeze(0)
         for part in large.nonzero().squeeze(1).split(self.batch_size):
             if len(part):
@@ -139,14 +140,14 @@ class MaskRefiner(nn.Module):
         # Copied field by field: Instances has no shallow copy.
         result = Instances(instances.image_size, **instances.get_fields())
         result.pred_masks, result.refined = masks, refined
-        result.pred_boxes = BitMasks(masks).get_bounding_boxes()
+        result.pred_boxes = to_boxes(mask_boxes(masks)[1])
         return result
 
     def _refine_part(
         self, image: Tensor, instances: Instances, part: Tensor
     ) -> tuple[Tensor, Tensor]:
         rough, points = instances.pred_masks[part], instances.points[part]
-        crops = loose_crops(mask_boxes(rough), points, self.crop_scale, tuple(image.shape[-2:]))
+        crops = loose_crops(mask_boxes(rough)[1], points, self.crop_scale, tuple(image.shape[-2:]))
         logits = self._predict(
             crop_images(image, torch.zeros_like(part), crops, self.size),
             crop_masks(rough, crops, self.size),

@@ -23,6 +23,7 @@ __all__ = [
     "cell_numbers",
     "cells_of_points",
     "class_targets",
+    "mask_boxes",
     "mask_centers",
     "quarter_masks",
 ]
@@ -57,6 +58,26 @@ def mask_centers(masks: Tensor) -> tuple[Tensor, Tensor]:
         positions = torch.arange(counts.shape[1], device=masks.device, dtype=torch.float64)
         centers.append((counts @ positions) / areas.clamp(min=1))
     return areas, torch.stack(centers, dim=1)
+
+
+def mask_boxes(masks: Tensor) -> tuple[Tensor, Tensor]:
+    """Bounding box of each mask.
+
+    Args:
+        masks: (N, H, W) bool.
+
+    Returns:
+        occupied (N,) bool, False for empty masks, and boxes (N, 4) int64 (y0, x0, y1, x1), last row
+        and column included; those of empty masks mean nothing.
+    """
+    bits = masks.view(torch.uint8)  # reductions of bool are many times slower on the CPU
+    sides = []
+    for dim in (2, 1):  # what remains: rows, then columns
+        occupied = bits.amax(dim=dim)
+        first = occupied.argmax(dim=1)
+        sides.append((first, occupied.shape[1] - 1 - occupied.flip(1).argmax(dim=1)))
+    (top, bottom), (left, right) = sides
+    return occupied.amax(dim=1) > 0, torch.stack([top, left, bottom, right], dim=1)
 
 
 def assign_cells(

@@ -14,8 +14,8 @@ from torch.nn import functional as F
 __all__ = ["LevelChoice", "MaskMeasures", "mask_probabilities", "measure_masks", "resize_masks"]
 __all__ += ["select_levels"]
 
-# Floats of one chunk: 64 MiB.
-CHUNK_VALUES = 2**24
+# Floats of one chunk: 8 MiB, which stay in or near the cache of a CPU.
+CHUNK_VALUES = 2**21
 
 
 class MaskMeasures(NamedTuple):
@@ -115,15 +115,17 @@ def resize_masks(
         (K, *output_size) bool.
     """
     height, width = features.shape[1] * stride, features.shape[2] * stride
-    masks = [features.new_zeros(0, *output_size, dtype=torch.bool)]
-    pixels = max(height * width, output_size[0] * output_size[1])
-    for part in kernels.split(max(1, CHUNK_VALUES // pixels)) if len(kernels) else ():
-        maps = mask_probabilities(part, features).unsqueeze(0)
+    masks = features.new_empty(len(kernels), *output_size, dtype=torch.bool)
+    step = max(1, CHUNK_VALUES // max(height * width, output_size[0] * output_size[1]))
+    for begin in range(0, len(kernels), step):
+        part = slice(begin, begin + step)
+        maps = mask_probabilities(kernels[part], features).unsqueeze(0)
         maps = F.interpolate(maps, (height, width), mode="bilinear", align_corners=False)
         maps = maps[..., : image_size[0], : image_size[1]]
-        maps = F.interpolate(maps, output_size, mode="bilinear", align_corners=False)
-        masks.append(maps[0] > threshold)
-    return torch.cat(masks)
+        if maps.shape[-2:] != tuple(output_size):  # resizing to the same size changes nothing
+            maps = F.interpolate(maps, output_size, mode="bilinear", align_corners=False)
+        torch.gt(maps[0], threshold, out=masks[part])
+    return masks
 
 
 def _chunk(features: Tensor) -> int:

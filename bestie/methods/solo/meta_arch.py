@@ -11,12 +11,13 @@ from dataclasses import dataclass
 import torch
 from detectron2.config import CfgNode, configurable
 from detectron2.modeling import META_ARCH_REGISTRY, build_backbone
-from detectron2.structures import BitMasks, ImageList, Instances
+from detectron2.structures import BitMasks, Boxes, ImageList, Instances
 from torch import Tensor, nn
 
 from bestie.methods.solo.grids import (
     assign_cells,
     class_targets,
+    mask_boxes,
     mask_centers,
     quarter_masks,
 )
@@ -31,7 +32,7 @@ from bestie.methods.solo.inference import (
 from bestie.methods.solo.kernels import resize_masks
 from bestie.methods.solo.losses import class_loss, mask_loss
 
-__all__ = ["SOLO", "LossSettings", "Targets", "padded_masks"]
+__all__ = ["SOLO", "LossSettings", "Targets", "padded_masks", "to_boxes"]
 
 
 @dataclass(frozen=True)
@@ -293,11 +294,11 @@ class SOLO(nn.Module):
         size = (sample.get("height", image_size[0]), sample.get("width", image_size[1]))
         kernels = outputs.kernels[candidates.cells[ranked.index]]
         masks = resize_masks(kernels, outputs.features, image_size, size, settings.mask_thresh)
-        kept = masks.flatten(1).any(dim=1)
+        kept, boxes = mask_boxes(masks)
         index = ranked.index[kept]
         instances = Instances(size)
         instances.pred_masks = masks[kept]
-        instances.pred_boxes = BitMasks(instances.pred_masks).get_bounding_boxes()
+        instances.pred_boxes = to_boxes(boxes[kept])
         instances.scores = ranked.scores[kept]
         instances.pred_classes = candidates.classes[index]
         return instances, index
@@ -329,6 +330,12 @@ def rank_settings(cfg: CfgNode) -> RankSettings:
         update_thresh=node.TEST.UPDATE_THRESH,
         max_instances=cfg.TEST.DETECTIONS_PER_IMAGE,
     )
+
+
+def to_boxes(boxes: Tensor) -> Boxes:
+    """Detectron2's form (x0, y0, x1, y1), ends excluded, of boxes of ``grids.mask_boxes``."""
+    top, left, bottom, right = boxes.float().unbind(dim=1)
+    return Boxes(torch.stack([left, top, right + 1, bottom + 1], dim=1))
 
 
 def padded_masks(instances: Instances, padded_size: tuple[int, int]) -> Tensor:

@@ -9,12 +9,12 @@ from bestie.methods.pointwssis.crops import (
     crop_masks,
     gaussian_maps,
     loose_crops,
-    mask_boxes,
     paste_masks,
     point_planes,
     points_in_crops,
 )
 from bestie.methods.pointwssis.pairing import nearest_instances
+from bestie.methods.solo.grids import mask_boxes
 
 
 def mask_of(height, width, *boxes):
@@ -26,8 +26,9 @@ def mask_of(height, width, *boxes):
 
 def test_box_of_a_mask():
     boxes = [[1, 2, 3, 5], [0, 0, 0, 0], [7, 9, 7, 9]]
-    assert mask_boxes(mask_of(8, 10, *boxes)).tolist() == boxes
-    assert mask_boxes(mask_of(8, 10)).shape == (0, 4)
+    occupied, found = mask_boxes(mask_of(8, 10, *boxes, [5, 5, 4, 4]))
+    assert found[:3].tolist() == boxes and occupied.tolist() == [True, True, True, False]
+    assert mask_boxes(mask_of(8, 10))[1].shape == (0, 4)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +102,7 @@ def test_answer_comes_back_into_its_crop_and_an_empty_one_leaves_the_rough_mask(
 
 def test_encoding_and_pasting_a_mask_gives_it_back():
     rough = mask_of(20, 30, [4, 3, 7, 7], [0, 0, 9, 12])
-    crops = loose_crops(mask_boxes(rough), torch.tensor([[5.0, 5.0], [3.0, 3.0]]), 2.0, (20, 30))
+    crops = loose_crops(mask_boxes(rough)[1], torch.tensor([[5.0, 5.0], [3.0, 3.0]]), 2.0, (20, 30))
     seen = crop_masks(rough, crops, 64).float()
     logits = torch.stack([1 - seen, seen], dim=1) * 10
     masks, refined = paste_masks(logits, crops, torch.zeros_like(rough))
@@ -110,7 +111,7 @@ def test_encoding_and_pasting_a_mask_gives_it_back():
 
 def test_nothing_to_refine():
     none = torch.zeros(0, 20, 30, dtype=torch.bool)
-    crops = loose_crops(mask_boxes(none), torch.zeros(0, 2), 2.0, (20, 30))
+    crops = loose_crops(mask_boxes(none)[1], torch.zeros(0, 2), 2.0, (20, 30))
     index = torch.zeros(0, dtype=torch.int64)
     assert crop_images(torch.zeros(1, 3, 20, 30), index, crops, 8).shape == (0, 3, 8, 8)
     assert paste_masks(torch.zeros(0, 2, 8, 8), crops, none)[0].shape == (0, 20, 30)

@@ -10,13 +10,12 @@ from bestie.methods.pointwssis.crops import (
     crop_masks,
     gaussian_maps,
     loose_crops,
-    mask_boxes,
     paste_masks,
     point_planes,
     points_in_crops,
 )
 from bestie.methods.pointwssis.pairing import nearest_instances
-from bestie.methods.solo.grids import mask_centers
+from bestie.methods.solo.grids import mask_boxes, mask_centers
 from tests.conftest import reference_cases
 from tests.methods.reference_arrays import unpack_masks
 
@@ -41,7 +40,7 @@ def test_refiner_input(case):
     shape, size = (parameters["height"], parameters["width"]), parameters["size"]
     masks = unpack_masks(data["in_mask_bits"], *shape)
     points = torch.from_numpy(data["in_points"]) / 10000 * torch.tensor(shape)
-    crops = loose_crops(mask_boxes(masks), points, parameters["box_scale"], shape)
+    crops = loose_crops(mask_boxes(masks)[1], points, parameters["box_scale"], shape)
     np.testing.assert_array_equal(crops, data["out_crop"][:, YXYX])
     index = torch.zeros(len(masks), dtype=torch.int64)
     images = crop_images(normalized(data["in_image"])[None], index, crops, size)
@@ -72,7 +71,7 @@ def test_paste_back(case):
     assert differing <= parameters["pixels_with_close_probabilities"]
     if not differing:
         np.testing.assert_array_equal(masks.sum(dim=(1, 2)), data["out_area"])
-        boxes = mask_boxes(masks)[:, [1, 0, 3, 2]]
+        boxes = mask_boxes(masks)[1][:, [1, 0, 3, 2]]
         boxes[:, 2:] -= boxes[:, :2]  # the reference's widths: last - first
         np.testing.assert_array_equal(boxes, data["out_box"])
 
@@ -104,7 +103,9 @@ def test_training_sample(case):
     data, parameters = case.load()
     shape, size = (parameters["height"], parameters["width"]), parameters["size"]
     rough, truth = (unpack_masks(data[f"in_{name}_bits"], *shape) for name in ("rough", "mask"))
-    crops = loose_crops(mask_boxes(rough), mask_centers(truth)[1], parameters["box_scale"], shape)
+    crops = loose_crops(
+        mask_boxes(rough)[1], mask_centers(truth)[1], parameters["box_scale"], shape
+    )
     y0, x0, y1, x1 = crops[0].tolist()  # here without the last row and column
     image = official_resize(data["in_image"][y0:y1, x0:x1], parameters, Image.BILINEAR)
     masks = [
