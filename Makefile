@@ -6,8 +6,11 @@ PYTHON ?= python3
 TORCH ?= torch==2.14.1
 TORCHVISION ?= torchvision==0.29.1
 SETUPTOOLS ?= setuptools>=70.1,<81
-# Any pip requirement: a local checkout, a wheel, another URL.
-DETECTRON2 ?= git+https://github.com/facebookresearch/detectron2.git@02b5c4e295e990042a714712c21dc79b731e8833
+# Any pip requirement (a local checkout, a wheel, another URL), or pypi: the Python part of release
+# 0.6, from PyPI. Empty: the pinned commit on GitHub, and pypi where that cannot be installed.
+DETECTRON2 ?=
+# Where `make test-detectron2` installs the other version.
+OTHER = build/other-detectron2
 
 # Every command uses the package in this folder, also where another checkout is the installed one.
 export PYTHONPATH := $(CURDIR)$(if $(PYTHONPATH),:$(PYTHONPATH))
@@ -15,11 +18,12 @@ export PYTHONPATH := $(CURDIR)$(if $(PYTHONPATH),:$(PYTHONPATH))
 SOURCES = bestie tools datasets tests setup.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install doctor demo test test-slow format clean
+.PHONY: help install doctor demo test test-slow test-detectron2 format clean
 
 help: ## this list
-	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
-	@echo "  PYTHON=...        the Python to use (python3); DETECTRON2=... where Detectron2 comes from"
+	@grep -E '^[a-z0-9-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 25
+	@echo "  PYTHON=...        the Python to use (python3)"
+	@echo "  DETECTRON2=...    where Detectron2 comes from: a pip requirement, or pypi"
 
 install: ## what is missing of torch, Detectron2 and the package (editable)
 	@$(PYTHON) tools/install.py --torch "$(TORCH)" --torchvision "$(TORCHVISION)" \
@@ -40,6 +44,11 @@ test: install ## lint and the fast tests
 
 test-slow: install ## the slow tests
 	$(PYTHON) -m pytest -m slow --timeout 3600
+
+test-detectron2: install ## the fast tests with the other tested version of Detectron2
+	$(PYTHON) tools/other_detectron2.py --folder $(OTHER) --torch "$(TORCH)" \
+		--torchvision "$(TORCHVISION)" --setuptools "$(SETUPTOOLS)"
+	$(OTHER)/bin/python -m pytest
 
 format: install ## rewrite the sources in the house format
 	$(PYTHON) -m ruff check --fix $(SOURCES)

@@ -1,15 +1,16 @@
-"""Installs the package `bestie`; `make install` also brings PyTorch and Detectron2.
+"""Installs the package `bestie`, its configs included; `make install` also installs PyTorch and
+Detectron2.
 
-Detectron2 is not on the Python package index: it is declared by its git URL, at the commit that
-this project is tested with, as the extra `detectron2`. It is no plain requirement because pip
-compares such a URL with where an installed copy came from and would fetch it again over a local
-build, on machines without GitHub in vain; and because its own set-up imports torch, which has to be
-there before it:
+Detectron2 is not a plain requirement. PyPI has no wheel of it; pip would compare a git URL with
+where an installed copy came from, and fetch it again over a local build; and its own set-up imports
+torch, which has to be installed before it. By hand, where GitHub can be reached:
 
     pip install torch torchvision "setuptools<81"
-    pip install --no-build-isolation -e ".[detectron2]"
+    pip install --no-build-isolation ".[detectron2]"
 
-`make install` does these steps, and takes what is there already.
+`make install` does these steps, keeps what is installed already, and where GitHub cannot be reached
+it installs the Python part of Detectron2 0.6 from PyPI instead (`make install DETECTRON2=pypi`).
+After it, `pip install .` installs the package for use from any folder.
 """
 
 from setuptools import find_packages, setup
@@ -22,8 +23,11 @@ setup(
     description="Weakly supervised instance segmentation (BESTIE) in Detectron2",
     license="MIT",
     python_requires=">=3.10",
-    packages=find_packages(include=["bestie", "bestie.*"]),
-    package_data={"bestie.visualization": ["*.html"]},
+    packages=[*find_packages(include=["bestie", "bestie.*"]), "bestie.configs"],
+    # The YAML files lie beside the package in a checkout and inside it once it is installed;
+    # `bestie.files.configs_folder` finds them in both places.
+    package_dir={"bestie.configs": "configs"},
+    package_data={"bestie.visualization": ["*.html"], "bestie.configs": ["**/*.yaml"]},
     install_requires=[
         "torch>=2.11",
         "torchvision>=0.26",

@@ -41,9 +41,14 @@ def _add_backbone(cfg: CN) -> None:
     # official HRNet or BESTIE naming, or a checkpoint of this project); "timm" lets timm download
     # its default ImageNet weights.
     cfg.MODEL.TIMM.WEIGHTS = ""
-    # Labels that those weights were trained with, as the supervision ledger is to state them; "":
-    # ImageNet-1k image labels for "timm", not known for a file.
+    # Kind of labels that those weights were trained with, for the supervision ledger: "masks",
+    # "boxes", "clicks", "tags", "none" or "unknown"; "": tags for "timm", unknown for a file.
+    cfg.MODEL.TIMM.WEIGHTS_KIND = ""
+    # Those labels in words ("ImageNet-21k image labels"); only shown. Needs WEIGHTS_KIND.
     cfg.MODEL.TIMM.WEIGHTS_LABELS = ""
+    # The same two about MODEL.WEIGHTS; "": known for Detectron2's model zoo, unknown for a file.
+    cfg.MODEL.WEIGHTS_KIND = ""
+    cfg.MODEL.WEIGHTS_LABELS = ""
 
 
 def _add_bestie(cfg: CN) -> None:
@@ -149,8 +154,11 @@ def _add_pam(cfg: CN) -> None:
     model.HEAD_CHANNELS = 512
     # torchvision's VGG16 weights file (vgg16-397923af.pth): path, or "" for random weights.
     model.VGG_WEIGHTS = ""
-    # Labels that those weights were trained with, as the supervision ledger is to state them; "":
-    # ImageNet-1k image labels for a file of torchvision's name, not known for another one.
+    # Kind of labels that those weights were trained with, for the supervision ledger: "masks",
+    # "boxes", "clicks", "tags", "none" or "unknown"; "": tags for a file of torchvision's name,
+    # unknown for another one.
+    model.VGG_WEIGHTS_KIND = ""
+    # Those labels in words; only shown. Needs VGG_WEIGHTS_KIND.
     model.VGG_WEIGHTS_LABELS = ""
     # Learning rate factors of biases and of the extra layers (biases there: the product).
     model.BIAS_LR_FACTOR = 2.0

@@ -8,6 +8,7 @@ and nothing of the package: everything else is what it examines.
 
 import importlib
 import importlib.metadata
+import json
 import re
 import sys
 import warnings
@@ -59,7 +60,7 @@ def examine() -> list[Finding]:
             _library("torch"),
             _library("torchvision"),
             _attempt("torchvision operators", _torchvision_operators, _REINSTALL_PAIR),
-            _library("detectron2"),
+            _detectron2(),
             _attempt("detectron2 operators", _detectron2_operators, ""),
             _attempt("cuda", _cuda, ""),
             *(_library(module) for module in LIBRARIES),
@@ -133,12 +134,35 @@ def _torchvision_operators() -> str:
     return "nms and roi_align work on " + " and ".join(devices)
 
 
+def _detectron2() -> Finding:
+    """Detectron2's version and where it came from; its own ``__version__`` does not tell it all."""
+    finding = _library("detectron2")
+    if finding.problem or "detectron2" not in sys.modules:
+        return finding
+    try:
+        installed = importlib.metadata.distribution("detectron2")
+    except importlib.metadata.PackageNotFoundError:
+        folder = sys.modules["detectron2"].__path__[0]
+        return Finding("detectron2", f"{finding.found} (not installed by pip, in {folder})")
+    return Finding("detectron2", f"{installed.version} ({_origin(installed)})")
+
+
+def _origin(installed: importlib.metadata.Distribution) -> str:
+    """Where pip had a distribution from."""
+    if "+python" in installed.version:  # the wheel that tools/install.py builds describes itself
+        return installed.metadata["Summary"].removeprefix("Detectron2: ")
+    record = json.loads(installed.read_text("direct_url.json") or "{}")
+    if "vcs_info" in record:
+        return f"{record['url']} at commit {record['vcs_info']['commit_id'][:12]}"
+    return f"from {record['url']}" if record else "from a package index"
+
+
 def _detectron2_operators() -> str:
-    """Detectron2's own compiled operators; only its faster COCO evaluation uses them here."""
+    """Detectron2's own compiled operators; nothing in this project needs them."""
     import torch  # noqa: F401  # the extension links against its libraries
 
-    importlib.import_module("detectron2._C")
-    return "compiled (detectron2._C imports)"
+    _ = importlib.import_module("detectron2._C").COCOevalEvaluateImages
+    return "compiled (detectron2._C works)"
 
 
 def _cuda() -> str:

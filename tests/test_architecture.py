@@ -27,12 +27,13 @@ MAX_TOOL_LINES = 150
 MAX_FUNCTION_LINES = 60
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
-GROUND_FLOOR = {"config", "files", "labels", "methods"}
+GROUND_FLOOR = {"config", "files", "formats", "labels", "methods"}
 # Part of the package -> the parts that it may import, besides itself.
 MAY_IMPORT = {
     "config": {"methods"},  # their add_*_config
     "doctor": set(),
     "files": set(),
+    "formats": set(),
     "labels": set(),
     "methods": {"config", "data", "files", "modeling"},
     "data": GROUND_FLOOR,

@@ -1,8 +1,10 @@
 """The doctor's verdict, with everything there and with parts missing, broken or old."""
 
+import json
 import re
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -75,6 +77,42 @@ def test_missing_compiled_operators_of_detectron2_are_a_note(monkeypatch):
     assert not finding("detectron2 operators").problem
 
 
+@pytest.mark.parametrize(
+    ("version", "origin", "expected"),
+    [
+        ("0.6", {"url": "file:///somewhere", "dir_info": {}}, "0.6 (from file:///somewhere)"),
+        (
+            "0.6",
+            {
+                "url": "https://x/d2.git",
+                "vcs_info": {"commit_id": "0123456789abcdef"},
+            },
+            "0.6 (https://x/d2.git at commit 0123456789ab)",
+        ),
+        ("0.6", None, "0.6 (from a package index)"),
+        ("0.6+python", {"url": "file:///a.whl", "archive_info": {}}, "0.6+python (a part of it)"),
+    ],
+)
+def test_detectron2_is_named_with_its_origin(tmp_path, monkeypatch, version, origin, expected):
+    folder = tmp_path / "detectron2.dist-info"
+    folder.mkdir()
+    summary = "Summary: Detectron2: a part of it"
+    (folder / "METADATA").write_text(f"Name: detectron2\nVersion: {version}\n{summary}\n")
+    if origin:
+        (folder / "direct_url.json").write_text(json.dumps(origin))
+    installed = metadata.PathDistribution(folder)
+    monkeypatch.setattr(metadata, "distribution", lambda _: installed)
+    assert finding("detectron2") == doctor.Finding("detectron2", expected)
+
+
+def test_detectron2_that_pip_did_not_install_is_named_with_its_folder(monkeypatch):
+    def missing(name):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "distribution", missing)
+    assert "(not installed by pip, in " in finding("detectron2").found
+
+
 def test_library_that_breaks_on_import_is_a_problem(monkeypatch, tmp_path):
     (tmp_path / "jinja2.py").write_text("raise OSError('libfoo.so: cannot open')")
     monkeypatch.syspath_prepend(tmp_path)
@@ -83,12 +121,15 @@ def test_library_that_breaks_on_import_is_a_problem(monkeypatch, tmp_path):
 
 
 def test_pinned_versions_agree():
-    """Makefile, setup.py and the doctor name the same versions and the same Detectron2."""
+    """Makefile, setup.py, installer and doctor name the same versions and the same Detectron2."""
     makefile = (PROJECT / "Makefile").read_text()
     pinned = dict(re.findall(r"^(\w+) \?= (\S+)$", makefile, re.MULTILINE))
     assert pinned["TORCH"] == f"torch=={doctor.TESTED['torch']}"
     assert pinned["TORCHVISION"] == f"torchvision=={doctor.TESTED['torchvision']}"
     setup = (PROJECT / "setup.py").read_text()
-    assert f'"{pinned["DETECTRON2"]}"' in setup
+    installer = (PROJECT / "tools/installation/detectron2_source.py").read_text()
+    repository = re.search(r'^REPOSITORY = "(.*)"$', installer, re.MULTILINE)[1]
+    commit = re.search(r'^PINNED = f"git\+\{REPOSITORY\}@(\w{40})"$', installer, re.MULTILINE)[1]
+    assert f'"git+{repository}@{commit}"' in setup
     for library, numbers in doctor.NEEDED.items():
         assert f'"{library}>={".".join(map(str, numbers))}"' in setup

@@ -13,13 +13,12 @@ Trainings and cues that are there already are kept.
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
 from bestie.engine.cue_ablation import ablate_cues
 from bestie.engine.pipeline.process import CommandError
-from bestie.files import atomic_write
+from bestie.files import atomic_write, configs_folder, to_json
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -28,7 +27,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--config-file",
-        default="configs/quick/shapes_pam.yaml",
+        default=str(configs_folder() / "quick/shapes_pam.yaml"),
         metavar="FILE",
         help="classifier (%(default)s)",
     )
@@ -51,7 +50,7 @@ def main(args: argparse.Namespace) -> None:
         tell=lambda line: print(f"$ {line}", flush=True),
     )
     with atomic_write(args.output / "ablation.json") as file:
-        json.dump(result.as_dict(), file, indent=2)
+        file.write(to_json(result.as_dict(), indent=2))
     print(f"\n{result.table()}")
 
 

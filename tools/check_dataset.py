@@ -14,11 +14,11 @@ mended, warnings deserve a look. The exit status is 1 if there is an error, else
 """
 
 import argparse
-import json
 import sys
 
 from bestie.data import survey_data
 from bestie.data.survey import SUPERVISIONS
+from bestie.files import to_json
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -46,7 +46,7 @@ def main(args: argparse.Namespace) -> int:
     errors = sum(report.count("error") for report in reports.values())
     if args.json:
         content = {name: report.as_dict() for name, report in reports.items()}
-        print(json.dumps(content, indent=1))
+        print(to_json(content, indent=1))
         return min(errors, 1)
     for name, report in reports.items():
         print(f"{name}: {report.num_images} images\n\n{report.table()}\n")

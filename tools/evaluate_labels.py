@@ -13,12 +13,11 @@ the weak map is an instance; with --points, each that holds exactly one point of
 """
 
 import argparse
-import json
 import sys
 
 from bestie.data import register_dataset
 from bestie.evaluation import evaluate_labels, labels_from_components
-from bestie.files import write_coco
+from bestie.files import to_json, write_coco
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -53,8 +52,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--max-detections",
         type=int,
-        default=200,
-        help="labels an image that count for COCO AP (%(default)s)",
+        metavar="N",
+        help="labels per image and class that count for COCO AP (COCO's 100; more if an image "
+        "holds more than 100 objects of a class)",
     )
     parser.add_argument("--json", action="store_true", help="print json instead of tables")
     return parser.parse_args(arguments)
@@ -79,7 +79,7 @@ def main(args: argparse.Namespace) -> None:
         )
         write_coco(args.labels, labels)
     result = evaluate_labels(args.labels, args.dataset, args.iou, args.max_detections)
-    print(json.dumps(result.as_dict(), indent=2) if args.json else result.table())
+    print(to_json(result.as_dict(), indent=2) if args.json else result.table())
 
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ def main(args: argparse.Namespace) -> None:
     if not named:
         raise ValueError("no data set: give --dataset or DATASETS.TRAIN")
     # Only this data set is needed; its classes are compared with those of the training, if at hand.
-    args.opts = [*args.opts, "DATASETS.TEST", f"('{named[0]}',)"]
+    args.opts = [*args.opts, "DATASETS.TEST", str((named[0],))]
     summary = export_pseudo_labels(
         setup(args),
         named[0],

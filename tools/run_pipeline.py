@@ -72,12 +72,19 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         metavar="STAGE",
         help="run this stage anew, whatever its state",
     )
+    parser.add_argument(
+        "--keep-code",
+        action="store_true",
+        help="keep finished stages although the code or a library has changed; the report says so",
+    )
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and why")
     parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="settings")
     return parser.parse_intermixed_args(arguments)
 
 
 def main(args: argparse.Namespace) -> None:
+    if args.data.startswith("coco:") and os.path.isdir(args.data):
+        raise ValueError(f"--data {args.data} is also a folder; ./{args.data} names the folder")
     request = Request(
         data=args.data if args.data.startswith("coco:") else os.path.realpath(args.data),
         supervision=args.supervision,
@@ -92,7 +99,14 @@ def main(args: argparse.Namespace) -> None:
         options=tuple(args.opts),
         command=shlex.join(["python", "tools/run_pipeline.py", *sys.argv[1:]]),
     )
-    run_pipeline(request, first=args.first, last=args.last, forced=args.force, dry_run=args.dry_run)
+    run_pipeline(
+        request,
+        first=args.first,
+        last=args.last,
+        forced=args.force,
+        keep_code=args.keep_code,
+        dry_run=args.dry_run,
+    )
 
 
 if __name__ == "__main__":

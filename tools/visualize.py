@@ -4,6 +4,9 @@
     tools/visualize.py --dataset folder:ROOT:train --output sheet.png
     tools/visualize.py --dataset folder:ROOT:val --output sheet.png \\
         --layers image gt --labels BESTIE=labels.json --ids a b
+    tools/visualize.py --run output/run --output sheet.png
+    tools/visualize.py --dataset coco:train.json:photos --points output/run/cues \\
+        --maps output/run/maps --output sheet.png
 
 Layers: the image, its tags, its points, its weak semantic map, the pseudo labels that points and
 map give (semantic knowledge transfer), the ground truth. Label files: exported labels, predictions,
@@ -17,7 +20,17 @@ from pathlib import Path
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from bestie.data import register_dataset
-from bestie.visualization import LAYERS, LayerSettings, choose_evenly, results_sheet, save_png
+from bestie.data.registration import POINT_FOLDERS
+from bestie.engine.run_files import RunFiles, find_run_files
+from bestie.visualization import (
+    LAYERS,
+    LayerSettings,
+    choose_images,
+    name_label_files,
+    results_sheet,
+    save_png,
+    with_label_folders,
+)
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -26,9 +39,14 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--dataset",
-        required=True,
         metavar="NAME",
-        help="folder:ROOT:SPLIT, coco:JSON:IMAGE_DIR or a built-in name",
+        help="folder:ROOT:SPLIT, coco:JSON:IMAGE_DIR or a built-in name; with --run: its training "
+        "data",
+    )
+    parser.add_argument(
+        "--run",
+        metavar="DIR",
+        help="folder of the pipeline: show its cues, maps and labels",
     )
     parser.add_argument(
         "--layers",
@@ -47,12 +65,17 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--ids", nargs="+", metavar="ID", help="images to show, by name or id")
     parser.add_argument("--number", type=int, default=8, help="images to show without --ids")
     parser.add_argument("--output", required=True, type=Path, metavar="FILE.png")
-    parser.add_argument("--points", default="", metavar="FOLDER", help="Peak_points, Center_points")
+    parser.add_argument(
+        "--points",
+        default="",
+        metavar="FOLDER",
+        help="Peak_points or Center_points of the root, or the path of a folder",
+    )
+    parser.add_argument("--maps", default="", metavar="DIR", help="folder of semantic maps")
     parser.add_argument(
         "--point-score",
         type=float,
-        default=0.7,
-        help="points above it make pseudo labels (%(default)s)",
+        help="points above it make pseudo labels (that of the run, or 0.7)",
     )
     parser.add_argument(
         "--min-area", type=int, default=50, help="of pseudo labels, pixels (%(default)s)"
@@ -66,35 +89,18 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def choose_images(records: list[dict], ids: list[str] | None, number: int) -> list[dict]:
-    """The dataset dicts of ``ids`` (names or image ids), or ``number`` spread over the split."""
-    if ids is None:
-        if number < 1:
-            raise ValueError(f"--number must be 1 or more, got {number}.")
-        return choose_evenly(records, number)
-    known = {str(record["image_id"]): record for record in records}
-    known.update({Path(record["file_name"]).stem: record for record in records})
-    unknown = [image_id for image_id in ids if image_id not in known]
-    if unknown:
-        examples = ", ".join(Path(record["file_name"]).stem for record in records[:5])
-        raise ValueError(
-            f"--ids: {', '.join(unknown)} not among the {len(records)} images of this data set "
-            f"({examples}, ...)."
-        )
-    return [known[image_id] for image_id in ids]
-
-
-def name_label_files(labels: list[str]) -> dict[str, str]:
-    """Split "TITLE=FILE"; the file's name is the title where none is given."""
-    files: dict[str, str] = {}
-    for label in labels:
-        title, separator, path = label.partition("=")
-        if not separator or Path(label).is_file():
-            title, path = Path(label).stem, label
-        if title in files:
-            raise ValueError(f"--labels: two columns are called '{title}'; use TITLE=FILE.")
-        files[title] = path
-    return files
+def apply_run(args: argparse.Namespace) -> None:
+    """Fill in what --run knows and the user did not say."""
+    run = find_run_files(args.run) if args.run else RunFiles()
+    if not args.dataset:
+        if not run.dataset:
+            reason = f"{args.run} does not name its data yet" if args.run else "without --run"
+            raise ValueError(f"--dataset is needed: {reason}")
+        args.dataset = run.dataset
+        args.labels = args.labels or ([f"BESTIE={run.labels}"] if run.labels else [])
+    args.points, args.maps = args.points or run.points, args.maps or run.maps
+    if args.point_score is None:
+        args.point_score = 0.7 if run.point_score is None else run.point_score
 
 
 def main(args: argparse.Namespace) -> None:
@@ -102,13 +108,16 @@ def main(args: argparse.Namespace) -> None:
         raise ValueError(f"--output must end in .png, got {args.output}.")
     if not 32 <= args.side <= 4096:
         raise ValueError(f"--side must lie in [32, 4096], got {args.side}.")
+    apply_run(args)
     register_dataset(args.dataset)
     records = choose_images(DatasetCatalog.get(args.dataset), args.ids, args.number)
+    is_of_root = args.points in POINT_FOLDERS.values()
+    records = with_label_folders(records, "" if is_of_root else args.points, args.maps)
     metadata = MetadataCatalog.get(args.dataset)
     settings = LayerSettings(
         class_names=metadata.thing_classes,
         side=args.side,
-        points=args.points,
+        points=args.points if is_of_root else "",
         point_score_thresh=args.point_score,
         min_area=args.min_area,
         score_thresh=args.min_score,

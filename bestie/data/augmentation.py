@@ -34,6 +34,7 @@ __all__ = [
     "RandomColorJitter",
     "RandomQuarterTurn",
     "ResizeAndScale",
+    "ResizeLongerSide",
     "augment",
     "build_bestie_augmentation",
     "build_pam_augmentation",
@@ -160,6 +161,29 @@ class ResizeAndScale(T.Augmentation):
         factor = longest / max(height, width)
         height, width = int(height * factor), int(width * factor)
         return height + (1 - height) % GRID, width + (1 - width) % GRID
+
+
+class ResizeLongerSide(T.Augmentation):
+    """Give the longer side a fixed length and keep the aspect ratio, as at inference.
+
+    Shrinking averages (PIL's bilinear filter, as in training), so that large and small photos of a
+    scene look the same.
+
+    Args:
+        length: of the longer side, pixels; 0: the image's own size.
+    """
+
+    def __init__(self, length: int):
+        super().__init__()
+        self.length = length
+
+    def get_transform(self, image: np.ndarray) -> Transform:
+        height, width = image.shape[:2]
+        longer = max(height, width)
+        if self.length in (0, longer):
+            return NoOpTransform()
+        sides = (max(1, round(side * self.length / longer)) for side in (height, width))
+        return T.ResizeTransform(height, width, *sides)
 
 
 class RandomQuarterTurn(T.Augmentation):

@@ -24,10 +24,8 @@ from bestie.data.image_check import (
     Problem,
     size_mismatch,
 )
-from bestie.data.mappers import points_folder
 from bestie.data.registration import (
     BUILTIN_DATASETS,
-    POINT_FOLDERS,
     categories_mistake,
     ground_truth_json,
     images_by_name,
@@ -215,7 +213,7 @@ def _check_named(cfg: CfgNode, name: str, needs: set[str]) -> list[Problem]:
 
 def _needs_of_config(cfg: CfgNode) -> dict[str, set[str]]:
     """Data set name -> what the run needs of it."""
-    points = "clicks" if points_folder(cfg) == POINT_FOLDERS["clicks"] else "peak_points"
+    points = "clicks" if cfg.MODEL.BESTIE.SUPERVISION == "clicks" else "peak_points"
     by_mapper = {
         "BESTIEMapper": {"images", "tags", "maps", points},
         "PAMMapper": {"images", "tags"},

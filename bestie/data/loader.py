@@ -21,12 +21,11 @@ import torch
 from detectron2.config import CfgNode
 from detectron2.data import (
     DatasetFromList,
-    build_batch_data_loader,
     build_detection_test_loader,
     get_detection_dataset_dicts,
 )
 from detectron2.utils import comm
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import BatchSampler, DataLoader, Dataset, Sampler
 
 from bestie.data.registration import register_dataset
 
@@ -64,10 +63,11 @@ def build_train_loader(
     if hasattr(mapper, "samples"):  # a mapper whose samples are not whole images
         dicts = mapper.samples(dicts)
     sampler = PositionSampler(len(dicts), cfg.SEED, rank=comm.get_rank(), world_size=world_size)
-    loader = build_batch_data_loader(
+    # PyTorch's own loader: it hands whole batches to the workers and returns them in order.
+    # Detectron2's gives each worker a share of the positions, and which one depends on its version.
+    loader = DataLoader(
         _SeededDataset(dicts, mapper, cfg.SEED),
-        sampler,
-        cfg.SOLVER.IMS_PER_BATCH,
+        batch_sampler=BatchSampler(sampler, cfg.SOLVER.IMS_PER_BATCH // world_size, drop_last=True),
         num_workers=cfg.DATALOADER.NUM_WORKERS,
         collate_fn=_pack,
     )

@@ -23,6 +23,7 @@ from fvcore.transforms.transform import Transform
 from torch import Tensor
 
 from bestie.data.augmentation import (
+    ResizeLongerSide,
     augment,
     build_bestie_augmentation,
     build_pam_augmentation,
@@ -220,8 +221,8 @@ class BESTIEMapper:
 class PAMMapper:
     """Image and tags, for the classifier: ``image`` (3, H, W) uint8 and ``image_labels`` (C,) bool.
 
-    In training a crop of INPUT.CROP.SIZE, at inference the image at its own size and the tags if
-    the root has them.
+    In training a crop of INPUT.CROP.SIZE; at inference the image with INPUT.TEST_SIZE as its longer
+    side, and the tags if the root has them. ``height`` and ``width`` are those of the photo.
     """
 
     @configurable
@@ -237,7 +238,7 @@ class PAMMapper:
         Args:
             is_train: augment; tags are required.
             num_classes: C.
-            augmentation: augmentation of the training images.
+            augmentation: of the images; random in training.
             image_format: "RGB" or "BGR".
         """
         if num_classes < 1:
@@ -252,17 +253,19 @@ class PAMMapper:
         return {
             "is_train": is_train,
             "num_classes": cfg.MODEL.PAM.NUM_CLASSES,
-            "augmentation": build_pam_augmentation(cfg) if is_train else (),
+            "augmentation": (
+                build_pam_augmentation(cfg) if is_train else [ResizeLongerSide(cfg.INPUT.TEST_SIZE)]
+            ),
             "image_format": cfg.INPUT.FORMAT,
         }
 
     def __call__(self, dataset_dict: dict[str, Any]) -> dict[str, Any]:
         image = _read_image(dataset_dict, self.image_format)
         sample = _identity(dataset_dict)
+        sample["height"], sample["width"] = image.shape[:2]
         if self.is_train or "image_labels" in dataset_dict:
             sample["image_labels"] = _required_tags(dataset_dict, self.num_classes)
-        if self.is_train:
-            image, *_ = augment(self.augmentation, image)
+        image, *_ = augment(self.augmentation, image)
         sample["image"] = _to_tensor(image)
         return sample
 

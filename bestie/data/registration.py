@@ -4,7 +4,8 @@ Comes in: a name. Goes out: an entry in ``DatasetCatalog`` (dataset dicts) and `
 (classes, paths). Called by the tools and by the loaders before a name is used. Accepted names:
 
 - ``folder:ROOT:SPLIT``: a root in the folder contract (``datasets/README.md``);
-- ``coco:JSON:IMAGE_DIR``: a COCO json with instances, and the folder of its images;
+- ``coco:JSON:IMAGE_DIR``: a COCO json with instances, and the folder of its images (paths may hold
+  colons: what exists on the disk decides how a name is read);
 - ``voc2012_wsis_train``, ... (BUILTIN_DATASETS): roots under ``$DETECTRON2_DATASETS``;
 - any name that is registered already.
 """
@@ -13,7 +14,7 @@ import logging
 import os
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.data.datasets import load_coco_json
@@ -33,6 +34,7 @@ __all__ = [
     "BUILTIN_DATASETS",
     "POINT_FOLDERS",
     "categories_mistake",
+    "dataset_name",
     "ground_truth_json",
     "images_by_name",
     "load_folder",
@@ -89,23 +91,76 @@ def register_builtin_datasets() -> None:
                 logger.info("Built-in data set %s is not usable: %s", name, error)
 
 
+def dataset_name(
+    kind: Literal["folder", "coco"], first: str | os.PathLike, second: str | os.PathLike
+) -> str:
+    """The name that :func:`parse_name` splits into these parts.
+
+    Args:
+        kind: "folder" or "coco".
+        first: root, or json; it need not exist yet.
+        second: name of the split, or folder of the images.
+
+    Raises:
+        ValueError: because of a colon in a path, the name would also be read as other files, which
+            exist.
+    """
+    wanted = (os.fspath(first), os.fspath(second))
+    name = f"{kind}:{wanted[0]}:{wanted[1]}"
+    others = [pair for pair in _pairs(name) if pair != wanted and all(_which_exist(kind, *pair))]
+    if others:
+        raise _ambiguous(name, [wanted, *others])
+    return name
+
+
 def parse_name(name: str) -> tuple[str, str, str]:
     """Split the name of a data set into ("folder", root, split) or ("coco", json, image folder).
 
+    Paths may contain colons: of all places where the name can be split, the one counts whose files
+    exist. Where none has both, one has at least the folder, so that the message that follows names
+    what is missing in it.
+
     Raises:
-        ValueError: a name of neither form, nor a built-in one.
+        ValueError: a name of neither form, nor a built-in one; or one that can be read in two ways
+            because the files of both exist.
     """
     if name in BUILTIN_DATASETS:
         folder, split = BUILTIN_DATASETS[name]
         return "folder", os.path.join(os.getenv("DETECTRON2_DATASETS", "datasets"), folder), split
-    kind, _, rest = name.partition(":")
-    first, _, second = rest.rpartition(":")
-    if kind not in ("folder", "coco") or not first or not second:
+    kind, pairs = name.partition(":")[0], _pairs(name)
+    if kind not in ("folder", "coco") or not pairs:
         raise ValueError(
             f"data set '{name}' is not known; accepted are folder:ROOT:SPLIT, coco:JSON:IMAGE_DIR, "
             f"{', '.join(BUILTIN_DATASETS)} and names that are registered already"
         )
-    return kind, first, second
+    complete = [pair for pair in pairs if all(_which_exist(kind, *pair))]
+    if len(complete) > 1:
+        raise _ambiguous(name, complete)
+    partial = [pair for pair in pairs if any(_which_exist(kind, *pair))]
+    return kind, *(complete or partial or pairs)[-1]
+
+
+def _pairs(name: str) -> list[tuple[str, str]]:
+    """All ways to split what follows the kind in a name."""
+    rest = name.partition(":")[2]
+    pairs = [(rest[:i], rest[i + 1 :]) for i, letter in enumerate(rest) if letter == ":"]
+    return [(first, second) for first, second in pairs if first and second]
+
+
+def _ambiguous(name: str, pairs: list[tuple[str, str]]) -> ValueError:
+    readings = "; or ".join(f"{first!r} with {second!r}" for first, second in pairs)
+    return ValueError(
+        f"data set '{name}' can be read in {len(pairs)} ways: {readings}. Rename one of the "
+        "folders, or name it by a link without a colon"
+    )
+
+
+def _which_exist(kind: str, first: str, second: str) -> tuple[bool, bool]:
+    """Whether the two parts of a name exist: root and split, or json and folder of images."""
+    if kind == "folder":
+        split = os.path.join(first, "ImageSets", "Segmentation", f"{second}.txt")
+        return os.path.isdir(first), os.path.isfile(split)
+    return os.path.isfile(first), os.path.isdir(second)
 
 
 def _open_folder(name: str, root: str, split: str) -> tuple[Callable, dict[str, Any]]:

@@ -4,69 +4,32 @@ Comes in: a filled-in config. Goes out: nothing, or one ValueError with every pr
 by ``engine.setup`` (configuration) and ``engine.trainer`` (data).
 """
 
-import torch
 from detectron2.config import CfgNode
 
+from bestie.engine.accepted_values import unaccepted_values, value_of
+from bestie.formats.supervision import LabelKind
 from bestie.methods.pointwssis.config import check_pointwssis_config
 from bestie.methods.solo.config import check_solo_config
 
 __all__ = ["check_config"]
 
-# key, lowest and highest accepted value.
-RANGES = [
-    ("MODEL.BESTIE.SIGMA", 0.1, 1000),
-    ("MODEL.BESTIE.MIN_AREA", 1, float("inf")),
-    ("MODEL.BESTIE.SEMANTIC_TOP_K", 1e-6, 1),
-    ("MODEL.BESTIE.REFINE.CENTER_THRESH", 0, 1),
-    ("MODEL.BESTIE.REFINE.MAX_INSTANCES", 1, float("inf")),
-    ("MODEL.BESTIE.CLUSTER.CENTER_THRESH", 0, 1),
-    ("MODEL.BESTIE.CLUSTER.OFFSET_THRESH", 1e-6, float("inf")),
-    ("MODEL.BESTIE.TEST.CENTER_THRESH", 0, 1),
-    ("MODEL.BESTIE.TEST.SIZE_DIVISIBILITY", 1, float("inf")),
-    ("MODEL.BESTIE.TEST.SCALE", 0.1, 10),
-    ("MODEL.PAM.ALPHA", 0, 1),
-    ("MODEL.PAM.CUES.SCORE_THRESH", 0, 1),
-    ("MODEL.PAM.CUES.IMAGE_SIZE", 32, float("inf")),
-    ("MODEL.PAM.CUES.TOP_K", 1, float("inf")),
-    ("MODEL.PAM.MAPS.BACKGROUND_SCORE", 1e-6, 1),
-    ("MODEL.PAM.MAPS.IGNORE_MARGIN", 0, 1),
-    ("MODEL.PAM.MAPS.PAMR_ITERATIONS", 0, float("inf")),
-    ("INPUT.POINT_SCORE_THRESH", 0, 1),
-    ("SEED", 0, 2**31),
-    ("SOLVER.BASE_LR", 0, float("inf")),
-    ("SOLVER.IMS_PER_BATCH", 1, float("inf")),
-    ("SOLVER.MAX_ITER", 1, float("inf")),
-]
-CHOICES = [
-    ("MODEL.BESTIE.SUPERVISION", ("tags", "clicks")),
-    ("MODEL.BESTIE.TEST.FIT", ("pad", "resize")),
-    ("SOLVER.OPTIMIZER", ("SGD", "ADAM")),
-]
-ODD = ["MODEL.BESTIE.REFINE.KERNEL", "MODEL.BESTIE.TEST.KERNEL", "MODEL.PAM.CUES.KERNEL"]
-
-
-def value_of(cfg: CfgNode, key: str):
-    """Value of a dotted key."""
-    for part in key.split("."):
-        cfg = getattr(cfg, part)
-    return cfg
+# Models that look at the proposals of a region proposal network.
+TWO_STAGES = ("GeneralizedRCNN", "PanopticFPN")
+# What is said of the labels behind weights: KEY_KIND and KEY_LABELS.
+WEIGHTS = ("MODEL.WEIGHTS", "MODEL.TIMM.WEIGHTS", "MODEL.PAM.VGG_WEIGHTS")
+# Shortest longer side that a network sees at inference, pixels.
+MIN_TEST_SIZE = 32
 
 
 def check_config(cfg: CfgNode) -> None:
     """Raise one ValueError listing all settings out of range or without an effect."""
-    problems = []
-    for key, low, high in RANGES:
-        value = value_of(cfg, key)
-        if not low <= value <= high:
-            problems.append(f"{key} must lie in [{low:g}, {high:g}], got {value}.")
-    for key, choices in CHOICES:
-        value = value_of(cfg, key)
-        if value not in choices:
-            problems.append(f"{key} must be one of {', '.join(choices)}, got {value!r}.")
-    for key in ODD:
-        value = value_of(cfg, key)
-        if value < 1 or value % 2 == 0:
-            problems.append(f"{key} must be odd and positive, got {value}.")
+    problems = unaccepted_values(cfg)
+    problems += _kinds_of_labels(cfg)
+    if cfg.INPUT.TEST_SIZE != 0 and cfg.INPUT.TEST_SIZE < MIN_TEST_SIZE:
+        problems.append(
+            f"INPUT.TEST_SIZE must be 0 (original size) or at least {MIN_TEST_SIZE} pixels, got "
+            f"{cfg.INPUT.TEST_SIZE}."
+        )
     problems += _without_effect(cfg)
     if cfg.MODEL.META_ARCHITECTURE in ("SOLO", "PromptedSOLO"):
         problems += check_solo_config(cfg)
@@ -77,16 +40,26 @@ def check_config(cfg: CfgNode) -> None:
         raise ValueError(f"{len(problems)} problem(s) in the configuration:\n{lines}")
 
 
+def _kinds_of_labels(cfg: CfgNode) -> list[str]:
+    problems = []
+    for key in WEIGHTS:
+        kind, prose = value_of(cfg, f"{key}_KIND"), value_of(cfg, f"{key}_LABELS")
+        accepted = [str(accepted) for accepted in LabelKind]
+        if kind and kind not in accepted:
+            problems.append(f"{key}_KIND must be one of {', '.join(accepted)}, got {kind!r}.")
+        elif prose and not kind:
+            problems.append(
+                f"{key}_LABELS {prose!r} is only shown: say with {key}_KIND which kind of labels "
+                f"that is ({', '.join(accepted)})."
+            )
+    return problems
+
+
 def _without_effect(cfg: CfgNode) -> list[str]:
     problems = []
     if cfg.SOLVER.AMP.ENABLED and not cfg.MODEL.DEVICE.startswith("cuda"):
         problems.append(
             f"SOLVER.AMP.ENABLED needs a CUDA device, but MODEL.DEVICE is {cfg.MODEL.DEVICE}."
-        )
-    if cfg.MODEL.DEVICE.startswith("cuda") and not torch.cuda.is_available():
-        problems.append(
-            f"MODEL.DEVICE is {cfg.MODEL.DEVICE}, but PyTorch finds no CUDA device; "
-            "add MODEL.DEVICE cpu to run on the processor."
         )
     if cfg.TEST.BEST_METRIC and cfg.TEST.EVAL_PERIOD <= 0:
         problems.append("TEST.BEST_METRIC has no effect without TEST.EVAL_PERIOD above 0.")
@@ -105,9 +78,37 @@ def _without_effect(cfg: CfgNode) -> list[str]:
                 f"{cfg.SOLVER.MAX_ITER}: peak attention would never start; set MODEL.PAM.ALPHA 0 "
                 "for a plain CAM classifier."
             )
+    problems += _unreachable_detections(cfg)
     if cfg.MODEL.META_ARCHITECTURE != "BESTIE":
         return problems
     return problems + _without_effect_in_bestie(cfg)
+
+
+def _unreachable_detections(cfg: CfgNode) -> list[str]:
+    """TEST.DETECTIONS_PER_IMAGE above the number of candidates that a detector looks at."""
+    limit, model = cfg.TEST.DETECTIONS_PER_IMAGE, cfg.MODEL
+    if model.META_ARCHITECTURE == "RetinaNet":
+        candidates = {"MODEL.RETINANET.TOPK_CANDIDATES_TEST": model.RETINANET.TOPK_CANDIDATES_TEST}
+        levels = len(model.RETINANET.IN_FEATURES)
+    elif model.META_ARCHITECTURE in TWO_STAGES and model.PROPOSAL_GENERATOR.NAME == "RPN":
+        candidates = {
+            "MODEL.RPN.PRE_NMS_TOPK_TEST": model.RPN.PRE_NMS_TOPK_TEST,
+            "MODEL.RPN.POST_NMS_TOPK_TEST": model.RPN.POST_NMS_TOPK_TEST,
+        }
+        levels = len(model.RPN.IN_FEATURES)
+    else:
+        return []
+    problems = []
+    for key, number in candidates.items():
+        # The others count per level of the feature pyramid.
+        factor = 1 if key == "MODEL.RPN.POST_NMS_TOPK_TEST" else levels
+        if number * factor < limit:
+            per_level = f" on each of {levels} levels" * (factor > 1)
+            problems.append(
+                f"TEST.DETECTIONS_PER_IMAGE {limit} cannot be reached: {key} lets only {number} "
+                f"candidates per image pass{per_level}; raise it, or lower the limit."
+            )
+    return problems
 
 
 def _without_effect_in_bestie(cfg: CfgNode) -> list[str]:

@@ -188,7 +188,7 @@ def _numbers(folder: Path) -> list[float]:
     kinds = {name: sum(cues[name]) for name in ("one", "several", "none")}
     labels = json.loads((folder / "quality.json").read_text())["total"]
     return [
-        tags[-1],
+        float("nan") if tags[-1] is None else tags[-1],
         sum(cues["cues"]),
         sum(kinds.values()),
         *kinds.values(),

@@ -5,7 +5,6 @@ set with tags. Goes out: a point file an image, the supervision ledger, a cue re
 sheet. Called by ``tools/extract_points.py`` and the pipeline.
 """
 
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +20,7 @@ from bestie.engine.setup import load_model
 from bestie.evaluation.cue_report import CueReport, report_cues
 from bestie.evaluation.ground_truth import GroundTruth, has_ground_truth
 from bestie.evaluation.masks import LabelledMasks
-from bestie.files import DataError, Points, atomic_write, read_points, write_points
+from bestie.files import DataError, Points, atomic_write, read_points, to_json, write_points
 from bestie.labels.points import find_peak_points
 from bestie.modeling import PAMClassifier
 
@@ -67,7 +66,8 @@ def extract_points(
     model = load_model(cfg)
     pending = stage.begin(_is_whole, overwrite)
     for sample in stage.samples(pending):
-        cues = image_cues(model, sample["image"], sample["image_labels"], options)
+        size = (sample["height"], sample["width"])
+        cues = image_cues(model, sample["image"], sample["image_labels"], options, size)
         write_points(stage.path(sample), cues)
     comm.synchronize()
     if not comm.is_main_process():
@@ -79,24 +79,32 @@ def extract_points(
 
 
 def image_cues(
-    model: PAMClassifier, image: Tensor, image_labels: Tensor, options: CfgNode
+    model: PAMClassifier,
+    image: Tensor,
+    image_labels: Tensor,
+    options: CfgNode,
+    size: tuple[int, int] | None = None,
 ) -> Points:
-    """Cues of one image, at whole pixels of it.
+    """Cues of one image: each is the pixel of the photo that holds the center of a peak's pixel.
+
+    Peaks are found on the square of IMAGE_SIZE, whatever the size of the photo: the window and the
+    mean filter are pixels of that square.
 
     Args:
         model: in evaluation mode.
-        image: (3, H, W) uint8, in the order of INPUT.FORMAT.
+        image: (3, H, W) uint8, in the order of INPUT.FORMAT; at INPUT.TEST_SIZE, if that is set.
         image_labels: (C,) bool.
         options: MODEL.PAM.CUES.
+        size: height and width of the photo that the cues belong to; None: those of ``image``.
     """
     side = options.IMAGE_SIZE
     maps = mirrored_activation_maps(model, image, image_labels, (side, side), (side, side))
     yx, indices, scores = find_peak_points(
         maps, options.KERNEL, options.TOP_K, options.SCORE_THRESH
     )
-    size = np.array(image.shape[-2:])
+    photo = np.array(size or image.shape[-2:])
     return Points(
-        yx=np.floor((yx.cpu().numpy() + 0.5) * size / side),
+        yx=np.floor((yx.cpu().numpy() + 0.5) * photo / side),
         classes=image_labels.nonzero()[:, 0].numpy()[indices.cpu().numpy()],
         scores=scores.cpu().numpy(),
     )
@@ -126,7 +134,7 @@ def _compared(stage: ClassifierStage) -> Iterator[tuple[Points, LabelledMasks | 
 
 def _save_report(stage: ClassifierStage, report: CueReport, folder: Path) -> None:
     with atomic_write(folder / "cues.json") as file:
-        json.dump(report.as_dict(), file, indent=2)
+        file.write(to_json(report.as_dict(), indent=2))
     save_sheet(
         folder / "cues.png",
         stage.records,

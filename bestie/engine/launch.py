@@ -6,23 +6,28 @@ from the machine (NCCL where there is a GPU), so processes that are to run on th
 here, with gloo.
 """
 
+import contextlib
 import gc
 import os
 import socket
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
-import yaml
-from detectron2.config import CfgNode
 from detectron2.engine import DEFAULT_TIMEOUT
 from detectron2.engine import launch as launch_on_gpus
 from detectron2.utils import comm
 
+from bestie.engine.failures import TrainingError, memory_message
+from bestie.engine.setup import merge_config
+
 __all__ = ["launch", "launch_tool", "requested_device"]
+
+# Mistakes of the user, and trainings that cannot continue: a message, not a traceback.
+USER_ERRORS = (ValueError, OSError, TrainingError)
 
 
 def launch(
@@ -72,14 +77,18 @@ def launch(
                 f"{num_gpus_per_machine} GPUs asked for, PyTorch finds {found}; "
                 "MODEL.DEVICE cpu starts as many processes on the CPU"
             )
-        launch_on_gpus(main, num_gpus_per_machine, num_machines, machine_rank, dist_url, args=args)
+        processes = (num_gpus_per_machine, num_machines, machine_rank, dist_url)
+        if world_size == 1:
+            launch_on_gpus(main, *processes, args=args)
+        else:
+            with _messages_of_processes() as mistakes:
+                launch_on_gpus(_report_mistakes, *processes, args=(main, args, mistakes))
     elif world_size == 1:
         main(*args)
     else:
         if dist_url == "auto":
             dist_url = f"tcp://127.0.0.1:{_free_port()}"
-        mistakes = mp.get_context("spawn").SimpleQueue()
-        try:
+        with _messages_of_processes() as mistakes:
             mp.start_processes(
                 _cpu_process,
                 nprocs=num_gpus_per_machine,
@@ -93,10 +102,6 @@ def launch(
                     mistakes,
                 ),
             )
-        except mp.ProcessExitedException:
-            if mistakes.empty():
-                raise
-            raise ValueError(mistakes.get()) from None
 
 
 def launch_tool(main: Callable, parsed: Namespace) -> None:
@@ -116,20 +121,18 @@ def launch_tool(main: Callable, parsed: Namespace) -> None:
             args=(parsed,),
             device=requested_device(parsed.config_file, parsed.opts),
         )
-    except (ValueError, OSError) as error:
+    except USER_ERRORS as error:
         sys.exit(f"{os.path.basename(sys.argv[0])}: {error}")
+    except (RuntimeError, MemoryError) as error:
+        reason = memory_message(error)
+        if reason is None:
+            raise
+        sys.exit(f"{os.path.basename(sys.argv[0])}: the memory ran out: {reason}")
 
 
 def requested_device(config_file: str, overrides: Sequence[str]) -> str:
-    """MODEL.DEVICE of a YAML file with KEY VALUE overrides, before the config is built."""
-    chosen = list(overrides)
-    if "MODEL.DEVICE" in chosen[:-1:2]:
-        return chosen[2 * chosen[::2].index("MODEL.DEVICE") + 1]
-    try:
-        settings = CfgNode.load_yaml_with_base(config_file) if config_file else {}
-    except (yaml.YAMLError, AssertionError) as error:
-        raise ValueError(f"Config {config_file}: {error}") from error
-    return settings.get("MODEL", {}).get("DEVICE", "cuda")
+    """MODEL.DEVICE of a YAML file with KEY VALUE overrides, as the tool itself will read it."""
+    return merge_config(config_file, list(overrides)).MODEL.DEVICE
 
 
 def _cpu_process(
@@ -150,14 +153,43 @@ def _cpu_process(
         rank=machine_rank * num_processes + local_rank,
         timeout=DEFAULT_TIMEOUT,
     )
-    comm.create_local_process_group(num_processes)
+    _create_local_groups(num_processes, num_machines, machine_rank)
     comm.synchronize()
+    _report_mistakes(main, args, mistakes)
+    _leave_group()
+
+
+def _report_mistakes(main: Callable, args: tuple, mistakes: mp.SimpleQueue) -> None:
+    """Run ``main(*args)``; an error that has a message ends the process without a traceback."""
     try:
         main(*args)
-    except (ValueError, OSError) as error:  # a user's mistake: its message, not a traceback
+    except USER_ERRORS as error:
         mistakes.put(str(error))
         sys.exit(1)
-    _leave_group()
+
+
+@contextlib.contextmanager
+def _messages_of_processes() -> Iterator[mp.SimpleQueue]:
+    """A queue for the messages of processes; the first one is raised where a process fails."""
+    mistakes = mp.get_context("spawn").SimpleQueue()
+    try:
+        yield mistakes
+    except mp.ProcessExitedException:
+        if mistakes.empty():
+            raise
+        raise ValueError(mistakes.get()) from None
+
+
+def _create_local_groups(num_processes: int, num_machines: int, machine_rank: int) -> None:
+    """Create the group of each machine's processes, which Detectron2 counts local ranks in.
+
+    Its main branch has a function for that; in the release 0.6 it is a part of the launcher.
+    """
+    for machine in range(num_machines):
+        first = machine * num_processes
+        group = dist.new_group(list(range(first, first + num_processes)))
+        if machine == machine_rank:
+            comm._LOCAL_PROCESS_GROUP = group
 
 
 def _leave_group() -> None:

@@ -1,25 +1,32 @@
 """The supervision ledger: what labels went into the files of a folder.
 
-Comes in: a config and what a stage consumed. Goes out: ``supervision_ledger.json`` in the folder
-that the stage writes, an entry a split. Called by ``bestie.engine.classifier_stage``.
+In: a config and what a stage consumed. Out: ``supervision_ledger.json`` in the folder that the
+stage writes, one entry per split. The kind of labels is one word of ``LabelKind``; what stands
+under "labels" is for people and is never interpreted.
 """
 
 import json
 import os
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from detectron2.config import CfgNode
 from detectron2.utils.file_io import PathManager
 
 from bestie.engine.setup import merge_config
 from bestie.files import DataError, atomic_write, hash_file
+from bestie.formats.supervision import LabelKind
 
 __all__ = [
     "IMAGENET_LABELS",
     "LEDGER",
     "UNKNOWN_LABELS",
+    "Weights",
     "backbone_weights",
     "classifier_entry",
+    "model_weights",
     "read_ledger",
     "write_ledger_entry",
 ]
@@ -28,6 +35,17 @@ LEDGER = "supervision_ledger.json"
 # What torchvision's VGG16 weights, timm's and Detectron2's backbones were trained with.
 IMAGENET_LABELS = "ImageNet-1k image labels"
 UNKNOWN_LABELS = "not known"
+# Folders of Detectron2's model zoo ("detectron2://FOLDER/...") -> kind and labels behind them.
+MODEL_ZOO = {
+    "ImageNetPretrained": (LabelKind.TAGS, IMAGENET_LABELS),
+    "COCO-Detection": (LabelKind.BOXES, "COCO boxes"),
+    "PascalVOC-Detection": (LabelKind.BOXES, "Pascal VOC boxes"),
+    "COCO-InstanceSegmentation": (LabelKind.MASKS, "COCO instance masks"),
+    "COCO-Keypoints": (LabelKind.BOXES, "COCO boxes and keypoints"),
+    "COCO-PanopticSegmentation": (LabelKind.MASKS, "COCO panoptic masks"),
+    "Cityscapes": (LabelKind.MASKS, "Cityscapes instance masks"),
+    "LVISv0.5-InstanceSegmentation": (LabelKind.MASKS, "LVIS instance masks"),
+}
 # Torchvision's name of its VGG16 weights; the digits are the file's SHA-256.
 TORCHVISION_VGG16 = "vgg16-397923af.pth"
 
@@ -56,12 +74,22 @@ def classifier_entry(
         "MODEL.PIXEL_STD": cfg.MODEL.PIXEL_STD,
         "INPUT.FORMAT": cfg.INPUT.FORMAT,
     }
+    if cfg.INPUT.TEST_SIZE:  # files of before there was this key were made at the original size
+        network["INPUT.TEST_SIZE"] = cfg.INPUT.TEST_SIZE
     return {
         "stage": stage,
-        "consumed": [{"labels": "image tags", "data set": dataset_name, "images": images}],
+        "consumed": [
+            {
+                "kind": LabelKind.TAGS,
+                "labels": "image tags",
+                "data set": dataset_name,
+                "images": images,
+            }
+        ],
         "classifier": {
             "file": os.path.basename(cfg.MODEL.WEIGHTS),
             "sha256": hash_file(weights),
+            "kind": LabelKind.TAGS,
             "labels": "image tags",
             "data sets": list(trained.DATASETS.TRAIN) if trained else UNKNOWN_LABELS,
             "pretrained": _pretrained_weights(trained),
@@ -74,17 +102,46 @@ def read_ledger(folder: str | os.PathLike) -> dict[str, dict]:
     """Split -> entry; empty if the folder has no ledger.
 
     Raises:
-        DataError: it is no well-formed json.
+        DataError: it is no well-formed json, or names a kind of labels that does not exist.
     """
     path = Path(folder, LEDGER)
     if not path.is_file():
         return {}
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        ledger = json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise DataError(f"is no well-formed json ({error.msg})", path, error.lineno) from None
     except UnicodeDecodeError:
         raise DataError("is no UTF-8 text", path) from None
+    if not isinstance(ledger, dict) or not all(map(_is_entry, ledger.values())):
+        message = 'is not one entry per split, each with a list "consumed" of objects'
+        raise DataError(message, path)
+    try:
+        for given in _kinds_in(ledger):
+            LabelKind.parse(given)
+    except ValueError as error:
+        raise DataError(str(error), path) from None
+    return ledger
+
+
+def _is_entry(entry: Any) -> bool:
+    if not isinstance(entry, dict) or not isinstance(entry.get("consumed", []), list):
+        return False
+    classifier = entry.get("classifier") or {}
+    parts = [*entry.get("consumed", []), classifier]
+    if not all(isinstance(part, dict) for part in parts):
+        return False
+    return isinstance(classifier.get("pretrained") or {}, dict)
+
+
+def _kinds_in(value: Any) -> Iterator[Any]:
+    """Every "kind" in a ledger."""
+    if isinstance(value, dict):
+        if "kind" in value:
+            yield value["kind"]
+        value = list(value.values())
+    for inner in value if isinstance(value, list) else []:
+        yield from _kinds_in(inner)
 
 
 def write_ledger_entry(folder: str | os.PathLike, split: str, entry: dict) -> None:
@@ -94,22 +151,54 @@ def write_ledger_entry(folder: str | os.PathLike, split: str, entry: dict) -> No
         file.write("\n")
 
 
-def backbone_weights(cfg: CfgNode) -> tuple[str, str] | None:
-    """File that the backbone starts from, "" for random weights, and the labels behind it.
+@dataclass(frozen=True)
+class Weights:
+    """A file of weights, and what it was trained with.
 
-    None for backbones that have no key for such a file. Labels that no key tells are known of
-    torchvision's VGG16, by the file's name, and of timm's own weights.
+    Attributes:
+        file: path or address, "" for random weights.
+        kind: of the labels.
+        labels: those labels in words.
+    """
+
+    file: str
+    kind: LabelKind
+    labels: str
+
+
+def backbone_weights(cfg: CfgNode) -> Weights | None:
+    """What the backbone starts from; None for backbones that have no key for such a file.
+
+    Labels that no key names are known of torchvision's VGG16, by the file's name, and of timm's
+    own weights.
     """
     model = cfg.MODEL
     if model.BACKBONE.NAME == "build_vgg16_backbone":
-        file, labels = model.PAM.VGG_WEIGHTS, model.PAM.VGG_WEIGHTS_LABELS
-        is_imagenet = os.path.basename(file) == TORCHVISION_VGG16
+        node, key = model.PAM, "VGG_WEIGHTS"
+        is_imagenet = os.path.basename(node[key]) == TORCHVISION_VGG16
     elif "timm" in model.BACKBONE.NAME:
-        file, labels = model.TIMM.WEIGHTS, model.TIMM.WEIGHTS_LABELS
-        is_imagenet = file == "timm"
+        node, key = model.TIMM, "WEIGHTS"
+        is_imagenet = node[key] == "timm"
     else:
         return None
-    return file, labels or (IMAGENET_LABELS if is_imagenet else UNKNOWN_LABELS)
+    known = (LabelKind.TAGS, IMAGENET_LABELS) if is_imagenet else None
+    return _described(node, key, known)
+
+
+def model_weights(cfg: CfgNode) -> Weights:
+    """What MODEL.WEIGHTS names; Detectron2's own weights are known by their address."""
+    scheme, _, place = cfg.MODEL.WEIGHTS.partition("://")
+    known = MODEL_ZOO.get(place.partition("/")[0]) if scheme == "detectron2" else None
+    return _described(cfg.MODEL, "WEIGHTS", known)
+
+
+def _described(node: CfgNode, key: str, known: tuple[LabelKind, str] | None) -> Weights:
+    """Weights as the keys beside them describe them, else as they are known."""
+    kind, labels = node[f"{key}_KIND"], node[f"{key}_LABELS"]
+    if kind:
+        return Weights(node[key], LabelKind.parse(kind), labels or kind)
+    known_kind, known_labels = known or (LabelKind.UNKNOWN, UNKNOWN_LABELS)
+    return Weights(node[key], known_kind, labels or known_labels)
 
 
 def _config_of_training(weights: str) -> CfgNode | None:
@@ -127,7 +216,10 @@ def _pretrained_weights(cfg: CfgNode | None) -> dict[str, str] | None:
         reason = "no config.yaml of the training beside the weights"
     elif (weights := backbone_weights(cfg)) is None:
         reason = f"{cfg.MODEL.BACKBONE.NAME} does not record what it started from"
+    elif weights.file:
+        file = os.path.basename(weights.file)
+        return {"file": file, "kind": weights.kind, "labels": weights.labels}
     else:
-        file, labels = weights
-        return {"file": os.path.basename(file), "labels": labels} if file else None
-    return {"file": UNKNOWN_LABELS, "labels": f"{UNKNOWN_LABELS}: {reason}"}
+        return None
+    labels = f"{UNKNOWN_LABELS}: {reason}"
+    return {"file": UNKNOWN_LABELS, "kind": LabelKind.UNKNOWN, "labels": labels}

@@ -5,7 +5,6 @@ set with tags. Goes out: a semantic map an image, the supervision ledger, a repo
 a contact sheet. Called by ``tools/make_semantic_maps.py`` and the pipeline.
 """
 
-import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -33,6 +32,7 @@ from bestie.files import (
     atomic_write,
     join_errors,
     read_semantic_map,
+    to_json,
     write_semantic_map,
 )
 from bestie.labels.semantic_maps import class_scores, dense_crf, label_pixels, refine_scores
@@ -134,6 +134,8 @@ def image_scores(
 ) -> tuple[Tensor, Tensor]:
     """Scores of background and tagged classes in one image, before and after refinement.
 
+    With INPUT.TEST_SIZE the image is the photo at that size, on which all lengths are counted.
+
     Args:
         model: in evaluation mode.
         image: (3, H, W) uint8, in the order of INPUT.FORMAT.
@@ -150,8 +152,9 @@ def image_scores(
         maps = maps + mirrored_activation_maps(
             model, image, image_labels, scaled, size, options.ATTENTION
         )
-    maps = maps / (maps.amax(dim=(1, 2), keepdim=True) + 1e-5)
+    maps.div_(maps.amax(dim=(1, 2), keepdim=True) + 1e-5)
     scores = class_scores(maps, options.BACKGROUND_SCORE)
+    del maps
     refined = refine_scores(
         scores, image.to(scores.device), options.PAMR_DILATIONS, options.PAMR_ITERATIONS
     )
@@ -169,10 +172,11 @@ def _write_maps(
     for sample in stage.samples(pending):
         scores = image_scores(model, sample["image"], sample["image_labels"], options)
         classes = sample["image_labels"].nonzero()[:, 0].to(model.device)
-        semantic_map = label_pixels(scores[1], classes, options.IGNORE_MARGIN)
+        size = (sample["height"], sample["width"])
+        semantic_map = label_pixels(scores[1], classes, options.IGNORE_MARGIN, size)
         write_semantic_map(stage.path(sample), semantic_map.cpu().numpy())
         for name, values in zip(names, scores, strict=False):
-            decided = label_pixels(values, classes).cpu().numpy()
+            decided = label_pixels(values, classes, size=size).cpu().numpy()
             true_map = truth.read(sample["image_id"])
             confusions[name] += count_confusions(true_map, decided, num_classes)
     comm.synchronize()
@@ -238,7 +242,7 @@ def _save_report(
     folder: Path,
 ) -> None:
     with atomic_write(folder / "maps.json") as file:
-        json.dump(report.as_dict(), file, indent=2)
+        file.write(to_json(report.as_dict(), indent=2))
     save_sheet(
         folder / "maps.png",
         records,

@@ -15,6 +15,7 @@ from detectron2.config import CfgNode, get_cfg
 from detectron2.data import MetadataCatalog
 from detectron2.engine import default_setup
 from detectron2.modeling import build_model as build_detectron2_model
+from detectron2.projects.point_rend import add_pointrend_config
 from detectron2.utils import comm
 from detectron2.utils.logger import setup_logger
 from torch import nn
@@ -22,6 +23,8 @@ from torch import nn
 from bestie.config import add_bestie_config
 from bestie.data import register_dataset
 from bestie.engine.check import check_config
+from bestie.engine.class_counts import set_class_counts
+from bestie.engine.config_node import Config
 from bestie.modeling.weights import StrictCheckpointer
 
 __all__ = ["build_model", "default_config", "load_model", "merge_config", "read_config", "setup"]
@@ -30,14 +33,17 @@ logger = logging.getLogger(__name__)
 
 
 def default_config() -> CfgNode:
-    """Detectron2's defaults with the keys of this project."""
-    cfg = get_cfg()
+    """Detectron2's defaults with the keys of PointRend and of this project."""
+    cfg = Config.of(get_cfg())
+    add_pointrend_config(cfg)
     add_bestie_config(cfg)
     return cfg
 
 
 def merge_config(config_file: str, overrides: list[str]) -> CfgNode:
     """Defaults, a YAML file (no code in it is run) and KEY VALUE overrides; nothing is checked.
+
+    This is the only reader of a configuration. Of a key that is given twice, the last value counts.
 
     Raises:
         ValueError: for unknown keys, values of a wrong type, and files that are not YAML.
@@ -47,9 +53,11 @@ def merge_config(config_file: str, overrides: list[str]) -> CfgNode:
         if config_file:
             cfg.merge_from_file(config_file, allow_unsafe=False)
         cfg.merge_from_list(overrides)
-    except (KeyError, AssertionError, yaml.YAMLError) as error:
+    except (KeyError, AssertionError, ValueError, yaml.YAMLError) as error:
         reason = error if isinstance(error, yaml.YAMLError) else error.args[0]
-        raise ValueError(f"Config {config_file} with {overrides}: {reason}") from error
+        raise ValueError(
+            f"Config {config_file or 'defaults'} with {overrides}: {reason}"
+        ) from error
     return cfg
 
 
@@ -121,14 +129,7 @@ def _fill_in(cfg: CfgNode, names: list[str]) -> None:
                     f"DATASETS: {source} has the {len(first)} classes {first[:5]}..., but {name} "
                     f"has the {len(these)} classes {these[:5]}...; they must be the same, in order."
                 )
-        for node in (cfg.MODEL.BESTIE, cfg.MODEL.PAM, cfg.MODEL.SOLO, cfg.MODEL.REFINER):
-            if node.NUM_CLASSES not in (-1, len(first)):
-                raise ValueError(
-                    f"NUM_CLASSES is {node.NUM_CLASSES}, but {source} has {len(first)} classes; "
-                    "-1 takes the number from the data."
-                )
-            node.NUM_CLASSES = len(first)
-        cfg.MODEL.ROI_HEADS.NUM_CLASSES = len(first)
+        set_class_counts(cfg, len(first), source)
         cfg.DATASETS.CLASS_NAMES = list(first)
     cfg.OUTPUT_DIR = os.path.normpath(cfg.OUTPUT_DIR)
 

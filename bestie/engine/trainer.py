@@ -10,9 +10,13 @@ that resumes does what the uninterrupted one would have done.
 """
 
 import json
+import logging
 import os
 import random
 import weakref
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,13 +28,21 @@ from detectron2.projects.deeplab import build_lr_scheduler
 from detectron2.solver.build import get_default_optimizer_params, maybe_add_gradient_clipping
 from detectron2.utils import comm
 from detectron2.utils.env import seed_all_rng
+from detectron2.utils.events import (
+    CommonMetricPrinter,
+    EventWriter,
+    JSONWriter,
+    TensorboardXWriter,
+    get_event_storage,
+)
 from torch import nn
 
 from bestie.data import build_mapper, build_test_loader, build_train_loader, check_datasets
+from bestie.engine.failures import TrainingError, explain_failure, hide_traceback
 from bestie.engine.pictures import PictureHook
 from bestie.engine.setup import build_model
 from bestie.evaluation import build_evaluator
-from bestie.files import atomic_write
+from bestie.files import atomic_write, to_json
 from bestie.modeling.weights import StrictCheckpointer
 
 __all__ = ["Trainer"]
@@ -65,6 +77,24 @@ class Trainer(DefaultTrainer):
         """Load MODEL.WEIGHTS, or go on with the last checkpoint and the samples that follow it."""
         super().resume_or_load(resume=resume)
         self.sampler.set_start(self.start_iter * self.cfg.SOLVER.IMS_PER_BATCH)
+
+    def train(self) -> Mapping[str, Any] | None:
+        """Train from ``start_iter`` to ``max_iter``; the last evaluation, if there was one.
+
+        Raises:
+            TrainingError: the loss is not finite any more, or the memory ran out.
+        """
+        loop = logging.getLogger("detectron2.engine.train_loop")
+        loop.addFilter(hide_traceback)
+        try:
+            return super().train()
+        except (FloatingPointError, MemoryError, RuntimeError) as error:
+            message = explain_failure(error, self.cfg, self.iter)
+            if message is None:
+                raise
+            raise TrainingError(message) from error
+        finally:
+            loop.removeFilter(hide_traceback)
 
     @classmethod
     def build_model(cls, cfg: CfgNode) -> nn.Module:
@@ -109,6 +139,15 @@ class Trainer(DefaultTrainer):
     ) -> DatasetEvaluators:
         return build_evaluator(cfg, dataset_name, output_folder or f"{cfg.OUTPUT_DIR}/inference")
 
+    def build_writers(self) -> list[EventWriter]:
+        """Detectron2's, with a metrics.json that every json reader takes."""
+        os.makedirs(self.cfg.OUTPUT_DIR, exist_ok=True)
+        return [
+            CommonMetricPrinter(self.max_iter),
+            StrictJSONWriter(os.path.join(self.cfg.OUTPUT_DIR, "metrics.json")),
+            TensorboardXWriter(self.cfg.OUTPUT_DIR),
+        ]
+
     def build_hooks(self) -> list[HookBase | None]:
         """Detectron2's hooks, seeded steps, the best checkpoint and pictures."""
         cfg = self.cfg
@@ -142,8 +181,24 @@ class BestCheckpointer(hooks.BestCheckpointer):
         updated = super()._update_best(val, iteration)
         if updated:
             with atomic_write(self._record, "w") as file:
-                json.dump({"metric": val, "iteration": iteration}, file)
+                file.write(to_json({"metric": val, "iteration": iteration}))
         return updated
+
+
+class StrictJSONWriter(JSONWriter):
+    """Detectron2's writer of metrics.json; a metric that is not defined becomes null, not NaN."""
+
+    def write(self) -> None:
+        rows: dict[int, dict[str, float]] = defaultdict(dict)
+        latest = get_event_storage().latest_with_smoothing_hint(self._window_size)
+        for name, (value, iteration) in latest.items():
+            if iteration > self._last_write:
+                rows[iteration][name] = value
+        self._last_write = max([self._last_write, *rows])
+        for iteration in sorted(rows):
+            row = rows[iteration] | {"iteration": iteration}
+            self._file_handle.write(to_json(row, sort_keys=True) + "\n")
+        self._file_handle.flush()
 
 
 class SeedStep(HookBase):

@@ -4,11 +4,19 @@ Comes in: a model's predictions (through Detectron2's evaluator) or labels that 
 already. Goes out: AP, AP50, AP75 of the masks in percent. ``TEST.EVALUATORS "coco"`` and the
 label quality use it. Always by the official code of pycocotools: the same numbers whether or not
 Detectron2's compiled one was built.
+
+COCO counts only the 100 predictions of the highest scores per image and class. In crowds that is
+fewer than there are objects, so the limit is a setting, and every result names the one it used:
+``TEST.DETECTIONS_PER_IMAGE`` for a model (100 unless configured: what papers mean by COCO AP), or
+for labels on disk what :func:`detection_limit` gives for the ground truth.
 """
 
 import contextlib
 import io
+import logging
+import math
 import os
+from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
@@ -19,17 +27,86 @@ from pycocotools.cocoeval import COCOeval
 
 from bestie.evaluation.masks import LabelledMasks
 
-__all__ = ["build_coco_evaluator", "coco_average_precision"]
+__all__ = [
+    "COCO_LIMIT",
+    "build_coco_evaluator",
+    "coco_average_precision",
+    "detection_limit",
+    "largest_crowd",
+]
+
+logger = logging.getLogger(__name__)
+
+# COCO's standard limit of detections per image and class.
+COCO_LIMIT = 100
+# Detections per object of the fullest image, where it holds more than COCO's limit; the result is
+# rounded up to a multiple of STEP.
+MARGIN, STEP = 1.5, 50
+
+
+def detection_limit(most_objects: int) -> int:
+    """Detections per image that a data set needs: COCO's 100, or more for crowds.
+
+    Args:
+        most_objects: objects of the image that has most of them.
+
+    Returns:
+        100 up to 100 objects, so that results can be compared with papers; beyond, 1.5 times the
+        objects (false positives take places too), rounded up to a multiple of 50.
+    """
+    if most_objects <= COCO_LIMIT:
+        return COCO_LIMIT
+    return math.ceil(most_objects * MARGIN / STEP) * STEP
+
+
+def largest_crowd(annotations: list[Mapping]) -> int:
+    """Most objects of one class in one image, crowd regions apart; 0 without annotations."""
+    counts = Counter(
+        (entry["image_id"], entry["category_id"])
+        for entry in annotations
+        if not entry.get("iscrowd", 0)
+    )
+    return max(counts.values(), default=0)
+
+
+class _MaskEvaluator(COCOEvaluator):
+    """Detectron2's evaluator, right for annotation id 0; its results name the limit."""
+
+    def __init__(self, dataset_name: str, **options):
+        super().__init__(dataset_name, tasks=("segm",), use_fast_impl=False, **options)
+        _renumber(self._coco_api)
+        limit, crowd = (
+            self._max_dets_per_image[-1],
+            largest_crowd(self._coco_api.dataset.get("annotations", [])),
+        )
+        if crowd > limit:
+            logger.warning(
+                "TEST.DETECTIONS_PER_IMAGE %d is too small for %s: an image holds %d objects of "
+                "one class, and COCO AP counts only the %d predictions of the highest scores; "
+                "%d would do.",
+                limit,
+                dataset_name,
+                crowd,
+                limit,
+                detection_limit(crowd),
+            )
+
+    def _derive_coco_results(self, coco_eval, iou_type, class_names=None) -> dict[str, float]:
+        results = super()._derive_coco_results(coco_eval, iou_type, class_names)
+        return results | {"max_detections": self._max_dets_per_image[-1]}
 
 
 def build_coco_evaluator(
     dataset_name: str, max_detections: int, output_folder: str | None = None
 ) -> COCOEvaluator:
-    """Detectron2's evaluator of mask AP: ``{"segm": {"AP": percent, "AP50": ..., ...}}``.
+    """Detectron2's evaluator of mask AP.
+
+    Its result is ``{"segm": {"AP": percent, "AP50": ..., ..., "max_detections": limit}}``.
 
     Args:
         dataset_name: a registered data set.
-        max_detections: predictions of the highest scores that count, an image (COCO: 100).
+        max_detections: predictions of the highest scores that count per image and class (COCO:
+            100).
         output_folder: where to leave the raw predictions; None: nowhere.
 
     Raises:
@@ -41,20 +118,14 @@ def build_coco_evaluator(
             f"TEST.EVALUATORS 'coco' needs a COCO json with the true instances of '{dataset_name}' "
             f"({json_file or 'annotations/instances_<split>.json'}), which does not exist"
         )
-    return COCOEvaluator(
-        dataset_name,
-        tasks=("segm",),
-        output_dir=output_folder,
-        max_dets_per_image=max_detections,
-        use_fast_impl=False,
-    )
+    return _MaskEvaluator(dataset_name, output_dir=output_folder, max_dets_per_image=max_detections)
 
 
 def coco_average_precision(
     json_file: str,
     labels: Mapping[int, LabelledMasks],
     category_of_class: Mapping[int, int],
-    max_detections: int = 100,
+    max_detections: int = COCO_LIMIT,
 ) -> dict[str, float]:
     """Mask AP of labels against a COCO json.
 
@@ -62,7 +133,7 @@ def coco_average_precision(
         json_file: the true instances.
         labels: image id -> labels with scores.
         category_of_class: class -> category id of ``json_file``.
-        max_detections: labels of the highest scores that count, an image.
+        max_detections: labels of the highest scores that count per image and class.
 
     Returns:
         AP, AP50, AP75 in percent; 0 without labels, else NaN if there are no objects.
@@ -81,6 +152,7 @@ def coco_average_precision(
         return {"AP": 0.0, "AP50": 0.0, "AP75": 0.0}
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints its progress
         truth = COCO(json_file)
+        _renumber(truth)
         evaluation = COCOeval(truth, truth.loadRes(results), "segm")
         evaluation.params.maxDets = [max_detections]
         evaluation.evaluate()
@@ -90,6 +162,14 @@ def coco_average_precision(
     precision = evaluation.eval["precision"][:, :, :, 0, -1]
     at = {"AP": precision, "AP50": precision[0], "AP75": precision[5]}
     return {name: _mean_percent(values) for name, values in at.items()}
+
+
+def _renumber(truth: COCO) -> None:
+    """Number the annotations from 1: pycocotools takes a match with id 0 for no match."""
+    for number, entry in enumerate(truth.dataset.get("annotations", []), 1):
+        entry["id"] = number
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth.createIndex()
 
 
 def _mean_percent(values: np.ndarray) -> float:

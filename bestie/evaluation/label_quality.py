@@ -15,7 +15,7 @@ import numpy as np
 from detectron2.data import MetadataCatalog
 from tabulate import tabulate
 
-from bestie.evaluation.coco import coco_average_precision
+from bestie.evaluation.coco import coco_average_precision, detection_limit, largest_crowd
 from bestie.evaluation.ground_truth import GroundTruth
 from bestie.evaluation.masks import LabelledMasks, annotations_by_image, mask_iou
 from bestie.evaluation.voc_ap import (
@@ -165,11 +165,14 @@ class LabelEvaluation:
         average_precision (dict | None): mAP25, mAP50, mAP70, mAP75 as VOC measures them and, if
             the data set has a COCO json, AP, AP50, AP75, all in percent; None for labels without
             scores.
+        max_detections (int | None): labels per image and class that COCO AP counted; None without
+            COCO AP.
     """
 
     quality: LabelQuality
     class_names: list[str]
     average_precision: dict[str, float] | None
+    max_detections: int | None = None
 
     def as_dict(self) -> dict:
         """Everything as plain numbers, for json."""
@@ -177,6 +180,7 @@ class LabelEvaluation:
             "total": self.quality.total(),
             "per_class": self.quality.per_class(self.class_names),
             "average_precision": self.average_precision,
+            "max_detections": self.max_detections,
         }
 
     def table(self) -> str:
@@ -186,6 +190,11 @@ class LabelEvaluation:
             cells = [list(self.average_precision.values())]
             headers = list(self.average_precision)
             parts.append(tabulate(cells, headers, tablefmt="pipe", floatfmt=".1f"))
+        if self.max_detections is not None:
+            parts.append(
+                f"COCO AP counts the {self.max_detections} labels of the highest scores per image "
+                "and class."
+            )
         return "\n\n".join(parts)
 
 
@@ -193,7 +202,7 @@ def evaluate_labels(
     labels: str | os.PathLike | Mapping,
     dataset_name: str,
     threshold: float = 0.5,
-    max_detections: int = 200,
+    max_detections: int | None = None,
 ) -> LabelEvaluation:
     """Score a COCO json of labels against the ground truth of a data set.
 
@@ -202,12 +211,16 @@ def evaluate_labels(
             name.
         dataset_name: a registered data set with ground truth.
         threshold: mask IoU that a true positive needs.
-        max_detections: labels of the highest scores that count for COCO AP, an image.
+        max_detections: labels of the highest scores that count for COCO AP, per image and class;
+            None: COCO's 100, or more if the true objects are more
+            (:func:`bestie.evaluation.coco.detection_limit`).
 
     Raises:
         ValueError: the data set has no ground truth; or the json names images or classes that the
-            data set does not have.
+            data set does not have; or a limit below 1.
     """
+    if max_detections is not None and max_detections < 1:
+        raise ValueError(f"--max-detections must be 1 or more, got {max_detections}")
     path = None if isinstance(labels, Mapping) else os.fspath(labels)
     coco = labels if path is None else read_coco(path)
     truth = GroundTruth(dataset_name)
@@ -222,13 +235,14 @@ def evaluate_labels(
             yield masks, objects
 
     quality = measure_label_quality(compared(), num_classes, threshold)
-    average_precision = None
+    average_precision = limit = None
     if coco["annotations"] and all("score" in entry for entry in coco["annotations"]):
         values = instance_average_precision(Matches.concatenate(matches), num_classes)
         summary = summarize_average_precision(values, truth.class_names)
         average_precision = {k: v for k, v in summary.items() if k.startswith("mAP")}
-        average_precision |= _coco_results(dataset_name, by_image, max_detections)
-    return LabelEvaluation(quality, truth.class_names, average_precision)
+        found, limit = _coco_results(dataset_name, by_image, max_detections)
+        average_precision |= found
+    return LabelEvaluation(quality, truth.class_names, average_precision, limit)
 
 
 def _labels_by_image(
@@ -273,12 +287,22 @@ def _stem(file_name: str) -> str:
 
 
 def _coco_results(
-    dataset_name: str, labels: Mapping[int, LabelledMasks], max_detections: int
-) -> dict[str, float]:
+    dataset_name: str, labels: Mapping[int, LabelledMasks], max_detections: int | None
+) -> tuple[dict[str, float], int | None]:
+    """COCO AP and the limit of detections that it used; ({}, None) without a COCO json."""
     metadata = MetadataCatalog.get(dataset_name)
     json_file = metadata.get("json_file")
     if json_file is None or not os.path.isfile(json_file):
-        return {}
+        return {}, None
     ids = metadata.thing_dataset_id_to_contiguous_id
     category_of_class = {class_id: category for category, class_id in ids.items()}
-    return coco_average_precision(json_file, labels, category_of_class, max_detections)
+    crowd = largest_crowd(read_coco(json_file)["annotations"])
+    limit = detection_limit(crowd) if max_detections is None else max_detections
+    if crowd > limit:
+        logger.warning(
+            "--max-detections %d is too small: an image of %s holds %d objects of one class",
+            limit,
+            dataset_name,
+            crowd,
+        )
+    return coco_average_precision(json_file, labels, category_of_class, limit), limit

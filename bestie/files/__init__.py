@@ -12,7 +12,15 @@ The parts: ``base`` (the error, atomic writing), ``text`` (names, splits, tags, 
 (photographs, semantic maps, ground-truth masks), ``coco`` (COCO json, RLE) and ``coco_check``.
 """
 
-from bestie.files.base import DataError, atomic_write, hash_file, join_errors
+from bestie.files.base import (
+    DataError,
+    atomic_write,
+    configs_folder,
+    hash_file,
+    join_errors,
+    plain_json,
+    to_json,
+)
 from bestie.files.coco import (
     check_coco_dict,
     decode_mask,
@@ -52,6 +60,7 @@ __all__ = [
     "Points",
     "atomic_write",
     "check_coco_dict",
+    "configs_folder",
     "decode_mask",
     "encode_mask",
     "find_image",
@@ -59,6 +68,7 @@ __all__ = [
     "join_errors",
     "list_splits",
     "missing_image",
+    "plain_json",
     "read_class_file",
     "read_class_names",
     "read_coco",
@@ -72,6 +82,7 @@ __all__ = [
     "read_split",
     "read_xml_labels",
     "segmentation_rle",
+    "to_json",
     "voc_palette",
     "write_coco",
     "write_coco_stream",

@@ -6,13 +6,27 @@ Comes in: paths. Goes out: lines, open files, errors. Called by the other module
 
 import contextlib
 import hashlib
+import json
+import math
 import os
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
-__all__ = ["DataError", "atomic_write", "hash_file", "join_errors", "read_lines", "reporter"]
+__all__ = [
+    "DataError",
+    "atomic_write",
+    "configs_folder",
+    "hash_file",
+    "join_errors",
+    "plain_json",
+    "read_lines",
+    "reporter",
+    "to_json",
+]
+
+PACKAGE = Path(__file__).resolve().parents[1]
 
 
 class DataError(ValueError):
@@ -36,6 +50,12 @@ class DataError(ValueError):
             return self.message
         place = self.file if self.line is None else f"{self.file}, line {self.line}"
         return f"{place}: {self.message}"
+
+
+def configs_folder() -> Path:
+    """The folder of the YAML files: inside an installed package, beside it in a checkout."""
+    installed = PACKAGE / "configs"
+    return installed if installed.is_dir() else PACKAGE.parent / "configs"
 
 
 def hash_file(path: str | os.PathLike) -> str:
@@ -64,7 +84,8 @@ def atomic_write(path: str | os.PathLike, mode: str = "w") -> Iterator[IO]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    # Not longer than the name, which may have the greatest length that a file system allows.
+    temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
     try:
         with open(temporary, mode, encoding=None if "b" in mode else "utf-8") as file:
             yield file
@@ -73,6 +94,24 @@ def atomic_write(path: str | os.PathLike, mode: str = "w") -> Iterator[IO]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def to_json(value: Any, indent: int | None = None, *, sort_keys: bool = False) -> str:
+    """Strict json text of metrics: NaN and infinities, which json does not have, become null.
+
+    Raises:
+        TypeError: ``value`` holds something that json cannot hold.
+    """
+    return json.dumps(plain_json(value), indent=indent, sort_keys=sort_keys, allow_nan=False)
+
+
+def plain_json(value: Any) -> Any:
+    """The same dicts, lists and numbers, with None in place of every number that is not finite."""
+    if isinstance(value, Mapping):
+        return {key: plain_json(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain_json(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def reporter(path: Path, problems: list[DataError] | None) -> Callable[..., None]:

@@ -1,7 +1,10 @@
 """Weak semantic maps from activation maps: background score, boundary refinement, ignored pixels.
 
-Step 3 of the pipeline. Comes in: activation maps of the tagged classes, and the image. Goes out: a
-map of 0 background, class + 1, 255 ignore. Called by ``bestie.engine.maps``.
+Step 3 of the pipeline: from the activation maps of the tagged classes and the image to a map of 0
+background, class + 1, 255 ignore. Called by ``bestie.engine.maps``.
+
+Memory beside scores and image is bounded, whatever the size of the image: work goes strip by strip
+of rows.
 
 The refinement is the pixel-adaptive mask refinement of Araslanov & Roth, "Single-stage semantic
 segmentation from image labels" (CVPR 2020, section 3.3).
@@ -9,7 +12,7 @@ segmentation from image labels" (CVPR 2020, section 3.3).
 Shapes: K tagged classes, (H, W) the image.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -24,6 +27,12 @@ NEIGHBOURS = tuple((y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (
 # A difference in intensity of this share of the local standard deviation lowers the affinity by a
 # factor e.
 STD_FACTOR = 0.1
+# Weights of neighbours that are kept at once, of a strip of rows: 384 MiB, 2 megapixels of 48.
+STRIP_WEIGHTS = 96 * 2**20
+# Pixels whose weights are worked on at once, on a CPU: what its cache holds.
+BLOCK_PIXELS = 2**14
+# Scores that are scaled to the size of the map at once.
+STRIP_SCORES = 2**22
 # The dense CRF's usual parameters for maps of classifiers (Krahenbuhl & Koltun, 2011): compat and
 # standard deviations of the smoothness kernel (pixels), and of the appearance kernel (pixels,
 # intensity).
@@ -47,7 +56,7 @@ def class_scores(activation_maps: Tensor, background_score: float) -> Tensor:
     if not len(activation_maps):
         background = activation_maps.new_full((1, *activation_maps.shape[1:]), background_score)
     scores = torch.cat([background, activation_maps])
-    return scores / scores.sum(dim=0, keepdim=True)
+    return scores.div_(scores.sum(dim=0, keepdim=True))
 
 
 def refine_scores(
@@ -69,33 +78,48 @@ def refine_scores(
     Returns:
         (K+1, H, W) float.
     """
-    if not iterations:
-        return scores
-    affinity = _affinities(image.to(scores), dilations)
-    for _ in range(iterations):
-        refined = torch.zeros_like(scores)
-        for weight, neighbour in zip(affinity, _neighbours(scores, dilations), strict=True):
-            refined.addcmul_(weight.unsqueeze(0), neighbour)
-        scores = refined
+    height, width = scores.shape[-2:]
+    reach = max(dilations)
+    count = len(NEIGHBOURS) * len(dilations)
+    rows = min(height, max(STRIP_WEIGHTS // (count * width), 4 * reach))
+    # A strip needs the rows around it that its scores depend on. Where they would be more than half
+    # of it, fewer iterations are made at once.
+    steps = iterations if rows == height else rows // (4 * reach)
+    while iterations > 0:
+        scores = _refine_in_strips(scores, image, dilations, min(steps, iterations), rows)
+        iterations -= steps
     return scores
 
 
-def label_pixels(scores: Tensor, classes: Tensor, ignore_margin: float = 0.0) -> Tensor:
+def label_pixels(
+    scores: Tensor,
+    classes: Tensor,
+    ignore_margin: float = 0.0,
+    size: tuple[int, int] | None = None,
+) -> Tensor:
     """Give each pixel the class of its highest score.
 
     Args:
         scores: (K+1, H, W) float, the background first.
         classes: (K,) int, class of each of the other channels, 0..C-1.
         ignore_margin: a pixel whose highest score exceeds the second by less is ignored.
+        size: height and width of the map, to which the scores are resized bilinearly; None: theirs.
 
     Returns:
-        (H, W) uint8: 0 background, class + 1, 255 ignore.
+        (H, W), or ``size``, uint8: 0 background, class + 1, 255 ignore.
     """
+    height, width = size or scores.shape[-2:]
     values = torch.cat([classes.new_zeros(1), classes + 1]).to(torch.uint8)
-    semantic_map = values[scores.argmax(dim=0)]
-    if len(scores) > 1 and ignore_margin > 0:
-        best = scores.topk(2, dim=0).values
-        semantic_map[best[0] - best[1] < ignore_margin] = IGNORE
+    semantic_map = values.new_empty(height, width)
+    step = max(1, STRIP_SCORES // (len(scores) * width))
+    for top in range(0, height, step):
+        bottom = min(top + step, height)
+        strip = _resize_rows(scores, (height, width), top, bottom)
+        best, index = strip.max(dim=0)
+        semantic_map[top:bottom] = values[index]
+        if len(scores) > 1 and ignore_margin > 0:
+            second = strip.scatter(0, index.unsqueeze(0), -torch.inf).amax(dim=0)
+            semantic_map[top:bottom][best - second < ignore_margin] = IGNORE
     return semantic_map
 
 
@@ -131,27 +155,101 @@ def dense_crf(scores: Tensor, image: Tensor) -> Tensor:
     return torch.from_numpy(refined.reshape(scores.shape)).to(scores.device)
 
 
+def _refine_in_strips(
+    scores: Tensor, image: Tensor, dilations: Sequence[int], iterations: int, rows: int
+) -> Tensor:
+    """Some iterations of the refinement, with the weights of at most ``rows`` rows at once."""
+    height = scores.shape[1]
+    halo = 0 if rows == height else iterations * max(dilations)
+    refined = torch.empty_like(scores)
+    for top in range(0, height, rows - 2 * halo):
+        bottom = min(top + rows - 2 * halo, height)
+        first, last = max(top - halo, 0), min(bottom + halo, height)
+        strip = _refine_strip(
+            scores[:, first:last], image[:, first:last].to(scores), dilations, iterations
+        )
+        refined[:, top:bottom] = strip[:, top - first : bottom - first]
+    return refined
+
+
+def _refine_strip(
+    scores: Tensor, image: Tensor, dilations: Sequence[int], iterations: int
+) -> Tensor:
+    weights = _affinities(image, dilations)
+    for _ in range(iterations):
+        scores = _average_neighbours(scores, weights, dilations)
+    return scores
+
+
 def _affinities(image: Tensor, dilations: Sequence[int]) -> Tensor:
     """(8 x dilations, H, W) weights of a pixel's neighbours; they sum to 1."""
-    count = 8 * len(dilations) + 1
-    total, squares = image.clone(), image.square()
-    for neighbour in _neighbours(image, dilations):
-        total += neighbour
-        squares += neighbour.square()
-    variance = (squares / count - (total / count).square()).clamp(min=0)
-    scale = STD_FACTOR * variance.sqrt() + 1e-8
-    similarity = [
-        -((image - neighbour).abs() / scale).mean(dim=0)
-        for neighbour in _neighbours(image, dilations)
-    ]
-    return torch.stack(similarity).softmax(dim=0)
+    channels = len(image)
+    count = len(NEIGHBOURS) * len(dilations)
+    weights = image.new_empty(count, *image.shape[1:])
+    for rows, neighbours in _blocks(image, dilations):
+        center = image[:, rows]
+        total, squares = center.clone(), center.square()
+        for neighbour in neighbours:
+            total += neighbour
+            squares.addcmul_(neighbour, neighbour)
+        total /= count + 1
+        variance = (squares / (count + 1)).addcmul_(total, total, value=-1).clamp_(min=0)
+        factor = -1 / (channels * (STD_FACTOR * variance.sqrt() + 1e-8))
+        block = weights[:, rows]
+        for weight, neighbour in zip(block, neighbours, strict=True):
+            torch.sum((center - neighbour).abs_().mul_(factor), dim=0, out=weight)
+        block.sub_(block.amax(dim=0)).exp_()
+        block.div_(block.sum(dim=0))
+    return weights
 
 
-def _neighbours(values: Tensor, dilations: Sequence[int]):
-    """For each dilation and direction, (K, H, W): the value of that neighbour of each pixel."""
+def _average_neighbours(scores: Tensor, weights: Tensor, dilations: Sequence[int]) -> Tensor:
+    """One iteration: the weighted mean of each pixel's neighbours, (K+1, H, W)."""
+    average = torch.zeros_like(scores)
+    for rows, neighbours in _blocks(scores, dilations):
+        block = average[:, rows]
+        for weight, neighbour in zip(weights[:, rows], neighbours, strict=True):
+            block.addcmul_(weight, neighbour)
+    return average
+
+
+def _blocks(values: Tensor, dilations: Sequence[int]) -> Iterator[tuple[slice, list[Tensor]]]:
+    """Blocks of rows, and for each dilation and direction the neighbours of their pixels.
+
+    Args:
+        values: (K, H, W), repeated beyond its border.
+        dilations: D distances, pixels.
+
+    Yields:
+        rows of the block, and 8 x D views (K, rows, W).
+    """
     height, width = values.shape[-2:]
-    for dilation in dilations:
-        padded = F.pad(values.unsqueeze(0), (dilation,) * 4, mode="replicate")[0]
-        for y, x in NEIGHBOURS:
-            top, left = dilation * (1 + y), dilation * (1 + x)
-            yield padded[:, top : top + height, left : left + width]
+    reach = max(dilations)
+    padded = F.pad(values.unsqueeze(0), (reach,) * 4, mode="replicate")[0]
+    # A GPU takes all rows at once; on a CPU what is read 8 x D times has to stay in the cache.
+    step = max(1, BLOCK_PIXELS // width) if values.device.type == "cpu" else height
+    shifts = [(dilation * y, dilation * x) for dilation in dilations for y, x in NEIGHBOURS]
+    for first in range(0, height, step):
+        last = min(first + step, height)
+        yield (
+            slice(first, last),
+            [
+                padded[:, reach + first + y : reach + last + y, reach + x : reach + x + width]
+                for y, x in shifts
+            ],
+        )
+
+
+def _resize_rows(scores: Tensor, size: tuple[int, int], top: int, bottom: int) -> Tensor:
+    """Rows ``top`` to ``bottom`` of scores (K, H, W) resized bilinearly to ``size``."""
+    height, width = size
+    if scores.shape[-2:] == (height, width):
+        return scores[:, top:bottom]
+    rows = torch.arange(top, bottom, device=scores.device, dtype=torch.float64) + 0.5
+    y = (rows * (scores.shape[1] / height) - 0.5).clamp(0, scores.shape[1] - 1)
+    above = y.long()
+    below = (above + 1).clamp(max=scores.shape[1] - 1)
+    share = (y - above).to(scores).view(1, -1, 1)
+    strip = torch.lerp(scores[:, above], scores[:, below], share)
+    shape = (bottom - top, width)
+    return F.interpolate(strip.unsqueeze(0), shape, mode="bilinear", align_corners=False)[0]

@@ -173,10 +173,9 @@ class PAMClassifier(nn.Module):
     def activation_maps(
         self, images: Tensor, image_labels: Tensor, size: tuple[int, int], attend: bool = True
     ) -> Tensor:
-        """Class activation maps of tagged images; 0 for the classes that are no tags.
+        """Class activation maps of tagged images; 0 for the classes that are not tags.
 
-        ReLU, times the label, resized bilinearly, divided by the maximum (+1e-5). Call it in
-        evaluation mode.
+        ReLU, resized bilinearly, divided by the maximum (+1e-5). Call it in evaluation mode.
 
         Args:
             images: (B, 3, H, W), 0..255 in the order of INPUT.FORMAT, not normalised.
@@ -188,10 +187,28 @@ class PAMClassifier(nn.Module):
         Returns:
             (B, C, H, W) of ``size``, float32 in [0, 1].
         """
-        maps = F.relu(self._maps(self._normalize(images), attend))
-        maps = maps * image_labels.to(self.device)[:, :, None, None]
-        maps = F.interpolate(maps, tuple(size), mode="bilinear", align_corners=False)
-        return maps / (maps.amax(dim=(2, 3), keepdim=True) + 1e-5)
+        labels = image_labels.to(self.device)
+        maps = self._maps(self._normalize(images), attend)
+        full = maps.new_zeros((*labels.shape, *size))
+        full[labels] = _fit_maps(maps[labels], size)
+        return full
+
+    @torch.no_grad()
+    def tag_maps(
+        self, image: Tensor, image_labels: Tensor, size: tuple[int, int], attend: bool = True
+    ) -> Tensor:
+        """The activation maps of one image's tags; maps of other classes are never resized.
+
+        Args:
+            image: (3, H, W), 0..255 in the order of INPUT.FORMAT, not normalised.
+            image_labels: (C,) bool, K of them set.
+            size, attend: see :meth:`activation_maps`.
+
+        Returns:
+            (K, H, W) of ``size``, float32 in [0, 1].
+        """
+        maps = self._maps(self._normalize(image.unsqueeze(0)), attend)[0]
+        return _fit_maps(maps[image_labels.to(maps.device)], size)
 
     def optimizer_parameters(self, cfg: CfgNode) -> list[dict]:
         """Parameter groups with their learning rates, for the optimizer.
@@ -213,7 +230,7 @@ class PAMClassifier(nn.Module):
         return [group for group in groups if group["params"]]
 
     def _normalize(self, images: Tensor) -> Tensor:
-        return (images.to(self.device) - self.pixel_mean) / self.pixel_std
+        return (images.to(self.device) - self.pixel_mean).div_(self.pixel_std)
 
     def _maps(self, images: Tensor, attend: bool = True) -> Tensor:
         """Class maps of normalised images, these resized to sides that the backbone takes."""
@@ -227,3 +244,10 @@ class PAMClassifier(nn.Module):
 def _tag_logits(class_maps: Tensor) -> Tensor:
     """Global average pooling, (..., C, h, w) to (..., C)."""
     return class_maps.mean(dim=(-2, -1))
+
+
+def _fit_maps(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """Positive part of class maps (K, h, w), resized to (K, *size), each with the maximum 1."""
+    maps = F.relu(maps).unsqueeze(1)
+    maps = F.interpolate(maps, tuple(size), mode="bilinear", align_corners=False).squeeze(1)
+    return maps.div_(maps.amax(dim=(1, 2), keepdim=True) + 1e-5)

@@ -16,7 +16,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-__all__ = ["read_checkpoint", "read_pickle", "read_weights"]
+__all__ = ["read_checkpoint", "read_model_file", "read_pickle", "read_weights"]
 
 # Keys under which training programs keep the network's weights.
 CONTAINERS = ("model", "state_dict", "model_state")
@@ -55,6 +55,40 @@ def strip_wrapper(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     if not all(name.startswith("module.") for name in state):
         return dict(state)
     return {name.removeprefix("module."): value for name, value in state.items()}
+
+
+def read_model_file(path: str | os.PathLike) -> dict[str, Any]:
+    """Content of a file in the form that Detectron2's checkpointer works on.
+
+    Args:
+        path: as of :func:`read_weights`, the model zoo's .pkl or pycls' .pyth.
+
+    Returns:
+        The weights by name under "model", beside whatever else the file holds; "__author__" and
+        "matching_heuristics" where Detectron2 is to match the names of another library.
+
+    Raises:
+        ValueError: the file is missing, damaged, or holds something else.
+    """
+    name = str(path)
+    content = read_pickle(path) if name.endswith(".pkl") else read_checkpoint(path)
+    if name.endswith(".pkl"):
+        if "model" in content and "__author__" in content:
+            return content
+        state = content.get("blobs", content)
+        author, dropped = "Caffe2", "_momentum"
+    elif name.endswith(".pyth"):
+        if not isinstance(content.get("model_state"), Mapping):
+            raise ValueError(f"{path} lacks model_state, in which pycls keeps the weights.")
+        state = content["model_state"]
+        author, dropped = "pycls", "num_batches_tracked"
+    elif "model" in content:
+        return content
+    else:
+        state = content.get("state_dict")
+        return {"model": state if isinstance(state, Mapping) else content}
+    kept = {key: value for key, value in state.items() if not key.endswith(dropped)}
+    return {"model": kept, "__author__": author, "matching_heuristics": True}
 
 
 def read_checkpoint(path: str | os.PathLike) -> dict[str, Any]:

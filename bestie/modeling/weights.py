@@ -46,7 +46,7 @@ from detectron2.modeling import GeneralizedRCNN
 from torch import Tensor, nn
 
 from bestie.files import atomic_write
-from bestie.modeling.weight_files import read_checkpoint, read_pickle, read_weights, strip_wrapper
+from bestie.modeling.weight_files import read_model_file, read_weights, strip_wrapper
 
 __all__ = [
     "StrictCheckpointer",
@@ -156,18 +156,28 @@ class StrictCheckpointer(DetectionCheckpointer):
         """
         super().__init__(model, *args, **kwargs)
         self.allow_backbone_only = allow_backbone_only
+        self._source = ""
+        self._match_by_heuristics = False
 
     def load(self, path: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """As Detectron2's.
+        """As Detectron2's; every version takes "FILE?matching_heuristics=True".
 
         Raises:
-            ValueError: the file is missing, damaged, or does not fit the model.
+            ValueError: the file is missing, damaged, or does not fit the model; another query.
         """
-        if path and "://" not in path and not os.path.isfile(path.split("?")[0]):
+        address, _, query = (path or "").partition("?")
+        if query not in ("", "matching_heuristics=True", "matching_heuristics=False"):
+            raise ValueError(
+                f"MODEL.WEIGHTS: after the ? of {path} matching_heuristics=True or False is "
+                f"accepted, got {query}."
+            )
+        if address and "://" not in address and not os.path.isfile(address):
             raise ValueError(f"MODEL.WEIGHTS: there is no file {path}.")
+        self._source, self._match_by_heuristics = path, query == "matching_heuristics=True"
         try:
-            return super().load(path, *args, **kwargs)
+            return super().load(address, *args, **kwargs)
         finally:
+            # Detectron2's main branch keeps it after an error, and then refuses to load again.
             self._parsed_url_during_load = None
 
     def save(self, name: str, **kwargs: Any) -> None:
@@ -191,27 +201,11 @@ class StrictCheckpointer(DetectionCheckpointer):
             file.write(last_filename_basename)
 
     def _load_file(self, filename: str) -> dict[str, Any]:
-        if not filename.endswith(".pkl"):
-            return super()._load_file(filename)  # by way of _torch_load
-        content = read_pickle(filename)
-        if "model" in content and "__author__" in content:
-            return content
-        # Caffe2's naming, as Detectron2 takes it.
-        arrays = {
-            name: value
-            for name, value in content.get("blobs", content).items()
-            if not name.endswith("_momentum")
-        }
-        return {"model": arrays, "__author__": "Caffe2", "matching_heuristics": True}
-
-    def _torch_load(self, f: str) -> dict[str, Any]:
-        content = read_checkpoint(f)
-        if "model" not in content and isinstance(content.get("state_dict"), Mapping):
-            return {"model": content["state_dict"]}
-        return content
+        # Detectron2's would execute code, by ways that differ between its versions.
+        content = read_model_file(filename)
+        return content | {"matching_heuristics": True} if self._match_by_heuristics else content
 
     def _load_model(self, checkpoint: dict[str, Any]) -> Any:
-        source = self._parsed_url_during_load.geturl()
         checkpoint["model"] = _convert_official(strip_wrapper(checkpoint["model"]))
         incompatible = super()._load_model(checkpoint)
         check_incompatible(
@@ -219,7 +213,7 @@ class StrictCheckpointer(DetectionCheckpointer):
             missing=incompatible.missing_keys,
             unexpected=incompatible.unexpected_keys,
             mismatched=incompatible.incorrect_shapes,
-            source=f"MODEL.WEIGHTS: {source}",
+            source=f"MODEL.WEIGHTS: {self._source}",
             allow_backbone_only=self.allow_backbone_only,
         )
         return incompatible

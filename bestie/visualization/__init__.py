@@ -9,8 +9,9 @@ the engine, the tools and the report.
 
 from bestie.visualization.canvas import save_png
 from bestie.visualization.contact_sheet import choose_evenly, contact_sheet, results_sheet
-from bestie.visualization.layers import LAYERS, LayerSettings
+from bestie.visualization.layers import LAYERS, LayerSettings, with_label_folders
 from bestie.visualization.plots import plot_bars, plot_curves, plot_histogram, read_metrics
+from bestie.visualization.selection import choose_images, name_label_files
 from bestie.visualization.training_picture import NetworkView, training_picture
 
 __all__ = [
@@ -18,7 +19,9 @@ __all__ = [
     "LayerSettings",
     "NetworkView",
     "choose_evenly",
+    "choose_images",
     "contact_sheet",
+    "name_label_files",
     "plot_bars",
     "plot_curves",
     "plot_histogram",
@@ -26,4 +29,5 @@ __all__ = [
     "results_sheet",
     "save_png",
     "training_picture",
+    "with_label_folders",
 ]

@@ -24,7 +24,7 @@ from bestie.visualization.draw import (
     draw_semantic_map,
 )
 
-__all__ = ["LAYERS", "ImageLayers", "LayerSettings", "available_layers"]
+__all__ = ["LAYERS", "ImageLayers", "LayerSettings", "available_layers", "with_label_folders"]
 
 # In the order in which they are shown.
 LAYERS = ("image", "tags", "points", "map", "pseudo", "gt")
@@ -51,6 +51,36 @@ class LayerSettings:
     point_score_thresh: float = 0.7
     min_area: int = 50
     score_thresh: float = 0.3
+
+
+def with_label_folders(
+    records: Sequence[Mapping[str, Any]], points: str = "", maps: str = ""
+) -> list[dict[str, Any]]:
+    """Dataset dicts whose points and semantic maps lie in other folders than the root's.
+
+    Args:
+        records: dataset dicts.
+        points: folder of point files, <image>.txt; "": those of the data set.
+        maps: folder of semantic maps, <image>.png; "": those of the data set.
+
+    Raises:
+        DataError: a folder that does not exist or holds the file of no image.
+    """
+    changed = [dict(record) for record in records]
+    for folder, suffix in ((points, ".txt"), (maps, ".png")):
+        if not folder:
+            continue
+        if not Path(folder).is_dir():
+            raise files.DataError("is not a folder", folder)
+        paths = [Path(folder, f"{record['image_name']}{suffix}") for record in records]
+        if not any(path.is_file() for path in paths):
+            raise files.DataError(f"does not hold {paths[0].name} nor any other image's", folder)
+        for record, path in zip(changed, paths, strict=True):
+            if suffix == ".txt":
+                record["points_files"] = {Path(folder).name: str(path)}
+            else:
+                record["semantic_map_file"] = str(path)
+    return changed
 
 
 def available_layers(record: Mapping[str, Any]) -> list[str]:
@@ -199,7 +229,7 @@ class ImageLayers:
     def _read_points(self) -> tuple[str, files.Points]:
         paths = self.record.get("points_files", {})
         chosen = self.settings.points
-        wanted = [chosen] if chosen else ["Center_points", "Peak_points"]
+        wanted = [chosen] if chosen else sorted(paths) or ["Center_points", "Peak_points"]
         for folder in wanted:
             if folder in paths and Path(paths[folder]).is_file():
                 points = files.read_points(paths[folder])

@@ -75,6 +75,8 @@ def read_metrics(path: str | Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
                 break
             raise DataError("is no json object with an 'iteration'", path, number) from None
         for name, value in record.items():
+            if value is None:  # not defined: written as null, since NaN is not json
+                value = float("nan")
             if isinstance(value, int | float):
                 series.setdefault(name, {})[iteration] = float(value)
     if not series:

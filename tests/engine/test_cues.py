@@ -134,16 +134,33 @@ def test_points_are_scaled_to_the_pixels_of_the_image():
     class OneSpike:
         device = torch.device("cpu")
 
-        def activation_maps(self, images, image_labels, size, attend):
-            assert attend
-            maps = torch.zeros(2, 3, *size)
-            maps[0, 2, 8, 24] = maps[1, 2, 8, size[1] - 1 - 24] = 1.0
+        def tag_maps(self, image, image_labels, size, attend):
+            assert attend and image_labels.tolist() == [True, False, True]
+            mirrored = bool(image[0, 0, 0])
+            maps = torch.zeros(2, *size)
+            maps[1, 8, size[1] - 1 - 24 if mirrored else 24] = 1.0
             return maps
 
     options = CfgNode(dict(IMAGE_SIZE=32, KERNEL=3, TOP_K=25, SCORE_THRESH=0.1))
     image = torch.zeros(3, 64, 128, dtype=torch.uint8)
-    cues = image_cues(OneSpike(), image, torch.tensor([True, False, True]), options)
+    image[:, :, -8:] = 255  # the first column of the mirror image is bright
+    given = OneSpike(), image, torch.tensor([True, False, True]), options
+    cues = image_cues(*given)
     # The 3x3 mean of the spike is a plateau around (8, 24), of which all pixels are points.
     assert len(cues) == 9 and set(cues.classes) == {2}
     np.testing.assert_allclose(cues.yx.mean(axis=0), [(8.5) * 2, 24.5 * 4])
     np.testing.assert_allclose(cues.scores, 1 / 9, rtol=1e-6)
+    # The image may be a photo of another size, brought to INPUT.TEST_SIZE.
+    cues = image_cues(*given, size=(480, 320))
+    np.testing.assert_allclose(np.sort(np.unique(cues.yx[:, 0])), [112, 127, 142])  # 15 x 7.5 ...
+    np.testing.assert_allclose(np.sort(np.unique(cues.yx[:, 1])), [235, 245, 255])
+
+
+def test_another_test_size_is_another_setting(tmp_path, root, name):
+    extract_points(write_classifier(tmp_path / "model", name), name)
+    other = write_classifier(tmp_path / "model", name, "INPUT.TEST_SIZE", "64")
+    with pytest.raises(ValueError, match="settings INPUT.TEST_SIZE None, now 64; --overwrite"):
+        extract_points(other, name)
+    extract_points(other, name, overwrite=True)
+    points = read_points(root / "Peak_points" / "img0.txt")
+    assert len(points) and (points.yx < (HEIGHT, WIDTH)).all()

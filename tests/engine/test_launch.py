@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
 from detectron2.utils import comm
 
-from bestie.engine.launch import launch, requested_device
+from bestie.engine.launch import _create_local_groups, launch, requested_device
 
 
 def report(folder: str) -> None:
@@ -45,6 +46,16 @@ def test_processes_on_the_cpu_form_a_group(tmp_path):
     first, second = ((tmp_path / rank).read_text().split(maxsplit=2) for rank in "01")
     assert first[:2] == ["2", "0"] and second[:2] == ["2", "1"]
     assert first[2] == second[2] and first[2].startswith("[0, 1]")
+
+
+@pytest.mark.parametrize("machine", [0, 1])
+def test_processes_of_a_machine_form_its_local_group(monkeypatch, machine):
+    made = []
+    monkeypatch.setattr(dist, "new_group", lambda ranks: made.append(ranks) or tuple(ranks))
+    monkeypatch.setattr(comm, "_LOCAL_PROCESS_GROUP", None)
+    _create_local_groups(num_processes=2, num_machines=2, machine_rank=machine)
+    assert made == [[0, 1], [2, 3]]  # every process takes part in making each group
+    assert comm._LOCAL_PROCESS_GROUP == ((0, 1), (2, 3))[machine]
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are listed on Linux")

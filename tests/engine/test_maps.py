@@ -102,3 +102,12 @@ def test_scales_and_dilations_must_be_positive(tmp_path, name, key, value):
     cfg = write_classifier(tmp_path / "model", name, f"MODEL.PAM.MAPS.{key}", value)
     with pytest.raises(ValueError, match=f"MODEL.PAM.MAPS.{key}"):
         make_semantic_maps(cfg, name, tmp_path / "maps")
+
+
+def test_maps_have_the_size_of_the_photo_whatever_the_network_sees(tmp_path, name):
+    cfg = write_classifier(tmp_path / "model", name, "INPUT.TEST_SIZE", "40")
+    report = make_semantic_maps(cfg, name, tmp_path / "maps")
+    assert report.confusions["before refinement"].sum() == 5 * HEIGHT * WIDTH
+    for number, boxes in enumerate(OBJECTS):
+        map_ = read_semantic_map(tmp_path / f"maps/img{number}.png")
+        assert map_.shape == (HEIGHT, WIDTH) and bool((map_ > 0).any()) == bool(boxes)

@@ -9,11 +9,16 @@ import time
 
 import numpy as np
 import pytest
+import torch
 from detectron2.engine import HookBase
+from detectron2.utils.events import EventStorage
 
 from bestie.engine import Trainer
+from bestie.engine.failures import TrainingError
 from bestie.engine.setup import read_config
+from bestie.engine.trainer import StrictJSONWriter
 from bestie.files import Points, write_points
+from bestie.visualization import read_metrics
 from tests.conftest import PROJECT
 from tests.evaluation.tiny_data import OBJECTS, write_root
 
@@ -193,3 +198,80 @@ def test_the_tool_ends_a_mistake_in_one_line(data, tmp_path):
     )
     assert failed.returncode == 1 and "Traceback" not in failed.stderr
     assert "MODEL.BESTIE.SIGMA must lie in" in failed.stderr
+
+
+def run_tool(data, output, *more):
+    """tools/train_net.py in a process of its own."""
+    command = [sys.executable, PROJECT / "tools/train_net.py", "--config-file"]
+    command += ["configs/quick/shapes_tags.yaml", *settings(data, output, *more)]
+    return subprocess.run(
+        list(map(str, command)), cwd=PROJECT, capture_output=True, text=True, timeout=300
+    )
+
+
+def test_a_loss_that_is_not_finite_ends_in_a_message(data, tmp_path):
+    # The first steps are normal (warm-up from 0), a checkpoint is written after each.
+    more = ["SOLVER.BASE_LR", "1e30", "SOLVER.WARMUP_FACTOR", "0", "SOLVER.WARMUP_ITERS", "1"]
+    more += ["SOLVER.OPTIMIZER", "SGD", "SOLVER.CHECKPOINT_PERIOD", "1"]
+    more += ["SOLVER.CLIP_GRADIENTS.ENABLED", "False"]
+    done = run_tool(data, tmp_path / "run", *more)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stdout + done.stderr
+    message = done.stderr[done.stderr.index("train_net.py: ") :]
+    assert "the loss became infinite or NaN at iteration" in message
+    assert "SOLVER.BASE_LR below 1e+30" in message
+    assert f"Last good checkpoint: {tmp_path / 'run/model_0000000.pth'}" in message
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nmore"),
+        RuntimeError(
+            "[enforce fail at alloc_cpu.cpp:1] DefaultCPUAllocator: can't allocate memory"
+        ),
+        RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed."),
+        MemoryError(),
+    ],
+)
+def test_memory_that_ran_out_ends_in_a_message(data, tmp_path, caplog, error):
+    class Raiser(HookBase):
+        def after_step(self):
+            if self.trainer.iter == 3:
+                raise error
+
+    cfg = read_config("configs/quick/shapes_tags.yaml", settings(data, tmp_path / "run"))
+    trainer = Trainer(cfg)
+    trainer.register_hooks([Raiser()])
+    with pytest.raises(TrainingError) as found:
+        trainer.train()
+    message = str(found.value)
+    assert message.startswith("the memory ran out at iteration 3 of 6 on cpu: ")
+    assert "SOLVER.IMS_PER_BATCH below 2" in message and "more" not in message
+    assert f"Last good checkpoint: {tmp_path / 'run/model_0000003.pth'}" in message
+    assert "Traceback" not in caplog.text
+
+
+def test_other_errors_of_a_training_are_raised_as_they_are(data, tmp_path):
+    class Raiser(HookBase):
+        def after_step(self):
+            raise RuntimeError("shapes do not match")
+
+    cfg = read_config("configs/quick/shapes_tags.yaml", settings(data, tmp_path / "run"))
+    trainer = Trainer(cfg)
+    trainer.register_hooks([Raiser()])
+    with pytest.raises(RuntimeError, match="shapes do not match"):
+        trainer.train()
+
+
+def test_metrics_that_are_not_defined_are_null(tmp_path):
+    with EventStorage(4) as storage:
+        storage.put_scalar("voc/mAP50", float("nan"))
+        storage.put_scalar("lr", 0.5)
+        writer = StrictJSONWriter(str(tmp_path / "metrics.json"))
+        writer.write()
+        writer.write()  # nothing new
+        writer.close()
+    text = (tmp_path / "metrics.json").read_text()
+    assert text == '{"iteration": 4, "lr": 0.5, "voc/mAP50": null}\n'
+    assert np.isnan(read_metrics(tmp_path / "metrics.json")["voc/mAP50"][1]).all()

@@ -6,12 +6,66 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
+from bestie.labels import semantic_maps
 from bestie.labels.semantic_maps import class_scores, dense_crf, label_pixels, refine_scores
 
 
 def random_scores(seed: int, channels: int = 3, height: int = 9, width: int = 12) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
     return torch.rand(channels, height, width, generator=generator).softmax(dim=0)
+
+
+def neighbours(values: torch.Tensor, dilations: list[int]):
+    height, width = values.shape[-2:]
+    for dilation in dilations:
+        padded = F.pad(values[None], (dilation,) * 4, mode="replicate")[0]
+        for y in (0, dilation, 2 * dilation):
+            for x in (0, dilation, 2 * dilation):
+                if (y, x) != (dilation, dilation):
+                    yield padded[:, y : y + height, x : x + width]
+
+
+def refine_naively(scores, image, dilations, iterations):
+    """The definition, with every neighbour of every pixel in memory."""
+    around = torch.stack([image, *neighbours(image, dilations)])
+    scale = 0.1 * around.var(dim=0, correction=0).sqrt() + 1e-8
+    affinity = (-((image - around[1:]).abs() / scale).mean(dim=1)).softmax(dim=0)
+    for _ in range(iterations):
+        scores = (affinity.unsqueeze(1) * torch.stack(list(neighbours(scores, dilations)))).sum(0)
+    return scores
+
+
+def random_image(seed: int, height: int, width: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(0, 256, (3, height, width), generator=generator, dtype=torch.uint8)
+
+
+@pytest.mark.parametrize("dilations, iterations", [([1], 1), ([2, 1], 5), ([1, 2, 4, 8], 3)])
+def test_refinement_is_that_of_the_definition(dilations, iterations):
+    scores, image = random_scores(1, 4, 23, 31), random_image(2, 23, 31)
+    given = dilations, iterations
+    expected = refine_naively(scores.double(), image.double(), *given).float()
+    torch.testing.assert_close(refine_scores(scores, image, *given), expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("rows", [1, 20, 33, 40])
+@pytest.mark.parametrize("block", [1, 13 * 5])
+def test_strips_give_what_the_whole_image_gives(monkeypatch, rows, block):
+    scores, image = random_scores(1, 4, 41, 13), random_image(2, 41, 13)
+    dilations = [1, 2, 4]
+    expected = refine_scores(scores, image, dilations, 5)
+    shapes = []
+
+    def watched(image, dilations, made=semantic_maps._affinities):
+        shapes.append(image.shape[1])
+        return made(image, dilations)
+
+    monkeypatch.setattr(semantic_maps, "_affinities", watched)
+    monkeypatch.setattr(semantic_maps, "STRIP_WEIGHTS", 24 * 13 * rows)
+    monkeypatch.setattr(semantic_maps, "BLOCK_PIXELS", block)
+    found = refine_scores(scores, image, dilations, 5)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+    assert len(shapes) > 1 and max(shapes) <= max(rows, 4 * 4)
 
 
 def test_background_wins_where_no_class_exceeds_its_score():
@@ -32,6 +86,18 @@ def test_close_decisions_are_ignored():
     scores = torch.tensor([[[0.52, 0.6, 0.3]], [[0.48, 0.4, 0.7]]])
     assert label_pixels(scores, torch.tensor([0]), 0.1).tolist() == [[255, 0, 1]]
     assert label_pixels(scores, torch.tensor([0])).tolist() == [[0, 0, 1]]
+
+
+@pytest.mark.parametrize("size", [(18, 24), (61, 47), (5, 7), (9, 12)])
+@pytest.mark.parametrize("strip", [1, 2**22])
+def test_scores_are_scaled_to_the_size_of_the_map(monkeypatch, size, strip):
+    monkeypatch.setattr(semantic_maps, "STRIP_SCORES", strip)
+    scores, classes = random_scores(0), torch.tensor([4, 7])
+    scaled = F.interpolate(scores[None], size, mode="bilinear", align_corners=False)[0]
+    best = scaled.topk(2, dim=0)
+    expected = torch.tensor([0, 5, 8], dtype=torch.uint8)[best.indices[0]]
+    expected[best.values[0] - best.values[1] < 0.1] = 255
+    assert torch.equal(label_pixels(scores, classes, 0.1, size), expected)
 
 
 def test_a_constant_image_gives_the_plain_mean_of_the_neighbours():

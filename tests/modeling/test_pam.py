@@ -143,6 +143,24 @@ def test_activation_maps_are_zero_for_other_classes_and_peak_at_one_for_tags():
     assert maps.min() >= 0
 
 
+def test_only_maps_of_tags_are_resized(monkeypatch):
+    model = make_classifier().eval()
+    torch.nn.init.constant_(model.head.classifier.bias, 1.0)
+    image, labels = make_image(), torch.tensor([True, False, True])
+    full = model.activation_maps(image[None], labels[None], (32, 40))
+    resized = []
+
+    def watched(maps, size, resize=torch.nn.functional.interpolate, **options):
+        resized.append(len(maps))
+        return resize(maps, size, **options)
+
+    monkeypatch.setattr(torch.nn.functional, "interpolate", watched)
+    assert torch.equal(model.tag_maps(image, labels, (32, 40)), full[0, labels])
+    model.activation_maps(image[None], labels[None], (32, 40))
+    assert resized == [2, 2]
+    assert model.tag_maps(image, ~labels & labels, (32, 40)).shape == (0, 32, 40)
+
+
 def test_activation_maps_without_attention_cover_more():
     torch.manual_seed(0)
     classifier = make_classifier(alpha=0.9).eval()

@@ -18,7 +18,7 @@ from bestie.modeling.backbone import TimmBackbone
 from bestie.modeling.bestie_heads import HRNetHead
 from bestie.modeling.pam import PAMClassifier
 from bestie.modeling.vgg import VGG16
-from bestie.modeling.weight_files import read_weights
+from bestie.modeling.weight_files import read_model_file, read_weights
 from bestie.modeling.weights import (
     StrictCheckpointer,
     convert_official_bestie,
@@ -334,6 +334,31 @@ def test_imagenet_weights_as_a_whole_model_are_pointed_to_their_key(tmp_path):
 def test_missing_file_is_a_mistake_of_the_user(tmp_path):
     with pytest.raises(ValueError, match="MODEL.WEIGHTS: there is no file .*nothing.pth"):
         StrictCheckpointer(TinyNetwork()).load(str(tmp_path / "nothing.pth"))
+
+
+def test_query_of_the_path_decides_about_the_matching_of_names(tmp_path):
+    source, model = TinyNetwork(), nn.ModuleDict({"part": TinyNetwork()})
+    torch.save({"model": source.state_dict()}, tmp_path / "w.pth")
+    path = str(tmp_path / "w.pth")
+    StrictCheckpointer(model).load(f"{path}?matching_heuristics=True")
+    assert model["part"].layer.weight.equal(source.layer.weight)
+    for query in ("", "?matching_heuristics=False"):
+        with pytest.raises(ValueError, match="does not fit the model"):
+            StrictCheckpointer(model).load(path + query)
+    with pytest.raises(ValueError, match="True or False is accepted, got heuristics=1"):
+        StrictCheckpointer(model).load(f"{path}?heuristics=1")
+
+
+def test_files_of_pycls_are_matched_by_name(tmp_path):
+    state = TinyNetwork().state_dict()
+    counters = {f"{name}.num_batches_tracked": torch.tensor(1) for name in state}
+    torch.save({"model_state": state | counters}, tmp_path / "w.pyth")
+    content = read_model_file(tmp_path / "w.pyth")
+    assert content.pop("model").keys() == state.keys()
+    assert content == {"__author__": "pycls", "matching_heuristics": True}
+    torch.save({"model": state}, tmp_path / "w.pyth")
+    with pytest.raises(ValueError, match="lacks model_state"):
+        read_model_file(tmp_path / "w.pyth")
 
 
 def backbone_pickle(model, path, **more):

@@ -64,3 +64,22 @@ def test_existing_maps_are_checked_without_a_classifier(tmp_path, capsys):
         tool.main(tool.parse_arguments(["--check"]))
     tool.main(tool.parse_arguments(["--check", "--dataset", write_root(tmp_path / "root")]))
     assert "no pixel is ignored" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("tool", TOOLS.values(), ids=list(TOOLS))
+@pytest.mark.parametrize(
+    "value, message",
+    [
+        ("-1", "must be 0 .original size. or at least 32 pixels, got -1"),
+        ("31", "at least 32 pixels, got 31"),
+        ("0.5", "INPUT.TEST_SIZE"),
+        ("large", "INPUT.TEST_SIZE"),
+    ],
+)
+def test_a_wrong_test_size_is_refused(tool, tmp_path, value, message):
+    name = write_root(tmp_path / "root")
+    write_classifier(tmp_path / "model", name)
+    config = ["--config-file", str(tmp_path / "model/config.yaml"), "--dataset", name]
+    opts = ["DATASETS.TRAIN", f"('{name}',)", "INPUT.TEST_SIZE", value]
+    with pytest.raises(ValueError, match=message):
+        tool.main(tool.parse_arguments([*config, *opts]))

@@ -1,10 +1,14 @@
 """tools/visualize.py on a tiny root: what it accepts and what it says to mistakes."""
 
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from bestie.engine import default_config
+from bestie.engine.run_files import find_run_files
 from bestie.files import read_image, write_coco
 from tests.evaluation.tiny_data import OBJECTS, coco_of
 from tests.visualization.conftest import TOOL
@@ -60,3 +64,73 @@ def test_mistakes_end_in_one_line_without_a_traceback(tmp_path):
     assert (
         done.stderr.splitlines()[-1].startswith("visualize.py: ") and "Traceback" not in done.stderr
     )
+
+
+def make_run(dataset, folder, with_config=True):
+    """What the pipeline leaves of cues, maps and labels of the data set; returns its root."""
+    root = Path(dataset.split(":")[1])
+    folder.mkdir()
+    (folder / "manifest.json").write_text("{}")
+    shutil.move(root / "Center_points", folder / "cues")
+    shutil.move(root / "WSSS_maps", folder / "maps")
+    (folder / "labels").mkdir()
+    write_coco(folder / "labels/labels.json", coco_of([f"img{i}" for i in range(5)], OBJECTS))
+    if with_config:
+        (folder / "bestie").mkdir()
+        cfg = default_config()
+        cfg.DATASETS.TRAIN, cfg.INPUT.POINT_SCORE_THRESH = (dataset,), 0.3
+        (folder / "bestie/config.yaml").write_text(cfg.dump())
+    return root
+
+
+def columns(path):
+    return (read_image(path).shape[1] - 8) // (64 + 8)
+
+
+def test_cues_maps_and_labels_of_a_run_are_shown(tool, dataset, tmp_path):
+    folder, output = tmp_path / "run", tmp_path / "sheet.png"
+    make_run(dataset, folder)
+    run(tool, "--run", folder, "--output", output, "--side", 64)
+    assert columns(output) == 6  # tags, points, map, pseudo labels, ground truth, labels
+    found = find_run_files(folder)
+    assert found.dataset == dataset and found.point_score == 0.3
+    assert found.points == str(folder / "cues") and found.labels.endswith("labels.json")
+
+
+def test_folders_of_points_and_maps_can_be_named(tool, dataset, tmp_path):
+    folder, output = tmp_path / "run", tmp_path / "sheet.png"
+    make_run(dataset, folder, with_config=False)
+    options = ("--dataset", dataset, "--output", output, "--side", 64)
+    run(tool, *options)
+    assert columns(output) == 2  # tags, ground truth
+    run(tool, *options, "--points", folder / "cues", "--maps", folder / "maps")
+    assert columns(output) == 5
+    run(tool, *options, "--run", folder)
+    assert columns(output) == 5
+    run(tool, *options, "--maps", folder / "maps", "--layers", "map")
+    assert columns(output) == 1
+
+
+def test_supplied_points_and_maps_of_a_run_are_found(dataset, tmp_path):
+    folder = tmp_path / "run"
+    root = make_run(dataset, folder)
+    shutil.move(folder / "cues", root / "Peak_points")
+    shutil.move(folder / "maps", root / "WSSS_maps")
+    found = find_run_files(folder)
+    assert found.points == str(root / "Peak_points") and found.maps == str(root / "WSSS_maps")
+
+
+def test_mistakes_about_runs_and_folders_are_named(tool, dataset, tmp_path):
+    output = ("--output", tmp_path / "sheet.png")
+    with pytest.raises(ValueError, match="--dataset is needed: without --run"):
+        run(tool, *output)
+    with pytest.raises(ValueError, match="is not the folder of a run"):
+        run(tool, *output, "--run", tmp_path)
+    make_run(dataset, tmp_path / "run", with_config=False)
+    with pytest.raises(ValueError, match="--dataset is needed: .*run does not name its data yet"):
+        run(tool, *output, "--run", tmp_path / "run")
+    options = (*output, "--dataset", dataset)
+    with pytest.raises(ValueError, match="nothing: is not a folder"):
+        run(tool, *options, "--maps", tmp_path / "nothing")
+    with pytest.raises(ValueError, match="does not hold img0.png nor any other image's"):
+        run(tool, *options, "--maps", tmp_path / "run/cues")

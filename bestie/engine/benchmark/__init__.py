@@ -15,6 +15,7 @@ from bestie.engine.benchmark.label_rows import (
     refinement_rows,
     synchronisation_rows,
 )
+from bestie.engine.benchmark.map_rows import map_rows
 from bestie.engine.benchmark.network_rows import network_rows, step_rows
 from bestie.engine.benchmark.oracle_rows import oracle_rows
 from bestie.engine.benchmark.rows import NOT_MEASURED, Bench, Row
@@ -31,6 +32,7 @@ GROUPS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "refinement": refinement_rows,
     "grouping": grouping_rows,
     "peaks": peak_rows,
+    "maps": map_rows,
     "synchronisations": synchronisation_rows,
     "loader": loader_rows,
     "export": export_rows,

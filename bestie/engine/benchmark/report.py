@@ -18,7 +18,7 @@ from tabulate import tabulate
 
 import bestie
 from bestie.engine.benchmark.rows import Bench, Row
-from bestie.files import DataError, atomic_write
+from bestie.files import DataError, atomic_write, to_json
 
 __all__ = ["compare", "environment", "read_rows", "table", "write_rows"]
 
@@ -83,7 +83,7 @@ def _text(value: float | None, form: str) -> str:
 def write_rows(path: str | os.PathLike, rows: Sequence[Row], about: Mapping[str, object]) -> None:
     """Write rows and environment as json."""
     with atomic_write(path) as file:
-        json.dump({"environment": about, "rows": [asdict(row) for row in rows]}, file, indent=1)
+        file.write(to_json({"environment": about, "rows": [asdict(row) for row in rows]}, indent=1))
 
 
 def read_rows(path: str | os.PathLike) -> list[Row]:

@@ -5,7 +5,8 @@ and ``report.html``. Called by ``tools/run_pipeline.py``.
 
 The parts: ``settings`` (what a user asks for), ``source``, ``coco_source`` and ``derived`` (the
 data), ``configs`` (of the three trainings), ``stages`` with ``checks`` and ``measure`` (what is
-done), ``stage`` (when a stage has to run), ``fingerprint`` and ``manifest`` (the bookkeeping),
+done), ``stage`` (when a stage has to run), ``fingerprint``, ``code_version`` with ``imports``, and
+``manifest`` (the bookkeeping),
 ``process`` and ``runner`` (doing it), ``progress`` (telling a person).
 """
 
@@ -19,13 +20,13 @@ from typing import Any, TextIO
 from bestie.engine.pipeline.coco_source import convert_coco
 from bestie.engine.pipeline.configs import TrainingConfigs
 from bestie.engine.pipeline.derived import root_with_tags_of_clicks
-from bestie.engine.pipeline.fingerprint import FileHashes, code_version
+from bestie.engine.pipeline.fingerprint import FileHashes
 from bestie.engine.pipeline.manifest import Manifest, hold_lock
 from bestie.engine.pipeline.progress import Progress, results_table, stage_table
 from bestie.engine.pipeline.runner import Runner, StageError
 from bestie.engine.pipeline.settings import PRESETS, STAGES, SUPERVISIONS, Request
 from bestie.engine.pipeline.source import Source, open_source
-from bestie.engine.pipeline.stages import build_stages
+from bestie.engine.pipeline.stages import build_stages, stage_code
 
 __all__ = [
     "PRESETS",
@@ -45,6 +46,7 @@ def run_pipeline(
     first: str = STAGES[0],
     last: str = STAGES[-1],
     forced: Sequence[str] = (),
+    keep_code: bool = False,
     dry_run: bool = False,
     stream: TextIO | None = None,
 ) -> None:
@@ -53,7 +55,8 @@ def run_pipeline(
     Args:
         request: what is asked for.
         first, last: only the stages from ... to.
-        forced: stages that run anew whatever their state.
+        forced: stages that run again whatever their state.
+        keep_code: keep finished stages although their code has changed; the report names them.
         dry_run: tell what would be done, and do nothing.
         stream: for what a person sees; None: standard output.
 
@@ -88,9 +91,10 @@ def run_pipeline(
             source,
             manifest,
             hashes,
-            code_version(),
+            stage_code,
             selected=selected,
             forced=forced,
+            keep_code=keep_code,
             progress=progress,
         )
         if dry_run:

@@ -4,7 +4,6 @@ Comes in: the data and the configs of a run. Goes out: ``check/dataset.json``, o
 lists everything. Called by the pipeline's first stage.
 """
 
-import json
 import logging
 import os
 from pathlib import Path
@@ -16,7 +15,7 @@ from bestie.data.check_report import DatasetReport
 from bestie.engine.pipeline.configs import TrainingConfigs
 from bestie.engine.pipeline.source import Source
 from bestie.engine.setup import build_model, read_config
-from bestie.files import atomic_write
+from bestie.files import atomic_write, to_json
 
 __all__ = ["check_configs", "check_data"]
 
@@ -46,7 +45,7 @@ def check_data(source: Source, supervision: str, score_thresh: float, output: Pa
     reports = {part: _inspect(source, part, supervision, score_thresh) for part in source.splits}
     content = {part: report.as_dict() for part, report in reports.items()}
     with atomic_write(output) as file:
-        json.dump(content, file, indent=1)
+        file.write(to_json(content, indent=1))
     problems = [problem for report in reports.values() for problem in report.problems]
     raise_on_errors(dict.fromkeys(problems))
     return [str(problem) for problem in problems if problem.severity == "warning"]

@@ -30,13 +30,15 @@ from bestie.files import (
     write_points,
 )
 from bestie.files.images import IMAGE_SUFFIXES
+from bestie.formats.supervision import LabelKind
 
 __all__ = ["RECORD", "convert_coco"]
 
 # What a root was made from; it is made anew if that changes.
 RECORD = "source.json"
-KEYPOINTS = "one point an object (keypoints of the annotations)"
+KEYPOINTS = "one point per object (keypoints of the annotations)"
 BOXES = "boxes (their middles stand in for clicks)"
+KINDS = {KEYPOINTS: LabelKind.CLICKS, BOXES: LabelKind.BOXES}
 
 
 def convert_coco(names: dict[str, str], root: Path, *, clicks: bool) -> None:
@@ -195,7 +197,11 @@ def _write_clicks(
         classes = np.array([class_of[entry["category_id"]] for entry in objects[key]], np.int64)
         yx = np.array(places, float).reshape(-1, 2)
         write_points(folder / f"{image_id}.txt", Points(yx, classes, np.ones(len(yx), np.float32)))
-    consumed = [{"labels": kind, "objects": count} for kind, count in counts.items() if count]
+    consumed = [
+        {"kind": KINDS[labels], "labels": labels, "objects": count}
+        for labels, count in counts.items()
+        if count
+    ]
     write_ledger_entry(folder, split, {"stage": "clicks from a COCO json", "consumed": consumed})
 
 

@@ -13,12 +13,19 @@ import numpy as np
 import torch
 from detectron2.config import CfgNode
 
-from bestie.data.registration import POINT_FOLDERS
-from bestie.engine.pipeline.fingerprint import PROJECT, digest_of
+from bestie.data.registration import POINT_FOLDERS, dataset_name
+from bestie.engine.pipeline.fingerprint import digest_of
+from bestie.engine.pipeline.limits import LIMIT, limit_settings, most_objects
 from bestie.engine.pipeline.settings import TRAININGS, Request
 from bestie.engine.pipeline.source import Source
 from bestie.engine.setup import merge_config
-from bestie.files import DataError, find_image, hash_file, read_image_size
+from bestie.files import (
+    DataError,
+    configs_folder,
+    find_image,
+    hash_file,
+    read_image_size,
+)
 
 __all__ = ["TrainingConfigs"]
 
@@ -68,7 +75,7 @@ class TrainingConfigs:
 
     def config_file(self, name: str) -> Path:
         """YAML of the preset."""
-        return PROJECT / "configs/pipeline" / self.request.preset / f"{name}.yaml"
+        return configs_folder() / "pipeline" / self.request.preset / f"{name}.yaml"
 
     def digest(self, name: str, *, without: tuple[str, ...] = ()) -> str:
         """Fingerprint of the settings of a training, paths apart.
@@ -105,7 +112,7 @@ class TrainingConfigs:
         values = {"DATASETS.TRAIN": _names(self.source.name("train"))}
         if name == "maskrcnn":
             labels = self.output / "labels/labels.json"
-            values["DATASETS.TRAIN"] = _names(f"coco:{labels}:{self.source.image_dir}")
+            values["DATASETS.TRAIN"] = _names(dataset_name("coco", labels, self.source.image_dir))
         values["DATASETS.TEST"] = _names(*self._test_sets(name))
         values["OUTPUT_DIR"] = str(self.output / name)
         if self.request.preset == "quick":
@@ -131,6 +138,14 @@ class TrainingConfigs:
         if name == "maskrcnn" and "timm" in cfg.MODEL.BACKBONE.NAME:
             # It starts from BESTIE's backbone: no labels but those that BESTIE saw.
             values.setdefault("MODEL.TIMM.WEIGHTS", str(self.output / "bestie/model_final.pth"))
+        if name != "classifier":
+            most = 0 if LIMIT in given else self.most_objects
+            values |= limit_settings(cfg, most) | given
+
+    @cached_property
+    def most_objects(self) -> int:
+        """Objects of the fullest image that the data shows."""
+        return most_objects(self.source, self._merged("bestie").INPUT.POINT_SCORE_THRESH)
 
     def _test_sets(self, name: str) -> list[str]:
         if "val" not in self.source.splits:

@@ -1,4 +1,4 @@
-"""Fingerprints: what a stage read and wrote, and the code that did it, as SHA-256 digests.
+"""Fingerprints: what a stage read and wrote, as SHA-256 digests.
 
 Comes in: files, tables of files, sources. Goes out: hexadecimal digests that are equal if and only
 if the content is. Called by the other modules of the pipeline. Data files are hashed once: digests
@@ -11,7 +11,6 @@ import json
 import os
 import time
 from collections.abc import Iterable, Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -21,33 +20,12 @@ __all__ = [
     "PROJECT",
     "FileHashes",
     "OutputRecord",
-    "code_version",
     "digest_of",
     "find_outputs",
     "record_outputs",
-    "report_version",
 ]
 
 PROJECT = Path(__file__).resolve().parents[3]
-# Libraries whose version can change a result.
-LIBRARIES = ("torch", "torchvision", "detectron2", "timm", "numpy")
-# The tools that stages run.
-TOOLS = (
-    "train_net.py",
-    "extract_points.py",
-    "make_semantic_maps.py",
-    "export_pseudo_labels.py",
-    "evaluate_labels.py",
-)
-# Sources that decide about nothing but what a person sees.
-SHOWING = (
-    "bestie/visualization/",
-    "bestie/engine/report/",
-    "bestie/engine/benchmark/",
-    "bestie/engine/demo.py",
-    "bestie/engine/pipeline/progress.py",
-    "bestie/doctor.py",
-)
 # A file that changed this short a time ago could change again without its time telling, seconds.
 SETTLED = 2.0
 
@@ -125,24 +103,3 @@ def record_outputs(folder: str | os.PathLike, patterns: Iterable[str]) -> dict[s
         size = sum(path.stat().st_size for path in paths)
         records[pattern] = {"files": len(paths), "size": size, "sha256": digest_of(table)}
     return records
-
-
-def code_version() -> str:
-    """Digest of the sources that work is done by, and of the versions of the libraries."""
-    sources = {name: digest for name, digest in _sources().items() if not _only_shows(name)}
-    return digest_of(sources | {name: metadata.version(name) for name in LIBRARIES})
-
-
-def report_version() -> str:
-    """Digest of the sources that results are shown by."""
-    return digest_of({name: digest for name, digest in _sources().items() if _only_shows(name)})
-
-
-def _sources() -> dict[str, str]:
-    paths = [*PROJECT.glob("bestie/**/*.py"), *PROJECT.glob("bestie/visualization/*.html")]
-    paths += [PROJECT / "tools" / name for name in TOOLS]
-    return {path.relative_to(PROJECT).as_posix(): hash_file(path) for path in sorted(paths)}
-
-
-def _only_shows(name: str) -> bool:
-    return name.startswith(SHOWING)

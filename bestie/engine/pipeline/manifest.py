@@ -5,9 +5,9 @@ temporary name, then renamed), and a lock that ends with the processes that hold
 pipeline's runner; the report reads the manifest.
 """
 
-import fcntl
 import json
 import os
+import platform
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from bestie.engine.report.run_folder import MANIFEST
-from bestie.files import DataError, atomic_write
+from bestie.files import DataError, atomic_write, to_json
+
+try:
+    import fcntl
+except ImportError:  # Windows: hold_lock says what is supported
+    fcntl = None
 
 __all__ = ["LOCK", "MANIFEST", "VERSION", "Manifest", "hold_lock"]
 
@@ -98,8 +103,7 @@ class Manifest:
     def write(self) -> None:
         """Write ``manifest.json``."""
         with atomic_write(self.folder / MANIFEST) as file:
-            json.dump(self.content, file, indent=1)
-            file.write("\n")
+            file.write(to_json(self.content, indent=1) + "\n")
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -132,7 +136,14 @@ def hold_lock(folder: Path, patience: float = PATIENCE) -> Iterator[int]:
 
     Raises:
         DataError: another run is at work there.
+        ValueError: the operating system is not supported.
     """
+    if fcntl is None:
+        raise ValueError(
+            f"the pipeline runs on Linux and macOS, this is {platform.system()}: use WSL there. "
+            "Checking data, training one network and prediction (check_dataset.py, train_net.py, "
+            "demo.py, export_pseudo_labels.py) need no such system."
+        )
     folder.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     try:

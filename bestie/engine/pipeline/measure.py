@@ -5,7 +5,6 @@ Comes in: a run's labels, checkpoints and metrics. Goes out: ``quality/quality.j
 """
 
 import json
-import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ import numpy as np
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from bestie.data import register_dataset
-from bestie.data.registration import ground_truth_json
+from bestie.data.registration import dataset_name, ground_truth_json
 from bestie.engine.pipeline.configs import TrainingConfigs
 from bestie.engine.pipeline.derived import link_root
 from bestie.engine.pipeline.process import Command
@@ -32,6 +31,7 @@ from bestie.files import (
     read_coco,
     read_points,
     read_semantic_map,
+    to_json,
     write_coco,
 )
 
@@ -41,7 +41,7 @@ __all__ = ["Measurements"]
 MAX_IMAGES, MAX_CHECKPOINTS = 100, 10
 SUBSET = "subset"
 # evaluate_labels.py's names of COCO metrics.
-COCO_METRICS = ("AP", "AP50", "AP75")
+COCO_METRICS = ("AP", "AP50", "AP75", "max_detections")
 
 
 class Measurements:
@@ -73,7 +73,8 @@ class Measurements:
             train, baseline = self.source.name("train"), self.quality / "baseline.json"
             commands.append(_score(self._labels, train, self.quality / "labels.json"))
             components = self.quality / "components.json"
-            commands.append(_score(components, train, baseline, baseline_of=self.maps))
+            more = ("--baseline", "--maps", str(self.maps))
+            commands.append(_score(components, train, baseline, more))
         self._make_subset()
         last, *earlier = reversed(self._checkpoints().items())
         for steps, path in reversed(earlier):
@@ -103,8 +104,9 @@ class Measurements:
         if not (self._is_evaluated and self.source.val_maps):
             return []
         components, output = self.evaluation / "components.json", self.evaluation / "baseline.json"
-        val_maps = self.source.val_maps
-        return [_score(components, self.source.name("val"), output, baseline_of=val_maps)]
+        limit = self.configs.cfg["bestie"].TEST.DETECTIONS_PER_IMAGE  # as for the models
+        more = ("--baseline", "--maps", str(self.source.val_maps), "--max-detections", str(limit))
+        return [_score(components, self.source.name("val"), output, more)]
 
     def write_results(self) -> None:
         """Join the metrics of the models to results.json."""
@@ -114,7 +116,10 @@ class Measurements:
             return
         baseline = None
         if self.source.val_maps:
-            score = _read_json(self.evaluation / "baseline.json")["average_precision"]
+            found = _read_json(self.evaluation / "baseline.json")
+            score = found["average_precision"]
+            if score and found["max_detections"]:
+                score |= {"max_detections": found["max_detections"]}
             kinds = {key: "segm" if key in COCO_METRICS else "voc" for key in score or {}}
             baseline = {f"{kinds[key]}/{key}": value for key, value in (score or {}).items()}
         content = {
@@ -131,7 +136,7 @@ class Measurements:
 
     @property
     def _subset_name(self) -> str:
-        return f"folder:{self.quality / SUBSET}:{SUBSET}"
+        return dataset_name("folder", self.quality / SUBSET, SUBSET)
 
     @property
     def _labels(self) -> Path:
@@ -199,8 +204,7 @@ class Measurements:
             yield points, semantic_map, masks, record.get("image_labels", [])
 
 
-def _score(labels: Path, dataset: str, output: Path, baseline_of: Path | None = None) -> Command:
-    more = ("--baseline", "--maps", str(baseline_of)) if baseline_of else ()
+def _score(labels: Path, dataset: str, output: Path, more: tuple[str, ...] = ()) -> Command:
     arguments = (str(labels), "--dataset", dataset, "--json", *more)
     return Command("evaluate_labels.py", arguments, stdout=output)
 
@@ -245,13 +249,4 @@ def _read_json(path: Path) -> Any:
 
 def _write_json(path: Path, content: Any) -> None:
     with atomic_write(path) as file:
-        json.dump(_finite(content), file, indent=1)
-
-
-def _finite(value: Any) -> Any:
-    """The same with None for what is no number, which json does not know."""
-    if isinstance(value, dict):
-        return {key: _finite(entry) for key, entry in value.items()}
-    if isinstance(value, list):
-        return [_finite(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+        file.write(to_json(content, indent=1))

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from bestie.engine.pipeline.fingerprint import PROJECT
 
-__all__ = ["Command", "CommandError", "run_command"]
+__all__ = ["Command", "CommandError", "own_peak_memory", "run_command"]
 
 # Lines that are kept of what a command prints, and shown of a message of several lines.
 TAIL, SHOWN = 400, 12
@@ -125,6 +125,13 @@ def last_words(command: Command, status: int, lines: list[str]) -> str:
     errors = [line for line in lines if re.match(r"[\w.]*(Error|Exception|Interrupt)\b", line)]
     said = errors[-1:] or [line for line in lines if line.strip()][-1:]
     return f"{command.tool}: {said[0].strip() if said else f'exit status {status}, no message'}"
+
+
+def own_peak_memory() -> float:
+    """Peak memory of this process, MiB."""
+    import resource  # not on Windows, where the pipeline does not start (hold_lock)
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * MIB_PER_MAXRSS
 
 
 def _environment() -> dict[str, str]:

@@ -15,7 +15,7 @@ from tabulate import tabulate
 
 from bestie.engine.pipeline.stage import Decision
 from bestie.engine.report.overview import duration
-from bestie.engine.report.results import METRICS, MODELS
+from bestie.engine.report.results import METRICS, MODELS, limits_note
 
 __all__ = ["Progress", "results_table", "stage_table"]
 
@@ -148,4 +148,4 @@ def results_table(folder: Path) -> str:
         if results.get(key)
     ]
     table = tabulate(rows, ["percent", *METRICS.values()], tablefmt="pipe", floatfmt=".1f")
-    return f"{results['dataset']}\n\n{table}"
+    return "\n\n".join(filter(None, [results["dataset"], table, limits_note(results)]))

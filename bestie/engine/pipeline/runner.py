@@ -6,30 +6,38 @@ stage starts anew, and then it is kept aside as ``<stage>.previous`` until the n
 """
 
 import contextlib
-import resource
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from bestie.engine.pipeline.code_version import CODE_KINDS, library_versions
 from bestie.engine.pipeline.fingerprint import FileHashes, digest_of, record_outputs
 from bestie.engine.pipeline.manifest import Manifest
 from bestie.engine.pipeline.process import (
-    MIB_PER_MAXRSS,
     Command,
     CommandError,
+    own_peak_memory,
     run_command,
 )
 from bestie.engine.pipeline.progress import Progress
 from bestie.engine.pipeline.source import Source
-from bestie.engine.pipeline.stage import Decision, Stage, broken_outputs, decide
+from bestie.engine.pipeline.stage import (
+    Decision,
+    Stage,
+    broken_outputs,
+    decide,
+    is_finished,
+)
 from bestie.files import DataError
 
 __all__ = ["Runner", "StageError"]
 
 UPSTREAM = "upstream"
+# What an entry says of a finished stage that was kept although its code has changed.
+KEPT = "kept_code"
 
 
 class StageError(Exception):
@@ -45,10 +53,11 @@ class Runner:
         source: Source,
         manifest: Manifest,
         hashes: FileHashes,
-        code: str,
+        code: Callable[[Stage], Mapping[str, Any]],
         *,
         selected: Sequence[str],
         forced: Sequence[str] = (),
+        keep_code: bool = False,
         progress: Progress | None = None,
     ):
         """
@@ -57,14 +66,21 @@ class Runner:
             source: the data.
             manifest: of the pipeline's folder.
             hashes: of data files.
-            code: digest of the code.
+            code: gives the digests of the code that a stage runs.
             selected: names of the stages that may run.
-            forced: names of those that run anew whatever their state.
-            progress: tells a person.
+            forced: names of those that run again whatever their state.
+            keep_code: finished stages are kept although their code has changed.
+            progress: shows a person what happens.
+
+        Raises:
+            ValueError: a forced stage that is replaced.
         """
+        for stage in stages:
+            if stage.name in forced and stage.replaced:
+                raise ValueError(f"--force {stage.name}: it is not needed: {stage.replaced}")
         self.stages, self.source, self.manifest = list(stages), source, manifest
         self.folder, self.hashes, self.code = manifest.folder, hashes, code
-        self.selected, self.forced = set(selected), set(forced)
+        self.selected, self.forced, self.keep_code = set(selected), set(forced), keep_code
         self.progress = progress or Progress([stage.name for stage in stages])
         self._tables: dict[str, dict[str, str | None]] = {}
 
@@ -75,11 +91,7 @@ class Runner:
             if stage.name not in self.selected:
                 decision = Decision("keep", "not asked for (--from, --to)")
             else:
-                entry = self.manifest.stages.get(stage.name)
-                inputs = self.inputs(stage)
-                decision = decide(
-                    stage, entry, inputs, self.folder, forced=stage.name in self.forced
-                )
+                decision = self._decide(stage, self.inputs(stage))
                 before = [name for name, _ in stage.reads if name in running]
                 if decision.action == "keep" and before:
                     text = f"if {before[0]} gives other files than before"
@@ -114,12 +126,26 @@ class Runner:
         for name, pattern in stage.reads:
             record = self.manifest.stages.get(name, {}).get("outputs", {}).get(pattern)
             upstream[pattern] = record and record["sha256"]
-        return {
+        inputs = {
             "data": {component: self._digest(component) for component in stage.data},
             "settings": stage.settings,
             UPSTREAM: upstream,
-            "code": self.code,
+            **self.code(stage),
         }
+        if stage.reports:
+            kept = {name: entry.get(KEPT) for name, entry in self.manifest.stages.items()}
+            inputs["kept with changed code"] = {k: v["now"] for k, v in kept.items() if v}
+        return inputs
+
+    def _decide(self, stage: Stage, inputs: Mapping[str, Any]) -> Decision:
+        return decide(
+            stage,
+            self.manifest.stages.get(stage.name),
+            inputs,
+            self.folder,
+            forced=stage.name in self.forced,
+            keep_code=self.keep_code,
+        )
 
     def _digest(self, component: str) -> str:
         """Digest of a component of the data, which must not change during a run.
@@ -144,20 +170,38 @@ class Runner:
         log = self.folder / f"logs/{stage.name}.log"
         try:
             inputs = self.inputs(stage)
-            forced = stage.name in self.forced
-            decision = decide(stage, entry, inputs, self.folder, forced=forced)
+            decision = self._decide(stage, inputs)
         except (ValueError, OSError) as error:
             raise StageError(f"stage {stage.name} cannot start: {error}") from error
         if decision.action == "keep":
             self.progress.passed(stage.name, decision, entry.get("seconds"))
             shutil.rmtree(self._previous(stage), ignore_errors=True)  # of a run that was killed
-            if entry["status"] == "skipped":
-                self.manifest.update(stage.name, status="done", reason="")
+            self._keep(stage, entry, decision, inputs)
         elif decision.action == "replaced":  # what it made once stays where it is
             self.progress.passed(stage.name, decision)
             self.manifest.update(stage.name, status="skipped", reason=decision.reason)
         else:
             self._run(stage, decision, inputs, log, keep_open)
+
+    def _keep(
+        self,
+        stage: Stage,
+        entry: Mapping[str, Any],
+        decision: Decision,
+        inputs: Mapping[str, Any],
+    ) -> None:
+        """A finished stage counts as done again, and says which code it was kept in spite of."""
+        fields = {key: value for key, value in entry.items() if key != KEPT}
+        fields |= {"status": "done", "reason": ""}
+        if decision.kept:
+            self.progress.note(f"note: stage {stage.name} {decision.reason}")
+            then, now = (
+                digest_of({kind: of.get(kind) for kind in CODE_KINDS})
+                for of in (entry["inputs"], inputs)
+            )
+            fields[KEPT] = {"changed": list(decision.kept), "made_with": then, "now": now}
+        if fields != entry:
+            self.manifest.replace(stage.name, **fields)
 
     def _require(self, stage: Stage) -> None:
         """A stage before --from must have left what it leaves; after --to there is no need."""
@@ -165,7 +209,7 @@ class Runner:
         if not later or stage.replaced:
             return
         entry = self.manifest.stages.get(stage.name)
-        if entry is None or entry["status"] != "done":
+        if entry is None or not is_finished(entry):
             raise StageError(
                 f"stage {stage.name} is not done; --from {later[0]} cannot start there"
             )
@@ -196,6 +240,7 @@ class Runner:
             "started": datetime.now().astimezone().isoformat(timespec="seconds"),
             "expected_seconds": expected,
             "inputs": inputs,
+            "versions": library_versions(),
             "outputs": {},
         }
         memory = 0.0
@@ -209,7 +254,7 @@ class Runner:
                 memory = max(memory, self._command(stage, command, log, keep_open))
             stage.finish()
             if not commands:
-                memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * MIB_PER_MAXRSS
+                memory = own_peak_memory()
             outputs = self._outputs(stage)
         except (CommandError, ValueError, OSError, KeyboardInterrupt) as error:
             reason = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error)

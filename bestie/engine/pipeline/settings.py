@@ -4,11 +4,12 @@ Comes in: command line arguments. Goes out: a checked :class:`Request`. Called b
 ``tools/run_pipeline.py``; the other modules of the pipeline read it.
 """
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bestie.engine.pipeline.fingerprint import PROJECT
+from bestie.files import configs_folder
 
 __all__ = ["PRESETS", "STAGES", "SUPERVISIONS", "TRAININGS", "Request", "split_options"]
 
@@ -28,7 +29,7 @@ STAGES = (
 # The stages that have a config of their own.
 TRAININGS = ("classifier", "bestie", "maskrcnn")
 SUPERVISIONS = ("tags", "clicks")
-PRESETS = tuple(sorted(path.name for path in (PROJECT / "configs/pipeline").glob("*")))
+PRESETS = tuple(sorted(path.name for path in (configs_folder() / "pipeline").glob("*")))
 
 # Keys (or their beginnings) that matter to one training only; others go to all three.
 OWNERS = {
@@ -60,7 +61,14 @@ RESERVED = {
     "MODEL.META_ARCHITECTURE": "the configs of a preset",
 }
 # Keys that mean something else to every training.
-SCOPED_ONLY = ("MODEL.WEIGHTS", "MODEL.BACKBONE.NAME", "TEST.EVALUATORS", "TEST.BEST_METRIC")
+SCOPED_ONLY = (
+    "MODEL.WEIGHTS",
+    "MODEL.WEIGHTS_KIND",
+    "MODEL.WEIGHTS_LABELS",
+    "MODEL.BACKBONE.NAME",
+    "TEST.EVALUATORS",
+    "TEST.BEST_METRIC",
+)
 
 
 @dataclass(frozen=True)
@@ -108,6 +116,8 @@ class Request:
             raise ValueError(
                 "--val-split goes with a root; with --data coco:... say --val coco:..."
             )
+        for name in ("data", "val", "output", "cues", "maps"):
+            _check_path(name, str(getattr(self, name) or ""))
         for name, folder in (("cues", self.cues), ("maps", self.maps)):
             if folder is not None and not folder.is_dir():
                 raise ValueError(f"--{name}: there is no folder {folder}")
@@ -121,6 +131,19 @@ class Request:
     def is_coco(self) -> bool:
         """Whether the data is a COCO json with a folder of images."""
         return self.data.startswith("coco:")
+
+
+def _check_path(name: str, path: str) -> None:
+    """Refuse the few paths that logs and configs cannot hold.
+
+    Raises:
+        ValueError: a control character, or bytes that are no text.
+    """
+    if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in path):
+        raise ValueError(
+            f"--{name}: the path {path!r} holds a control character (such as a line break) or is "
+            "not valid UTF-8; rename it, or name it by a link"
+        )
 
 
 def split_options(options: Sequence[str]) -> dict[str, dict[str, str]]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bestie.data.registration import POINT_FOLDERS, ground_truth_json
+from bestie.data.registration import POINT_FOLDERS, dataset_name, ground_truth_json
 from bestie.engine.pipeline.settings import Request
 from bestie.files import (
     DataError,
@@ -54,7 +54,7 @@ class Source:
 
     def name(self, part: str) -> str:
         """Name of the "train" or "val" data set."""
-        return f"folder:{self.root}:{self.splits[part]}"
+        return dataset_name("folder", self.root, self.splits[part])
 
     @property
     def image_dir(self) -> Path:

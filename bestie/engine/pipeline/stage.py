@@ -4,15 +4,19 @@ Comes in: stages, entries of the manifest, fingerprints. Goes out: decisions wit
 by the pipeline's runner.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from bestie.engine.pipeline.code_version import CODE_KINDS
 from bestie.engine.pipeline.fingerprint import record_outputs
 from bestie.engine.pipeline.process import Command
 
-__all__ = ["Decision", "Stage", "broken_outputs", "changed_inputs", "decide"]
+__all__ = ["Decision", "Stage", "broken_outputs", "changed_inputs", "decide", "is_finished"]
+
+# Changed inputs that a reason names; more are counted.
+SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,9 @@ class Stage:
         name: also its folder under the pipeline's folder.
         data: components of the data that it reads (see ``Source.files``).
         settings: digest of its settings.
+        code: modules and scripts that it runs; its result depends on what they import.
+        names: strings of its configuration, which may name parts of the code.
+        reports: it shows what the others did: the code that draws counts, and --keep-code does not.
         reads: (stage, pattern) pairs: outputs of others that it reads.
         outputs: patterns of the files that it leaves, relative to the pipeline's folder.
         commands: what it runs, called when it starts; told whether it goes on with a stopped run.
@@ -36,6 +43,9 @@ class Stage:
     name: str
     data: tuple[str, ...] = ()
     settings: str = ""
+    code: tuple[str, ...] = ()
+    names: frozenset[str] = frozenset()
+    reports: bool = False
     reads: tuple[tuple[str, str], ...] = ()
     outputs: tuple[str, ...] = ()
     commands: Callable[[bool], list[Command]] = lambda resume: []
@@ -56,10 +66,12 @@ class Decision:
         action: "replaced" (not needed), "keep" (unchanged), "run" (anew) or "resume" (go on with
             what a stopped run left).
         reason: for people.
+        kept: changed code in spite of which a finished stage is kept.
     """
 
     action: Action
     reason: str
+    kept: tuple[str, ...] = ()
 
 
 def decide(
@@ -69,15 +81,21 @@ def decide(
     folder: Path,
     *,
     forced: bool = False,
+    keep_code: bool = False,
 ) -> Decision:
     """Whether a stage has to run.
+
+    An entry's status says what happened last; whether the stage ever finished is said by its
+    outputs (see :func:`is_finished`), so that a stage that is skipped in between loses nothing and
+    gains nothing.
 
     Args:
         stage: the stage.
         entry: of the manifest; None if there is none.
         inputs: fingerprints of what it would read now.
         folder: the pipeline's folder.
-        forced: it is to run anew whatever the state.
+        forced: run it again whatever its state.
+        keep_code: keep a finished stage although its code or its libraries have changed.
     """
     if stage.replaced:
         return Decision("replaced", stage.replaced)
@@ -85,18 +103,38 @@ def decide(
         return Decision("run", "forced")
     if entry is None or "inputs" not in entry:
         return Decision("run", "not done yet")
-    changed = changed_inputs(entry.get("inputs", {}), inputs)
+    before, finished = entry["inputs"], is_finished(entry)
+    code = changed_inputs(before, {key: inputs[key] for key in CODE_KINDS if key in inputs})
+    changed = changed_inputs(before, {k: v for k, v in inputs.items() if k not in CODE_KINDS})
+    kept = tuple(code) if finished and keep_code and not stage.reports else ()
+    changed += [] if kept else code
     if changed:
-        return Decision("run", f"changed: {', '.join(changed)}")
-    if entry["status"] in ("done", "skipped"):  # skipped in between, but done once
+        return Decision("run", f"changed: {_shortened(changed)}")
+    if finished:
         broken = broken_outputs(entry, folder)
         if broken:
             return Decision("run", broken)
+        if kept:
+            return Decision("keep", f"kept (--keep-code); changed: {_shortened(kept)}", kept)
         return Decision("keep", "nothing changed")
-    how = "failed" if entry["status"] == "failed" else "was stopped"
+    how = {"failed": "failed", "running": "was stopped"}.get(entry["status"], "was not finished")
     if stage.can_go_on():
-        return Decision("resume", f"{how}; goes on where it was")
+        return Decision("resume", f"{how}; resumes where it was")
     return Decision("run", how)
+
+
+def is_finished(entry: Mapping[str, Any]) -> bool:
+    """Whether a stage finished with the inputs of its entry, whatever happened to it since.
+
+    Starting a stage empties the outputs of its entry and finishing it fills them. So a stage that
+    failed or was stopped and is then skipped has none, and one that finished keeps them.
+    """
+    return entry["status"] == "done" or bool(entry.get("outputs"))
+
+
+def _shortened(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"{', '.join(names[:SHOWN])}{more}"
 
 
 def changed_inputs(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -5,14 +5,15 @@ through. Called by ``bestie.engine.pipeline``. Every work is one of the project'
 arguments that a user would type.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict
 
 from bestie.engine.ledger import LEDGER
 from bestie.engine.pipeline.checks import check_configs, check_data
+from bestie.engine.pipeline.code_version import code_of, strings_of
 from bestie.engine.pipeline.configs import TrainingConfigs
-from bestie.engine.pipeline.fingerprint import digest_of, find_outputs, report_version
+from bestie.engine.pipeline.fingerprint import digest_of, find_outputs
+from bestie.engine.pipeline.limits import too_small_limits
 from bestie.engine.pipeline.measure import Measurements
 from bestie.engine.pipeline.process import Command
 from bestie.engine.pipeline.settings import TRAININGS, Request
@@ -21,9 +22,13 @@ from bestie.engine.pipeline.stage import Stage
 from bestie.engine.pipeline.trainings import has_checkpoint, share_done, trim_metrics
 from bestie.engine.report import write_report
 from bestie.evaluation import summarize_labels
-from bestie.files import DataError, atomic_write, read_coco
+from bestie.files import DataError, atomic_write, read_coco, to_json
 
-__all__ = ["build_stages"]
+__all__ = ["build_stages", "stage_code"]
+
+# This file says what a stage runs, so it counts for all of them.
+HERE = "bestie/engine/pipeline/stages.py"
+MEASURE = "bestie.engine.pipeline.measure"
 
 TRAIN = ("classes", "train split", "train images", "tags")
 VAL = ("val split", "val images")
@@ -62,6 +67,11 @@ def build_stages(
     ]
 
 
+def stage_code(stage: Stage) -> dict[str, dict[str, str]]:
+    """Digests of the code that a stage runs, and versions of the libraries behind it."""
+    return code_of(stage.code, names=stage.names, files=(HERE,), display=stage.reports)
+
+
 class _Builder:
     def __init__(self, request: Request, source: Source, configs: TrainingConfigs, tell: Callable):
         self.request, self.source, self.configs, self.tell = request, source, configs, tell
@@ -90,11 +100,16 @@ class _Builder:
                 self.tell(f"{len(warnings)} warning(s) about the data, all in {output}, the first:")
                 self.tell(warnings[0])
             check_configs(self.configs, needed)
+            for name in TRAININGS[1:]:
+                for warning in too_small_limits(self.configs.cfg[name], self.configs.most_objects):
+                    self.tell(f"warning: {name}: {warning}")
 
         return Stage(
             "check",
             data=(*TRAIN, "train truth", *VAL_TRUTH, *self.supplied),
             settings=digest_of([self.configs.digest(name) for name in TRAININGS]),
+            code=("bestie.engine.pipeline.checks",),
+            names=strings_of(self.configs.cfg),
             outputs=("check/dataset.json",),
             finish=finish,
         )
@@ -128,6 +143,8 @@ class _Builder:
             name,
             data=(*TRAIN, "train truth"),
             settings=self.configs.digest("classifier", without=(ignored,)),
+            code=(f"tools/{tool}",),
+            names=strings_of(self.configs.cfg["classifier"]),
             reads=(("classifier", CLASSIFIER),),
             outputs=(pattern, f"{name}/{LEDGER}", f"{name}/report/*"),
             commands=commands,
@@ -160,12 +177,14 @@ class _Builder:
                     output,
                 )
             with atomic_write(output.with_name("summary.json")) as file:
-                json.dump(asdict(summarize_labels(coco)), file, indent=1)
+                file.write(to_json(asdict(summarize_labels(coco)), indent=1))
 
         return Stage(
             "labels",
             data=(*TRAIN, *self.supplied),
             settings=self.configs.digest("bestie"),
+            code=("tools/export_pseudo_labels.py", MEASURE),
+            names=strings_of(self.configs.cfg["bestie"]),
             reads=(("bestie", BESTIE), *self.made),
             outputs=(LABELS, "labels/summary.json"),
             commands=commands,
@@ -177,6 +196,8 @@ class _Builder:
             "quality",
             data=(*TRAIN, "train truth", *self.supplied),
             settings=self.configs.digest("bestie"),
+            code=("tools/export_pseudo_labels.py", "tools/evaluate_labels.py", MEASURE),
+            names=strings_of(self.configs.cfg["bestie"]),
             reads=(("labels", LABELS), ("bestie", CHECKPOINTS), *self.made),
             outputs=("quality/quality.json",),
             commands=lambda resume: self.measurements.quality_commands(),
@@ -197,6 +218,7 @@ class _Builder:
         return Stage(
             "evaluation",
             data=("classes", *VAL_TRUTH, *(("val maps",) if self.source.val_maps else ())),
+            code=("tools/evaluate_labels.py", MEASURE),
             reads=metrics,
             outputs=("evaluation/results.json",),
             commands=lambda resume: self.measurements.evaluation_commands(),
@@ -207,7 +229,8 @@ class _Builder:
         return Stage(
             "report",
             data=(*TRAIN, *VAL_TRUTH),
-            settings=report_version(),
+            code=("bestie.engine.report",),
+            reports=True,
             reads=(*self.made, *self._always_made()),
             outputs=("report.html",),
             finish=lambda: write_report(self.folder) and None,
@@ -241,6 +264,8 @@ class _Builder:
         final = (f"{name}/model_final.pth", f"{name}/metrics.json", f"{name}/config.yaml")
         return Stage(
             name,
+            code=("tools/train_net.py",),
+            names=strings_of(self.configs.cfg[name]),
             outputs=(*final, *outputs),
             commands=commands,
             can_go_on=lambda: has_checkpoint(folder),

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from bestie.files import DataError, atomic_write
+from bestie.files import DataError, atomic_write, plain_json, to_json
 
 __all__ = [
     "checkpoints",
@@ -65,7 +65,7 @@ def trim_metrics(folder: Path) -> None:
         end = json.loads(best.read_text(encoding="utf-8"))["iteration"]
     kept = [row for row in read_rows(folder) if row["iteration"] <= end]
     with atomic_write(folder / METRICS) as file:
-        file.writelines(json.dumps(row, sort_keys=True) + "\n" for row in kept)
+        file.writelines(to_json(row, sort_keys=True) + "\n" for row in kept)
 
 
 def share_done(folder: Path, max_iter: int) -> float | None:
@@ -83,5 +83,5 @@ def final_metrics(folder: Path) -> dict[str, float | None]:
     for row in reversed(read_rows(folder)):
         found = {key: value for key, value in row.items() if key.startswith(("voc/", "segm/"))}
         if found:
-            return {key: value if math.isfinite(value) else None for key, value in found.items()}
+            return plain_json(found)
     raise DataError("holds no evaluation", folder / METRICS)

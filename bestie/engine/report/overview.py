@@ -33,6 +33,8 @@ __all__ = [
 TONE_OF_STATUS = {"done": "good", "skipped": "", "failed": "bad", "running": "warn"}
 # Detectron2 may be told of thousands of odd files; a page is no place for all of them.
 MAX_WARNINGS = 200
+# Changed files that are named for a stage that was kept in spite of them.
+MAX_CHANGES = 20
 
 
 def facts(run: RunFolder) -> list[tuple[str, str]]:
@@ -85,6 +87,12 @@ def stages_section(run: RunFolder) -> Section:
         tones.append(TONE_OF_STATUS.get(status, ""))
     headers = ["Stage", "Status", "Time", "Expected", "Peak memory", "Reason"]
     blocks = [Table(headers, rows, tones=tones)]
+    if kept := list(_kept_in_spite_of_changes(run)):
+        text = (
+            "Kept with --keep-code although the code or a library has changed since; these results "
+            "may differ from what the present code gives:"
+        )
+        blocks += [Paragraph(text, "warn"), Notes(kept, "warn")]
     if seconds:
         total = f"{duration(sum(seconds.values()))} in the stages that finished."
         blocks.insert(0, Paragraph(total))
@@ -165,6 +173,18 @@ def _state(run: RunFolder) -> str:
     if missing:
         return f"unfinished: {', '.join(missing)} did not run"
     return "finished"
+
+
+def _kept_in_spite_of_changes(run: RunFolder) -> Iterator[str]:
+    """One line per stage that was not repeated although its code has changed."""
+    for name, record in run.stages.items():
+        if kept := record.get("kept_code"):
+            changed = kept["changed"]
+            more = f" and {len(changed) - MAX_CHANGES} more" if len(changed) > MAX_CHANGES else ""
+            yield (
+                f"{TITLES.get(name, name)}: {', '.join(changed[:MAX_CHANGES])}{more} "
+                f"(made with code {kept['made_with'][:12]}, now {kept['now'][:12]})"
+            )
 
 
 def _readable_time(iso: str) -> str:

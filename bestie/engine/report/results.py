@@ -25,7 +25,14 @@ from bestie.visualization.page import (
     photo_uri,
 )
 
-__all__ = ["METRICS", "MODELS", "labels_section", "metrics_section", "summary_blocks"]
+__all__ = [
+    "METRICS",
+    "MODELS",
+    "labels_section",
+    "limits_note",
+    "metrics_section",
+    "summary_blocks",
+]
 
 # Names in evaluation/results.json, in the order in which each stands on the one before.
 MODELS = {
@@ -43,6 +50,8 @@ METRICS = {
     "segm/AP75": "COCO AP75",
 }
 PER_CLASS = "voc/AP50-"
+# Detections per image and class that COCO AP counted.
+LIMIT = "segm/max_detections"
 QUALITY = {
     "labels": "labels",
     "objects": "objects",
@@ -123,12 +132,22 @@ def metrics_section(run: RunFolder) -> Section:
         return Section("Metrics", [Paragraph(text, "warn")])
     columns = {k: v for k, v in METRICS.items() if any(k in results[m] for m in models)}
     rows = [[MODELS[m], *(results[m].get(key) for key in columns)] for m in models]
-    blocks: list[Block] = [
-        Paragraph(f"On {results.get('dataset', 'the test images')}, in percent."),
-        Table(["", *columns.values()], rows),
-    ]
+    text = f"On {results.get('dataset', 'the test images')}, in percent. {limits_note(results)}"
+    blocks: list[Block] = [Paragraph(text.strip()), Table(["", *columns.values()], rows)]
     classes = (run.json("labels/summary.json") or {}).get("labels_per_class", {})
     return Section("Metrics", blocks + _per_class(results, models, list(classes)))
+
+
+def limits_note(results: Mapping[str, Any]) -> str:
+    """Which limit of detections COCO AP was measured with; "" if it was not measured."""
+    limits = {m: results[m][LIMIT] for m in MODELS if (results.get(m) or {}).get(LIMIT)}
+    if not limits:
+        return ""
+    values = [f"{value:.0f}" for value in limits.values()]
+    if len(set(values)) > 1:
+        values = [f"{v} ({MODELS[m]})" for m, v in zip(limits, values, strict=True)]
+    counted = ", ".join(dict.fromkeys(values))
+    return f"COCO AP counts the {counted} detections of the highest scores per image and class."
 
 
 def _results(run: RunFolder) -> dict[str, Any]:

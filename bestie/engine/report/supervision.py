@@ -6,26 +6,23 @@ page, and the answer to "does this secretly use masks?". Called by ``write_repor
 """
 
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from detectron2.config import CfgNode
 
 from bestie.data.mappers import points_folder
-from bestie.data.registration import POINT_FOLDERS, parse_name
-from bestie.engine.ledger import IMAGENET_LABELS, LEDGER, backbone_weights, read_ledger
+from bestie.data.registration import parse_name
+from bestie.engine.ledger import LEDGER, backbone_weights, model_weights, read_ledger
 from bestie.engine.ledger import UNKNOWN_LABELS as UNKNOWN
 from bestie.engine.report.run_folder import TITLES, RunFolder
 from bestie.files import DataError
+from bestie.formats.supervision import LabelKind
 from bestie.visualization.page import Paragraph, Section, Table
 
 __all__ = ["Ingredient", "answer", "ingredients", "supervision_section"]
 
 TRAININGS = ("classifier", "bestie", "maskrcnn")
-# Words of a description of labels that say more than tags and clicks do.
-STRONG = re.compile(r"mask|segment|panoptic|polygon|outline|lvis", re.IGNORECASE)
-BOXES = re.compile(r"\bbox|boxes|detection", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -34,13 +31,15 @@ class Ingredient:
 
     Attributes:
         what: "image tags", "cues", "initial weights".
-        labels: kind of label behind it, "" for none; UNKNOWN where nothing tells.
+        kinds: of the labels behind it.
+        labels: those labels in words, "" for none; only shown.
         used_by: what consumed it.
         origin: a file, a folder.
         own: this run made it, out of ingredients that have entries of their own.
     """
 
     what: str
+    kinds: tuple[LabelKind, ...]
     labels: str
     used_by: str
     origin: str
@@ -49,9 +48,10 @@ class Ingredient:
     @property
     def tone(self) -> str:
         """ "bad" for masks, "warn" for boxes and for what is not known, else "good"."""
-        if UNKNOWN not in self.labels and STRONG.search(self.labels):
+        if LabelKind.MASKS in self.kinds:
             return "bad"
-        return "warn" if UNKNOWN in self.labels or BOXES.search(self.labels) else "good"
+        doubtful = LabelKind.BOXES in self.kinds or LabelKind.UNKNOWN in self.kinds
+        return "warn" if doubtful else "good"
 
     def __str__(self) -> str:
         return f"the {self.what} of {self.used_by} ({self.origin})"
@@ -60,7 +60,8 @@ class Ingredient:
         """Cells of the table."""
         none = "none but those above" if self.own else "none"
         origin = f"{self.origin}, made by this run" if self.own else self.origin
-        return [self.what, self.labels or none, self.used_by, origin]
+        kinds = ", ".join(str(kind) for kind in self.kinds if kind is not LabelKind.NONE)
+        return [self.what, kinds or none, self.labels, self.used_by, origin]
 
 
 def ingredients(run: RunFolder) -> list[Ingredient]:
@@ -84,7 +85,7 @@ def answer(run: RunFolder) -> Paragraph:
     masks = [f"{item}: {item.labels}" for item in found if item.tone == "bad"]
     if masks:
         return Paragraph(f"Does this use masks? Yes: {'; '.join(masks)}.", "bad")
-    doubtful = [str(item) for item in found if UNKNOWN in item.labels]
+    doubtful = [str(item) for item in found if LabelKind.UNKNOWN in item.kinds]
     if doubtful:
         return Paragraph(
             "Does this use masks? None is on record, but nothing tells which labels are behind "
@@ -92,7 +93,7 @@ def answer(run: RunFolder) -> Paragraph:
             "warn",
         )
     kinds = list(dict.fromkeys(item.labels for item in found if item.labels))
-    boxes = any(item.tone == "warn" for item in found)
+    boxes = any(LabelKind.BOXES in item.kinds for item in found)
     return Paragraph(
         f"Does this use masks? No. The labels behind it: {', '.join(kinds) or 'none'}."
         + (" Boxes are among them." if boxes else ""),
@@ -105,7 +106,7 @@ def supervision_section(run: RunFolder) -> Section:
     found = ingredients(run)
     if not found:
         return Section("What was used", [Paragraph(run.absence("bestie"), "warn")])
-    headers = ["Input", "Labels behind it", "Used by", "Comes from"]
+    headers = ["Input", "Kind of labels", "In words", "Used by", "Comes from"]
     table = Table(headers, [item.row() for item in found], tones=[item.tone for item in found])
     return Section("What was used", [table, Paragraph(_ground_truth(run))])
 
@@ -137,43 +138,52 @@ def _of_data(run: RunFolder, stage: str, cfg: CfgNode, name: str) -> list[Ingred
     try:
         kind, first, second = parse_name(name)
     except ValueError:
-        return [Ingredient("data", UNKNOWN, title, name)]
+        return [Ingredient("data", (LabelKind.UNKNOWN,), UNKNOWN, title, name)]
     if kind == "coco":
         own = _inside(run, first)
+        kind = LabelKind.NONE if own else LabelKind.UNKNOWN
         labels = "" if own else f"{UNKNOWN} (annotations of a COCO json)"
-        return [Ingredient("labels", labels, title, _short(run, first), own)]
+        return [Ingredient("labels", (kind,), labels, title, _short(run, first), own)]
     tags = Path(first, "image_labels.txt")
     tags = tags if tags.is_file() else Path(first, "Annotations")
     found = [
-        Ingredient("images", "", title, f"{first}, split {second}"),
-        Ingredient("tags", "image tags", title, str(tags)),
+        Ingredient("images", (LabelKind.NONE,), "", title, f"{first}, split {second}"),
+        Ingredient("tags", (LabelKind.TAGS,), "image tags", title, str(tags)),
     ]
     if stage == "bestie":
         points, maps = Path(first, points_folder(cfg)), Path(first, cfg.INPUT.MAPS_DIR)
-        if points.name == POINT_FOLDERS["clicks"]:
-            labels = _labels_of(_ledger_entry(run, points, second)) or "one point an object"
-            found.append(Ingredient("clicks", labels, title, str(points)))
-        else:
-            found += _from_classifier(run, "cues", points, second)
-        found += _from_classifier(run, "weak maps", maps, second)
+        clicked = cfg.MODEL.BESTIE.SUPERVISION == "clicks"
+        found += _of_folder(run, "clicks" if clicked else "cues", points, second)
+        found += _of_folder(run, "weak maps", maps, second)
     return found
 
 
-def _from_classifier(run: RunFolder, what: str, folder: Path, split: str) -> list[Ingredient]:
-    """Points or maps of a folder, by what its ledger says; without one nothing is known."""
+def _of_folder(run: RunFolder, what: str, folder: Path, split: str) -> list[Ingredient]:
+    """Points or maps of a folder, by what its ledger says.
+
+    Without a ledger, clicks are what the user calls them by MODEL.BESTIE.SUPERVISION; of cues and
+    maps nothing is known. The name of the folder says nothing.
+    """
     own, where = _inside(run, folder), _short(run, folder)
     entry = _ledger_entry(run, folder, split)
-    labels = _labels_of(entry) or UNKNOWN
-    found = [Ingredient(what, labels, TITLES["bestie"], where, own)]
+    parts = [_labels_in(part) for part in entry.get("consumed", [])]
+    if not parts and what == "clicks":
+        parts = [(LabelKind.CLICKS, "one point per object")]
+    parts = parts or [(LabelKind.UNKNOWN, UNKNOWN)]
+    kinds = tuple(dict.fromkeys(kind for kind, _ in parts))
+    labels = ", ".join(dict.fromkeys(labels for _, labels in parts))
+    found = [Ingredient(what, kinds, labels, TITLES["bestie"], where, own)]
     classifier = entry.get("classifier")
     if classifier is None or own:  # this run's classifier has rows of its own
         return found
     maker, file = f"the {what}", str(classifier.get("file", "no file named"))
-    found.append(Ingredient("classifier", str(classifier.get("labels", UNKNOWN)), maker, file))
+    kind, labels = _labels_in(classifier)
+    found.append(Ingredient("classifier", (kind,), labels, maker, file))
     weights = classifier.get("pretrained")
     if weights:
-        labels, file = str(weights.get("labels", UNKNOWN)), str(weights.get("file", ""))
-        found.append(Ingredient("initial weights", labels, f"the classifier of {maker}", file))
+        (kind, labels), file = _labels_in(weights), str(weights.get("file", ""))
+        user = f"the classifier of {maker}"
+        found.append(Ingredient("initial weights", (kind,), labels, user, file))
     return found
 
 
@@ -186,33 +196,24 @@ def _ledger_entry(run: RunFolder, folder: Path, split: str) -> dict:
         return {}
 
 
-def _labels_of(entry: dict) -> str:
-    """The labels that an entry of a ledger names; "" if it names none."""
-    consumed = [str(part.get("labels", UNKNOWN)) for part in entry.get("consumed", [])]
-    return ", ".join(dict.fromkeys(consumed))
+def _labels_in(part: dict) -> tuple[LabelKind, str]:
+    """The kind of labels that a part of a ledger names, and their description."""
+    kind = LabelKind.parse(part.get("kind", LabelKind.UNKNOWN))
+    return kind, str(part.get("labels", kind))
 
 
 def _weights(run: RunFolder, stage: str, cfg: CfgNode) -> list[Ingredient]:
     """The files that a training started from."""
-    title, weights = TITLES[stage], backbone_weights(cfg)
-    named = [weights] if weights else []
-    named.append((cfg.MODEL.WEIGHTS, _labels_of_public_weights(cfg.MODEL.WEIGHTS)))
-    what, found = "initial weights", []
-    for file, labels in named:
+    title, what, found = TITLES[stage], "initial weights", []
+    for weights in filter(None, (backbone_weights(cfg), model_weights(cfg))):
+        file = weights.file
         if file and _inside(run, file):
-            found.append(Ingredient(what, "", title, _short(run, file), own=True))
+            kinds = (LabelKind.NONE,)
+            found.append(Ingredient(what, kinds, "", title, _short(run, file), own=True))
         elif file:
-            found.append(Ingredient(what, labels, title, file))
-    return found or [Ingredient(what, "", title, f"random, seed {cfg.SEED}")]
-
-
-def _labels_of_public_weights(path: str) -> str:
-    """Labels behind Detectron2's own weights, by their address."""
-    if "ImageNetPretrained" in path:
-        return IMAGENET_LABELS
-    if re.search(r"(Instance|Panoptic)Segmentation|LVIS|Cityscapes", path):
-        return "instance masks"
-    return "boxes" if path.startswith("detectron2://") and "Detection" in path else UNKNOWN
+            found.append(Ingredient(what, (weights.kind,), weights.labels, title, file))
+    random = Ingredient(what, (LabelKind.NONE,), "", title, f"random, seed {cfg.SEED}")
+    return found or [random]
 
 
 def _inside(run: RunFolder, path: str | os.PathLike) -> bool:

@@ -4,9 +4,38 @@
 what was set.
 """
 
+from math import inf
+from typing import Any
+
 from detectron2.config import CfgNode as CN
 
 __all__ = ["add_solo_config", "check_solo_config"]
+
+# Key under MODEL.SOLO -> accepted values; key -> lowest and highest accepted value.
+CHOICES = {
+    "INIT": ("normal", "kaiming"),
+    "TEST.NMS": ("matrix", "mask", "none"),
+    "TEST.NMS_KERNEL": ("gaussian", "linear"),
+}
+RANGES = {
+    "SIGMA": (0, inf),
+    "CHANNELS": (1, inf),
+    "NUM_CONVS": (1, inf),
+    "KERNEL_CHANNELS": (1, inf),
+    "MASK_CHANNELS": (1, inf),
+    "NORM_GROUPS": (1, inf),
+    "PRIOR": (1e-6, 1 - 1e-6),
+    "DICE_WEIGHT": (0, inf),
+    "FOCAL_WEIGHT": (0, inf),
+    "FOCAL_ALPHA": (0, 1),
+    "FOCAL_GAMMA": (0, inf),
+    "TEST.SCORE_THRESH": (0, 1),
+    "TEST.MASK_THRESH": (0, 1),
+    "TEST.TOP_K": (1, inf),
+    "TEST.NMS_SIGMA": (1e-6, inf),
+    "TEST.UPDATE_THRESH": (0, 1),
+    "TEST.NMS_IOU": (0, 1),
+}
 
 
 def add_solo_config(cfg: CN) -> None:
@@ -91,20 +120,21 @@ def check_solo_config(cfg: CN) -> list[str]:
                 f"MODEL.SOLO.SCALE_RANGES must be pairs [lower, upper] in pixels, got {bounds}."
             )
     for name in ("CHANNELS", "KERNEL_CHANNELS", "MASK_CHANNELS"):
-        if node[name] % node.NORM_GROUPS:
+        if node[name] % max(1, node.NORM_GROUPS):
             problems.append(
                 f"MODEL.SOLO.{name} must be a multiple of MODEL.SOLO.NORM_GROUPS "
                 f"{node.NORM_GROUPS}, got {node[name]}."
             )
-    for name, value in {
-        "PRIOR": node.PRIOR,
-        "TEST.SCORE_THRESH": node.TEST.SCORE_THRESH,
-        "TEST.MASK_THRESH": node.TEST.MASK_THRESH,
-        "TEST.NMS_IOU": node.TEST.NMS_IOU,
-        "TEST.UPDATE_THRESH": node.TEST.UPDATE_THRESH,
-    }.items():
-        if not 0 < value < 1:
-            problems.append(f"MODEL.SOLO.{name} must lie between 0 and 1, got {value}.")
+    for name, (low, high) in RANGES.items():
+        if not low <= _value_of(node, name) <= high:
+            value = _value_of(node, name)
+            problems.append(f"MODEL.SOLO.{name} must lie in [{low:g}, {high:g}], got {value}.")
+    for name, accepted in CHOICES.items():
+        if _value_of(node, name) not in accepted:
+            value = _value_of(node, name)
+            problems.append(
+                f"MODEL.SOLO.{name} must be one of {', '.join(accepted)}, got {value!r}."
+            )
     if not cfg.MODEL.MASK_ON:
         problems.append("SOLO trains on masks: MODEL.MASK_ON must be True.")
     if cfg.INPUT.MASK_FORMAT != "bitmask":
@@ -113,3 +143,9 @@ def check_solo_config(cfg: CN) -> list[str]:
             f"got {cfg.INPUT.MASK_FORMAT!r}."
         )
     return problems
+
+
+def _value_of(node: CN, name: str) -> Any:
+    for part in name.split("."):
+        node = node[part]
+    return node

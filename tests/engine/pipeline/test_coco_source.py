@@ -60,7 +60,10 @@ def test_clicks_are_visible_keypoints_or_else_the_middle_of_the_box(tmp_path, im
     assert read_points(root / "Center_points/b.txt").yx.tolist() == [[6.0, 5.0]]
     assert len(read_points(root / "Center_points/c.txt")) == 0
     consumed = read_ledger(root / "Center_points")["train"]["consumed"]
-    assert consumed == [{"labels": KEYPOINTS, "objects": 1}, {"labels": BOXES, "objects": 2}]
+    assert consumed == [
+        {"kind": "clicks", "labels": KEYPOINTS, "objects": 1},
+        {"kind": "boxes", "labels": BOXES, "objects": 2},
+    ]
 
 
 def test_masks_of_the_json_are_kept_for_the_evaluation(tmp_path, images):

@@ -1,7 +1,7 @@
 import os
 
 from bestie.engine.pipeline import fingerprint
-from bestie.engine.pipeline.fingerprint import FileHashes, code_version, digest_of, record_outputs
+from bestie.engine.pipeline.fingerprint import FileHashes, digest_of, record_outputs
 
 
 def old(path, seconds=100):
@@ -56,17 +56,3 @@ def test_outputs_are_recorded_by_pattern(tmp_path):
     assert before["maps/*.png"]["files"] == 0
     (tmp_path / "cues/a.txt").rename(tmp_path / "cues/c.txt")
     assert record_outputs(tmp_path, ["cues/*.txt"])["cues/*.txt"] != before["cues/*.txt"]
-
-
-def test_the_version_of_the_code_follows_its_sources(tmp_path, monkeypatch):
-    monkeypatch.setattr(fingerprint, "PROJECT", tmp_path)
-    source = tmp_path / "bestie/labels/points.py"
-    shown = tmp_path / "bestie/visualization/page.html"
-    for path in (source, shown, *(tmp_path / "tools" / name for name in fingerprint.TOOLS)):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("a = 1\n")
-    before = code_version()
-    shown.write_text("a = 2\n")  # work does not depend on what shows it
-    assert code_version() == before
-    source.write_text("a = 2\n")
-    assert code_version() != before

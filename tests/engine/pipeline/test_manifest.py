@@ -130,3 +130,24 @@ def test_the_file_is_whole_at_every_moment(tmp_path, monkeypatch):
         manifest.update("check", status="failed")
     assert (tmp_path / "run/manifest.json").read_text() == before
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["manifest.json"]
+
+
+WITHOUT_POSIX = """
+import sys
+sys.modules["fcntl"] = sys.modules["resource"] = None  # importing them fails, as on Windows
+import bestie.engine.pipeline, bestie.engine.benchmark, bestie.engine.report, bestie.doctor
+from pathlib import Path
+from bestie.engine.pipeline.manifest import hold_lock
+try:
+    with hold_lock(Path(sys.argv[1])):
+        pass
+except ValueError as error:
+    print(error)
+"""
+
+
+def test_without_the_modules_of_linux_the_package_is_imported_and_the_pipeline_says_so(tmp_path):
+    command = [sys.executable, "-c", WITHOUT_POSIX, str(tmp_path / "run")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=PROJECT)
+    assert "the pipeline runs on Linux and macOS, this is" in done.stdout
+    assert not (tmp_path / "run").exists()

@@ -55,7 +55,7 @@ class World:
             open_source(request, self.root),
             Manifest.open(self.output, HEADER),
             FileHashes(None),
-            code,
+            lambda stage: {"code": {"x.py": code}},
             selected=selected,
             forced=forced,
             progress=Progress(NAMES, self.text),

@@ -74,7 +74,8 @@ def write_trainings(run: Path, name: str, root: Path) -> None:
         ]
         (run / stage / "metrics.json").write_text("".join(json.dumps(row) + "\n" for row in rows))
     for stage in ("cues", "maps"):
-        entry = {"consumed": [{"labels": "image tags"}], "classifier": {"labels": "image tags"}}
+        tags = {"kind": "tags", "labels": "image tags"}
+        entry = {"consumed": [tags], "classifier": tags}
         write_ledger_entry(run / stage, "train", entry)
 
 

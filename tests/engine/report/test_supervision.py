@@ -43,19 +43,59 @@ def test_own_products_bring_no_labels_but_those_of_the_classifier(run):
     assert said.tone == "good"
 
 
-def test_clicks_are_known_by_their_folder_whatever_the_supervision_says(run):
+@pytest.mark.parametrize("folder", ["Center_points", "my_clicks", "Peak_points"])
+def test_the_supervision_and_not_the_name_of_the_folder_makes_points_clicks(run, folder):
+    change(run, "bestie", INPUT__POINTS_DIR=folder, MODEL__BESTIE__SUPERVISION="clicks")
+    assert ("clicks", "one point per object", "BESTIE") in rows(run)
+    said = answer(RunFolder(run))
+    assert said.tone == "good" and "image tags, one point per object" in said.text
+
+
+def test_cues_without_a_ledger_are_not_known_whatever_their_folder(run):
     change(run, "bestie", INPUT__POINTS_DIR="Center_points", MODEL__BESTIE__SUPERVISION="tags")
-    assert ("clicks", "one point an object", "BESTIE") in rows(run)
-    assert "image tags, one point an object" in answer(RunFolder(run)).text
+    assert ("cues", "not known", "BESTIE") in rows(run)
+    assert answer(RunFolder(run)).tone == "warn"
+
+
+@pytest.mark.parametrize(
+    ("kind", "prose", "tone"),
+    [
+        ("tags", "image tags, no masks used", "good"),
+        ("clicks", "one click per outlined object", "good"),
+        ("none", "self-supervised, without boxes", "good"),
+        ("boxes", "drawn quickly", "warn"),
+        ("masks", "labels of a colleague", "bad"),
+        ("unknown", "image tags", "warn"),
+    ],
+)
+def test_the_kind_decides_and_the_prose_is_only_shown(run, tmp_path, kind, prose, tone):
+    change(run, "bestie", INPUT__MAPS_DIR="WSSS_maps")
+    entry = {"consumed": [{"kind": kind, "labels": prose}]}
+    write_ledger_entry(tmp_path / "root/WSSS_maps", "train", entry)
+    assert answer(RunFolder(run)).tone == tone
+    settings = {"WEIGHTS": "/else/net.pth", "WEIGHTS_KIND": kind, "WEIGHTS_LABELS": prose}
+    change(run, "bestie", **{f"MODEL__TIMM__{key}": value for key, value in settings.items()})
+    change(run, "maskrcnn", **{f"MODEL__{key}": value for key, value in settings.items()})
+    assert answer(RunFolder(run)).tone == tone
+
+
+def test_an_unknown_kind_in_a_ledger_is_noted_and_nothing_is_guessed(run, tmp_path):
+    change(run, "bestie", INPUT__MAPS_DIR="WSSS_maps")
+    (tmp_path / "root/WSSS_maps").mkdir(exist_ok=True)
+    text = '{"train": {"consumed": [{"kind": "tag", "labels": "image tags"}]}}'
+    (tmp_path / "root/WSSS_maps/supervision_ledger.json").write_text(text)
+    folder = RunFolder(run)
+    assert answer(folder).tone == "warn"
+    assert "kind of labels 'tag'; accepted are masks, boxes, clicks, tags" in folder.notes[0]
 
 
 def test_boxes_that_stand_in_for_clicks_are_told_by_their_ledger(run, tmp_path):
     change(run, "bestie", INPUT__POINTS_DIR="Center_points", MODEL__BESTIE__SUPERVISION="clicks")
-    consumed = [{"labels": BOXES, "objects": 3}]
+    consumed = [{"kind": "boxes", "labels": BOXES, "objects": 3}]
     write_ledger_entry(tmp_path / "root/Center_points", "train", {"consumed": consumed})
     assert ("clicks", BOXES, "BESTIE") in rows(run)
     said = answer(RunFolder(run))
-    assert said.tone == "warn" and "one point an object" not in said.text
+    assert said.tone == "warn" and "one point per object" not in said.text
     assert "Boxes are among them." in said.text
 
 
@@ -68,9 +108,9 @@ def test_given_maps_without_a_ledger_are_not_known(run, tmp_path):
 
 def test_given_maps_tell_by_their_ledger_who_made_them(run, tmp_path):
     change(run, "bestie", INPUT__MAPS_DIR="WSSS_maps")
-    weights = {"file": "vgg.pth", "labels": "ImageNet-1k image labels"}
-    classifier = {"file": "pam.pth", "labels": "image tags", "pretrained": weights}
-    entry = {"consumed": [{"labels": "image tags"}], "classifier": classifier}
+    weights = {"file": "vgg.pth", "kind": "tags", "labels": "ImageNet-1k image labels"}
+    tags = {"kind": "tags", "labels": "image tags"}
+    entry = {"consumed": [tags], "classifier": {**tags, "file": "pam.pth", "pretrained": weights}}
     write_ledger_entry(tmp_path / "root/WSSS_maps", "train", entry)
     assert ("classifier", "image tags", "the weak maps") in rows(run)
     assert "image tags, ImageNet-1k image labels" in answer(RunFolder(run)).text
@@ -86,6 +126,7 @@ def test_given_maps_tell_by_their_ledger_who_made_them(run, tmp_path):
             "Yes: the initial weights of Mask R-CNN (detectron2://COCO-InstanceSegmentation/x",
         ),
         ("maskrcnn", {"MODEL__WEIGHTS": "/else/model.pth"}, "warn", "nothing tells which labels"),
+        ("maskrcnn", {"MODEL__WEIGHTS": "/LVIS/ImageNetPretrained/a.pkl"}, "warn", "which labels"),
         (
             "maskrcnn",
             {"MODEL__WEIGHTS": "detectron2://ImageNetPretrained/MSRA/R-50.pkl"},
@@ -96,6 +137,7 @@ def test_given_maps_tell_by_their_ledger_who_made_them(run, tmp_path):
             "bestie",
             {
                 "MODEL__TIMM__WEIGHTS": "/else/seg.pth",
+                "MODEL__TIMM__WEIGHTS_KIND": "masks",
                 "MODEL__TIMM__WEIGHTS_LABELS": "COCO instance masks",
             },
             "bad",
@@ -112,6 +154,7 @@ def test_given_maps_tell_by_their_ledger_who_made_them(run, tmp_path):
             "bestie",
             {
                 "MODEL__TIMM__WEIGHTS": "/else/det.pth",
+                "MODEL__TIMM__WEIGHTS_KIND": "boxes",
                 "MODEL__TIMM__WEIGHTS_LABELS": "Objects365 boxes",
             },
             "warn",

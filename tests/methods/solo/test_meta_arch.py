@@ -111,10 +111,17 @@ def test_config_builds_it_and_mistakes_are_listed():
     check_config(cfg)
     wrong = ["MODEL.SOLO.GRIDS", "[20, 14]", "MODEL.SOLO.CHANNELS", "65"]
     wrong += ["INPUT.MASK_FORMAT", "polygon", "MODEL.SOLO.TEST.NMS_IOU", "1.5"]
+    wrong += ["MODEL.SOLO.TEST.NMS_KERNEL", "cosine"]
     cfg = merge_config("configs/quick/shapes_solo.yaml", wrong)
     problems = check_solo_config(cfg)
-    assert len(problems) == 4
-    for key in ("GRIDS 2", "CHANNELS must be a multiple", "INPUT.MASK_FORMAT", "TEST.NMS_IOU"):
+    assert len(problems) == 5
+    for key in (
+        "TEST.NMS_KERNEL",
+        "GRIDS 2",
+        "CHANNELS must be a multiple",
+        "INPUT.MASK_FORMAT",
+        "TEST.NMS_IOU",
+    ):
         assert any(key in problem for problem in problems), key
 
 
