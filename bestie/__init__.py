@@ -12,6 +12,8 @@ warnings.filterwarnings("ignore", ".torch.jit.script. is deprecated", FutureWarn
 
 from bestie import data, evaluation, modeling  # noqa: F401  (registration)
 from bestie.config import add_bestie_config
+from bestie.methods.pointwssis import mappers, prompted_solo, refiner  # noqa: F401  (registration)
+from bestie.methods.solo import meta_arch  # noqa: F401  (registration)
 
 __version__ = "0.1.0"
 

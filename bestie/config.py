@@ -9,6 +9,9 @@ reference implementation.
 
 from detectron2.config import CfgNode as CN
 
+from bestie.methods.pointwssis.config import add_pointwssis_config
+from bestie.methods.solo.config import add_solo_config
+
 __all__ = ["add_bestie_config"]
 
 
@@ -17,6 +20,8 @@ def add_bestie_config(cfg: CN) -> None:
     _add_backbone(cfg)
     _add_bestie(cfg)
     _add_pam(cfg)
+    add_solo_config(cfg)
+    add_pointwssis_config(cfg)
     _add_input(cfg)
     _add_solver_and_test(cfg)
 
@@ -195,7 +200,8 @@ def _add_input(cfg: CN) -> None:
     # that a training writes keeps them, so that its checkpoint can be used without the data.
     cfg.DATASETS.CLASS_NAMES = []
     # How dataset dicts become training samples: "BESTIEMapper", "PAMMapper", "InstanceMapper"
-    # (Mask R-CNN and other Detectron2 models).
+    # (SOLO, Mask R-CNN and other Detectron2 models), "PromptMapper" (PromptedSOLO at inference),
+    # "RefinerMapper" (MaskRefiner).
     cfg.INPUT.DATASET_MAPPER_NAME = "BESTIEMapper"
     # Folder of the points, under the data root or absolute; "": Peak_points for tags, Center_points
     # for clicks.

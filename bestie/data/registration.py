@@ -55,6 +55,9 @@ BUILTIN_DATASETS = {
 }
 # MODEL.BESTIE.SUPERVISION -> folder of its points in a root: cues, clicks.
 POINT_FOLDERS = {"tags": "Peak_points", "clicks": "Center_points"}
+# Fields of this project in the annotations of a COCO json: a click [x, y], a rough mask beside the
+# true one, and the scores of a label.
+EXTRA_KEYS = ["point", "rough", "score", "class_score"]
 
 
 def register_dataset(name: str) -> None:
@@ -291,7 +294,7 @@ def images_by_name(coco: dict[str, Any]) -> dict[str, dict]:
 
 
 def _load_coco(name: str, json_file: str, image_root: str) -> list[dict[str, Any]]:
-    dicts = load_coco_json(json_file, image_root, name)
+    dicts = load_coco_json(json_file, image_root, name, extra_annotation_keys=EXTRA_KEYS)
     for record in dicts:
         record["image_name"] = os.path.splitext(os.path.basename(record["file_name"]))[0]
         objects = (entry for entry in record["annotations"] if not entry.get("iscrowd", 0))

@@ -9,6 +9,8 @@ from detectron2.config import CfgNode
 from bestie.engine.accepted_values import unaccepted_values, value_of
 from bestie.engine.precision import why_no_bfloat16
 from bestie.formats.supervision import LabelKind
+from bestie.methods.pointwssis.config import check_pointwssis_config
+from bestie.methods.solo.config import check_solo_config
 
 __all__ = ["check_config"]
 
@@ -30,6 +32,10 @@ def check_config(cfg: CfgNode) -> None:
             f"{cfg.INPUT.TEST_SIZE}."
         )
     problems += _without_effect(cfg)
+    if cfg.MODEL.META_ARCHITECTURE in ("SOLO", "PromptedSOLO"):
+        problems += check_solo_config(cfg)
+    if cfg.MODEL.META_ARCHITECTURE in ("MaskRefiner", "PromptedSOLO"):
+        problems += check_pointwssis_config(cfg)
     if problems:
         lines = "\n".join(f"  {line}" for line in problems)
         raise ValueError(f"{len(problems)} problem(s) in the configuration:\n{lines}")

@@ -168,7 +168,7 @@ def load_model(cfg: CfgNode, *, resume: bool = False) -> nn.Module:
     cfg = cfg.clone()
     cfg.defrost()
     # The checkpoint holds everything: the files that a training starts from are not needed.
-    cfg.MODEL.TIMM.WEIGHTS = cfg.MODEL.PAM.VGG_WEIGHTS = ""
+    cfg.MODEL.TIMM.WEIGHTS = cfg.MODEL.PAM.VGG_WEIGHTS = cfg.MODEL.REFINER.WEIGHTS = ""
     model = build_model(cfg)
     StrictCheckpointer(model).load(weights)
     logger.info("Loaded %s.", weights)

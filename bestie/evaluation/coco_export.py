@@ -32,9 +32,10 @@ __all__ = ["COCOExporter", "coco_labels", "label_annotations"]
 def label_annotations(labels: LabelledMasks) -> list[dict]:
     """COCO annotations of one image's labels, without ids; the score is rounded to 6 decimals.
 
-    Area and box are those of the mask: pixels; x, y, width, height.
+    Area and box are those of the mask: pixels; x, y, width, height. Labels of clicks also get their
+    "point" [x, y] (pixel indices) and "class_score", the class probability apart from "score".
     """
-    return [
+    entries = [
         {
             "category_id": int(class_id) + 1,
             "segmentation": rle,
@@ -45,6 +46,13 @@ def label_annotations(labels: LabelledMasks) -> list[dict]:
         }
         for rle, class_id, score in zip(labels.rles, labels.classes, labels.scores, strict=True)
     ]
+    if "points" in labels.extra:
+        for entry, (y, x) in zip(entries, labels.extra["points"], strict=True):
+            entry["point"] = [round(float(x), 3), round(float(y), 3)]
+    if "class_scores" in labels.extra:
+        for entry, score in zip(entries, labels.extra["class_scores"], strict=True):
+            entry["class_score"] = round(float(score), 6)
+    return entries
 
 
 def coco_labels(

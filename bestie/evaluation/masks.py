@@ -6,7 +6,7 @@ modules of this package.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from detectron2.structures import Instances
@@ -26,11 +26,13 @@ class LabelledMasks:
         rles (list[dict]): N COCO run-length codes of one size.
         classes (np.ndarray): (N,) int64 in [0, C).
         scores (np.ndarray): (N,) float64.
+        extra (dict[str, np.ndarray]): further values of each instance, (N,) or (N, ...) by name.
     """
 
     rles: list[dict]
     classes: np.ndarray
     scores: np.ndarray
+    extra: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         assert len(self.rles) == len(self.classes) == len(self.scores)
@@ -45,7 +47,8 @@ class LabelledMasks:
     def select(self, keep: np.ndarray) -> "LabelledMasks":
         """The instances where ``keep``, (N,) bool, is True."""
         rles = [self.rles[index] for index in np.flatnonzero(keep)]
-        return LabelledMasks(rles, self.classes[keep], self.scores[keep])
+        extra = {name: values[keep] for name, values in self.extra.items()}
+        return LabelledMasks(rles, self.classes[keep], self.scores[keep], extra)
 
     @classmethod
     def from_arrays(
@@ -75,6 +78,9 @@ class LabelledMasks:
     def from_instances(cls, instances: Instances, keep: Tensor | None = None) -> "LabelledMasks":
         """Encode a model's output, one mask at a time.
 
+        ``extra`` takes what the model says about the points of labels: ``points``,
+        ``class_scores``.
+
         Args:
             instances: N with ``pred_masks`` (``RLEMasks``, or (N, H, W) bool of any other
                 Detectron2 model), ``pred_classes``, ``scores``.
@@ -88,7 +94,12 @@ class LabelledMasks:
             rles = [encode_mask(masks[index].cpu().numpy().astype(bool)) for index in chosen]
         classes = instances.pred_classes.cpu().numpy()[list(chosen)]
         scores = instances.scores.cpu().numpy()[list(chosen)]
-        return cls(rles, classes.astype(np.int64), scores.astype(np.float64))
+        extra = {
+            name: instances.get(name).cpu().numpy().astype(np.float64)[list(chosen)]
+            for name in ("points", "class_scores")
+            if instances.has(name)
+        }
+        return cls(rles, classes.astype(np.int64), scores.astype(np.float64), extra)
 
     @classmethod
     def from_annotations(

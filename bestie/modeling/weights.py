@@ -287,7 +287,8 @@ def check_incompatible(
 
 def _is_imagenet_backbone(model: nn.Module, missing: list[str], mismatched: list[Mismatch]) -> bool:
     """Whether a file filled all of a detector's bottom-up network and none of its other layers."""
-    if not isinstance(model, GeneralizedRCNN) or mismatched or not missing:
+    takes_backbone = getattr(model, "starts_from_backbone", isinstance(model, GeneralizedRCNN))
+    if not takes_backbone or mismatched or not missing:
         return False
     prefix = "backbone.bottom_up." if hasattr(model.backbone, "bottom_up") else "backbone."
     return set(missing) == {name for name in _needed_names(model) if not name.startswith(prefix)}

@@ -14,7 +14,7 @@ spec = importlib.util.spec_from_file_location(
 tool = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(tool)
 
-SOURCE = (PROJECT / "bestie/config.py").read_text()
+SOURCE = tool.read_sources()
 
 
 def flat(cfg, prefix=""):
