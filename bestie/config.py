@@ -117,8 +117,8 @@ def _add_refinement(model: CN) -> None:
 def _add_inference(model: CN) -> None:
     # Inference.
     model.TEST = CN()
-    # Factor by which images are resized before the network sees them; outputs come back to their
-    # size.
+    # Factor by which images are resized (after INPUT.TEST_SIZE) before the network sees them, for
+    # small objects; outputs come back to the size before it, at which instances are grouped.
     model.TEST.SCALE = 1.0
     # A local maximum of the center map counts as a center above this value.
     model.TEST.CENTER_THRESH = 0.1
@@ -218,6 +218,9 @@ def _add_input(cfg: CN) -> None:
     # smaller images are resized to it, and results come back at the size of the image. 0: the
     # original size, as the paper evaluates.
     cfg.INPUT.TEST_SIZE = 0
+    # BESTIE: images whose longer side lies between these two keep their size all the same, pixels;
+    # 0, 0: none. The pipeline sets it to the sizes of data that a preset is made for.
+    cfg.INPUT.TEST_SIZE_KEPT = [0, 0]
     # Random scale factors, one drawn an image.
     cfg.INPUT.SCALES = [0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3]
     # Photometric distortion (BESTIE): brightness +-16, contrast x 0.5..1.5, hue +-36 degrees.

@@ -33,9 +33,9 @@ from pathlib import Path
 import folder_contract
 from label_sources import FORMATS, Labels, Row, read_labels
 from PIL import Image
-from tqdm import tqdm
 
 from bestie import files
+from bestie.progress import track
 
 __all__ = ["Imported", "import_labels", "main"]
 
@@ -292,7 +292,7 @@ def _write(
     try:
         (build / "JPEGImages").mkdir()
         folder_contract.write_class_names(build, class_names)
-        for key, item in tqdm(items.items(), desc="images", mininterval=1):
+        for key, item in track(items.items(), "images"):
             _put_image(item.path, build / "JPEGImages", output / "JPEGImages", key, copy)
             if kind == "clicks":
                 yx, names = zip(*item.clicks, strict=True) if item.clicks else ((), ())

@@ -15,9 +15,12 @@ With --tags-only they and the clicks are left out: then only tags are there to t
 
 import argparse
 import json
+import multiprocessing
+import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,11 +30,11 @@ import folder_contract
 import numpy as np
 from shapes_objects import CLASS_NAMES
 from shapes_render import Scene, draw_scene, smooth_noise
-from tqdm import tqdm
 
 from bestie import files
 from bestie.labels.components import find_components
 from bestie.labels.pseudo_labels import accept_components
+from bestie.progress import track
 
 __all__ = ["Settings", "Summary", "degrade_map", "draw_contact_sheet", "main", "make_shapes"]
 
@@ -39,6 +42,9 @@ __all__ = ["Settings", "Summary", "degrade_map", "draw_contact_sheet", "main", "
 VERSION = 4
 RECORD = "shapes.json"
 SIDES = (0.875, 1.0, 1.125)
+SPLITS = ("train", "val")
+# Images that are worth a process of their own to draw.
+MIN_PER_PROCESS = 50
 
 
 @dataclass(frozen=True)
@@ -206,16 +212,15 @@ def _existing_record(output: Path, wanted: dict[str, Any]) -> dict[str, Any]:
 def _write_root(root: Path, settings: Settings) -> dict[str, Any]:
     folder_contract.write_class_names(root, CLASS_NAMES)
     tables, tags = {}, {}
-    for split_index, split in enumerate(("train", "val")):
+    for split in SPLITS:
         number = getattr(settings, split)
         ids = [f"{split}_{i:05d}" for i in range(number)]
         summary, images, annotations = Summary(), [], []
-        for i, image_id in enumerate(tqdm(ids, desc=f"shapes {split}", mininterval=1)):
-            rng = np.random.default_rng([settings.seed, split_index, i])
-            height, width = (round(settings.size * side) for side in rng.choice(SIDES, 2))
-            scene = draw_scene(rng, height, width, i % len(CLASS_NAMES))
+        scenes = _draw_all(settings, split)
+        for i, image_id in enumerate(track(ids, f"shapes {split}")):
+            scene, weak_map = next(scenes)
+            height, width = scene.instance_map.shape
             tags[image_id] = set(scene.classes.tolist())
-            weak_map = degrade_map(rng, scene)
             clicks = folder_contract.clicks_of_instances(scene.instance_map, scene.classes)
             _write_image(root, image_id, scene)
             if not settings.tags_only:
@@ -238,6 +243,27 @@ def _write_root(root: Path, settings: Settings) -> dict[str, Any]:
         tables[split] = summary.table()
     folder_contract.add_image_labels(root, tags)
     return tables
+
+
+def _draw_all(settings: Settings, split: str) -> Iterator[tuple[Scene, np.ndarray]]:
+    """Scenes of a split with their weak maps, in order, drawn on all cores if they are many."""
+    number = getattr(settings, split)
+    tasks = [(settings, split, i) for i in range(number)]
+    processes = min(os.cpu_count() or 1, number // MIN_PER_PROCESS)
+    if processes < 2 or "fork" not in multiprocessing.get_all_start_methods():
+        yield from map(_draw, tasks)
+        return
+    with multiprocessing.get_context("fork").Pool(processes) as pool:
+        yield from pool.imap(_draw, tasks, chunksize=4)
+
+
+def _draw(task: tuple[Settings, str, int]) -> tuple[Scene, np.ndarray]:
+    """Scene and weak map of image ``i`` of a split; a function of the seed, the split and ``i``."""
+    settings, split, i = task
+    rng = np.random.default_rng([settings.seed, SPLITS.index(split), i])
+    height, width = (round(settings.size * side) for side in rng.choice(SIDES, 2))
+    scene = draw_scene(rng, height, width, i % len(CLASS_NAMES))
+    return scene, degrade_map(rng, scene)
 
 
 def _write_image(root: Path, image_id: str, scene: Scene) -> None:

@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 import folder_contract
-from tqdm import tqdm
 
 from bestie import files
+from bestie.progress import track
 
 __all__ = ["SPLITS", "main", "prepare_coco"]
 
@@ -89,7 +89,7 @@ def _prepare_split(source: Path, output: Path, split: str, overwrite: bool) -> d
         if not annotation.get("iscrowd", 0):
             objects[annotation["image_id"]].append(annotation)
     tags = {}
-    for image in tqdm(coco["images"], desc=f"clicks {split}", mininterval=1):
+    for image in track(coco["images"], f"clicks {split}"):
         stem = Path(image["file_name"]).stem
         annotations = objects[image["id"]]
         tags[stem] = sorted({annotation["category_id"] - 1 for annotation in annotations})

@@ -23,9 +23,9 @@ import folder_contract
 import numpy as np
 from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
-from tqdm import tqdm
 
 from bestie import files
+from bestie.progress import track
 
 __all__ = ["VOC_CLASSES", "main", "prepare_voc"]
 
@@ -119,7 +119,7 @@ def _train_aug(sbd: Path, splits: dict[str, list[str]]) -> list[str]:
 def _convert_sbd(sbd: Path, root: Path, ids: list[str]) -> None:
     """Write SBD's masks as VOC's pairs of PNG files; existing ones stay."""
     folder_contract.require_files(sbd, (f"inst/{i}.mat" for i in ids), SBD_ADVICE)
-    for image_id in tqdm(ids, desc="SBD masks", mininterval=1):
+    for image_id in track(ids, "SBD masks"):
         object_png = root / "SegmentationObject" / f"{image_id}.png"
         class_png = root / "SegmentationClass" / f"{image_id}.png"
         if object_png.is_file() and class_png.is_file():
@@ -156,7 +156,7 @@ def _tags_from_xml(root: Path, ids: list[str]) -> dict[str, list[int]]:
     """Class ids of all objects (difficult ones too) of the images' xml files."""
     return {
         image_id: files.read_xml_labels(root / "Annotations" / f"{image_id}.xml", list(VOC_CLASSES))
-        for image_id in tqdm(ids, desc="tags", mininterval=1)
+        for image_id in track(ids, "tags")
     }
 
 
@@ -165,7 +165,7 @@ def _add_ground_truth(root: Path, split: str, ids: list[str], overwrite: bool) -
     json_path = root / "annotations" / f"instances_{split}.json"
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    for image_id in tqdm(ids, desc=f"ground truth {split}", mininterval=1):
+    for image_id in track(ids, f"ground truth {split}"):
         instance_map, _, classes = files.read_instances(
             *(root / f"Segmentation{kind}" / f"{image_id}.png" for kind in ("Object", "Class"))
         )

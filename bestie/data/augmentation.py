@@ -35,6 +35,7 @@ __all__ = [
     "RandomQuarterTurn",
     "ResizeAndScale",
     "ResizeLongerSide",
+    "InferenceSize",
     "augment",
     "build_bestie_augmentation",
     "build_pam_augmentation",
@@ -315,6 +316,43 @@ class ColorJitterTransform(Transform):
 
     def apply_segmentation(self, segmentation: np.ndarray) -> np.ndarray:
         return segmentation
+
+
+class InferenceSize:
+    """Brings a photo and its points to the size at which BESTIE's network sees it.
+
+    Instances are grouped on a grid whose longer side is ``length``, in whose pixels all lengths of
+    the method are counted. The network sees that grid, enlarged by ``scale``; both are made from
+    the photo in one step, so that no detail is lost.
+
+    Args:
+        length: INPUT.TEST_SIZE, pixels; 0: photos keep their size.
+        kept: INPUT.TEST_SIZE_KEPT, shortest and longest longer side of photos that keep their size.
+        scale: MODEL.BESTIE.TEST.SCALE.
+    """
+
+    def __init__(self, length: int, kept: Sequence[int] = (0, 0), scale: float = 1.0):
+        self.length, self.kept, self.scale = length, tuple(kept), scale
+
+    def grid(self, height: int, width: int) -> tuple[int, int] | None:
+        """Height and width of the grid; None for a photo that keeps its size."""
+        longer = max(height, width)
+        if not self.length or self.kept[0] <= longer <= self.kept[1]:
+            return None
+        return tuple(max(1, round(side * self.length / longer)) for side in (height, width))
+
+    def resize(self, image: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
+        """The (H, W, 3) uint8 photo as the network sees it."""
+        size = tuple(max(1, round(side * self.scale)) for side in grid)
+        if size == image.shape[:2]:
+            return image
+        return T.ResizeTransform(*image.shape[:2], *size).apply_image(image)
+
+    @staticmethod
+    def move_points(yx: np.ndarray, photo: tuple[int, int], grid: tuple[int, int]) -> np.ndarray:
+        """Pixels (P, 2) (y, x) of the grid that hold the centers of pixels of the photo."""
+        factor = np.array(grid) / np.array(photo)
+        return np.floor((np.floor(yx.astype(np.float64)) + 0.5) * factor)
 
 
 def _absolute_crop(cfg: CfgNode) -> tuple[int, int]:

@@ -23,6 +23,7 @@ from fvcore.transforms.transform import Transform
 from torch import Tensor
 
 from bestie.data.augmentation import (
+    InferenceSize,
     ResizeLongerSide,
     augment,
     build_bestie_augmentation,
@@ -96,8 +97,10 @@ class BESTIEMapper:
     - ``component_classes``: (K,) int64; ``component_centroids``: (K, 2) int64 (y, x);
       ``component_accepted``: (K,) bool, holds exactly one point of its class (paper, section 3.2).
 
-    At inference: ``image`` at its own size, ``image_labels`` and ``points``, ``point_classes`` if
-    the root has them.
+    At inference: ``image`` as the network is to see it, ``grid_size`` (height, width) at which
+    instances are grouped (absent if the photo keeps its size), ``height`` and ``width`` of the
+    photo, which the masks get, ``image_labels`` and ``points`` (pixels of the grid),
+    ``point_classes`` if the root has them.
     """
 
     @configurable
@@ -113,6 +116,7 @@ class BESTIEMapper:
         point_score_thresh: float = 0.7,
         min_area: int = 50,
         points_required: bool = False,
+        test_size: InferenceSize | None = None,
     ):
         """
         Args:
@@ -125,6 +129,7 @@ class BESTIEMapper:
             point_score_thresh: points count above this confidence.
             min_area: smallest component, pixels.
             points_required: at inference, a missing point file is an error.
+            test_size: at inference, the size that photos are brought to; None: they keep theirs.
         """
         if num_classes < 1:
             raise ValueError(f"MODEL.BESTIE.NUM_CLASSES must be 1 or more, got {num_classes}.")
@@ -137,6 +142,7 @@ class BESTIEMapper:
         self.point_score_thresh = point_score_thresh
         self.min_area = min_area
         self.points_required = points_required or is_train
+        self.test_size = test_size or InferenceSize(0)
 
     @classmethod
     def from_config(cls, cfg: CfgNode, is_train: bool = True) -> dict[str, Any]:
@@ -150,6 +156,9 @@ class BESTIEMapper:
             "point_score_thresh": cfg.INPUT.POINT_SCORE_THRESH,
             "min_area": cfg.MODEL.BESTIE.MIN_AREA,
             "points_required": cfg.MODEL.BESTIE.TEST.USE_CLICKS,
+            "test_size": InferenceSize(
+                cfg.INPUT.TEST_SIZE, cfg.INPUT.TEST_SIZE_KEPT, cfg.MODEL.BESTIE.TEST.SCALE
+            ),
         }
 
     def __call__(self, dataset_dict: dict[str, Any]) -> dict[str, Any]:
@@ -160,11 +169,23 @@ class BESTIEMapper:
             sample["image_labels"] = _required_tags(dataset_dict, self.num_classes)
             sample.update(self._training_sample(dataset_dict, image, points))
             return sample
-        sample["image"] = _to_tensor(image)
         if "image_labels" in dataset_dict:
             sample["image_labels"] = _required_tags(dataset_dict, self.num_classes)
+        sample.update(self._test_sample(image, points))
+        return sample
+
+    def _test_sample(self, image: np.ndarray, points: Points | None) -> dict[str, Any]:
+        photo = image.shape[:2]
+        sample: dict[str, Any] = dict(zip(("height", "width"), photo, strict=True))
+        yx = None if points is None else points.yx
+        grid = self.test_size.grid(*photo)
+        if grid is not None:
+            sample["grid_size"] = grid
+            image = self.test_size.resize(image, grid)
+            yx = None if yx is None else self.test_size.move_points(yx, photo, grid)
+        sample["image"] = _to_tensor(image)
         if points is not None:
-            sample["points"] = torch.from_numpy(points.yx.astype(np.float32))
+            sample["points"] = torch.from_numpy(yx.astype(np.float32))
             sample["point_classes"] = torch.from_numpy(points.classes)
         return sample
 

@@ -7,6 +7,7 @@ by ``engine.setup`` (configuration) and ``engine.trainer`` (data).
 from detectron2.config import CfgNode
 
 from bestie.engine.accepted_values import unaccepted_values, value_of
+from bestie.engine.precision import why_no_bfloat16
 from bestie.formats.supervision import LabelKind
 from bestie.methods.pointwssis.config import check_pointwssis_config
 from bestie.methods.solo.config import check_solo_config
@@ -57,10 +58,9 @@ def _kinds_of_labels(cfg: CfgNode) -> list[str]:
 
 def _without_effect(cfg: CfgNode) -> list[str]:
     problems = []
-    if cfg.SOLVER.AMP.ENABLED and not cfg.MODEL.DEVICE.startswith("cuda"):
-        problems.append(
-            f"SOLVER.AMP.ENABLED needs a CUDA device, but MODEL.DEVICE is {cfg.MODEL.DEVICE}."
-        )
+    if cfg.SOLVER.AMP.ENABLED and cfg.MODEL.DEVICE == "cpu" and (reason := why_no_bfloat16(cfg)):
+        problems.append(f"SOLVER.AMP.ENABLED True: {reason}; set it to False.")
+    problems += _problems_of_test_size(cfg)
     if cfg.TEST.BEST_METRIC and cfg.TEST.EVAL_PERIOD <= 0:
         problems.append("TEST.BEST_METRIC has no effect without TEST.EVAL_PERIOD above 0.")
     results = {"voc": "voc", "coco": "segm", "tags": "tags"}
@@ -82,6 +82,27 @@ def _without_effect(cfg: CfgNode) -> list[str]:
     if cfg.MODEL.META_ARCHITECTURE != "BESTIE":
         return problems
     return problems + _without_effect_in_bestie(cfg)
+
+
+def _problems_of_test_size(cfg: CfgNode) -> list[str]:
+    problems = []
+    size, kept = cfg.INPUT.TEST_SIZE, list(cfg.INPUT.TEST_SIZE_KEPT)
+    if len(kept) != 2 or not 0 <= kept[0] <= kept[1]:
+        problems.append(
+            "INPUT.TEST_SIZE_KEPT must be two lengths in pixels, the shorter one first, or "
+            f"[0, 0] for none; got {kept}."
+        )
+    elif kept[1] and not (size and cfg.MODEL.META_ARCHITECTURE == "BESTIE"):
+        problems.append(
+            f"INPUT.TEST_SIZE_KEPT {kept} has an effect only for BESTIE with INPUT.TEST_SIZE."
+        )
+    if size and cfg.INPUT.DATASET_MAPPER_NAME == "InstanceMapper":
+        problems.append(
+            f"INPUT.TEST_SIZE {size} has no effect for {cfg.MODEL.META_ARCHITECTURE}: the size of "
+            "its images is INPUT.MIN_SIZE_TEST (shorter side), INPUT.MAX_SIZE_TEST (bound of the "
+            "longer side)."
+        )
+    return problems
 
 
 def _unreachable_detections(cfg: CfgNode) -> list[str]:

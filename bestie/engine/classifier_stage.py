@@ -17,13 +17,13 @@ from detectron2.data import DatasetCatalog, MetadataCatalog, build_detection_tes
 from detectron2.utils import comm
 from torch import Tensor
 from torch.nn import functional as F
-from tqdm import tqdm
 
 from bestie.data import register_dataset
 from bestie.data.mappers import PAMMapper
 from bestie.engine.ledger import classifier_entry, read_ledger, write_ledger_entry
 from bestie.labels.points import average_mirrored
 from bestie.modeling import PAMClassifier
+from bestie.progress import track
 from bestie.visualization import LayerSettings, choose_evenly, results_sheet, save_png
 from bestie.visualization.layers import available_layers
 
@@ -152,10 +152,8 @@ class ClassifierStage:
             mapper=PAMMapper(self.cfg, is_train=False),
             num_workers=self.cfg.DATALOADER.NUM_WORKERS,
         )
-        yield from (
-            batch[0]
-            for batch in tqdm(loader, self.name, unit="image", disable=not comm.is_main_process())
-        )
+        batches = track(loader, self.name) if comm.is_main_process() else loader
+        yield from (batch[0] for batch in batches)
 
 
 def _told(made: Any, wanted: Any) -> str:

@@ -14,13 +14,13 @@ from typing import Any
 import torch
 from detectron2.config import CfgNode
 from detectron2.data import MetadataCatalog
-from tqdm import tqdm
 
 from bestie.data import build_mapper, register_dataset
 from bestie.engine.setup import load_model, merge_config
 from bestie.evaluation.coco_export import coco_labels, label_annotations
 from bestie.evaluation.masks import LabelledMasks
 from bestie.files import DataError, read_image, write_coco
+from bestie.progress import track
 from bestie.visualization import LayerSettings
 from bestie.visualization.canvas import save_jpeg
 from bestie.visualization.layers import ImageLayers
@@ -151,7 +151,7 @@ def run_demo(
     root = os.path.commonpath([path.resolve().parent for path in images])
     names = list(cfg.DATASETS.CLASS_NAMES)
     records, annotations, result = [], [], DemoResult()
-    for path in tqdm(images, "images", unit="image"):
+    for path in track(images, "drawing"):
         try:
             height, width = read_image(path).shape[:2]
         except DataError as error:
@@ -160,7 +160,8 @@ def run_demo(
         record = {"file_name": str(path.resolve()), "height": height, "width": width}
         record["image_id"] = len(records) + 1
         with torch.no_grad():
-            found = label_annotations(_instances(model([mapper(record)])[0]["instances"]))
+            labels = LabelledMasks.from_instances(model([mapper(record)])[0]["instances"])
+            found = label_annotations(labels.select(labels.areas() > 0))
         settings = LayerSettings(
             names, min(side, max(height, width, MIN_SIDE)), score_thresh=min_score
         )
@@ -194,11 +195,6 @@ def _names_of_data(datasets: Sequence[str]) -> list[str]:
             continue
         return list(MetadataCatalog.get(name).thing_classes)
     return []
-
-
-def _instances(instances: Any) -> LabelledMasks:
-    """A model's instances that have a pixel."""
-    return LabelledMasks.from_instances(instances[instances.pred_masks.flatten(1).any(1)])
 
 
 def _overlay_name(path: Path, root: str) -> str:

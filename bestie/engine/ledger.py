@@ -157,12 +157,12 @@ class Weights:
 
     Attributes:
         file: path or address, "" for random weights.
-        kind: of the labels.
+        kind: of the labels; as a config has it, it may be "".
         labels: those labels in words.
     """
 
     file: str
-    kind: LabelKind
+    kind: LabelKind | str
     labels: str
 
 
@@ -174,31 +174,34 @@ def backbone_weights(cfg: CfgNode) -> Weights | None:
     """
     model = cfg.MODEL
     if model.BACKBONE.NAME == "build_vgg16_backbone":
-        node, key = model.PAM, "VGG_WEIGHTS"
-        is_imagenet = os.path.basename(node[key]) == TORCHVISION_VGG16
+        pam = model.PAM
+        given = Weights(pam.VGG_WEIGHTS, pam.VGG_WEIGHTS_KIND, pam.VGG_WEIGHTS_LABELS)
+        is_imagenet = os.path.basename(given.file) == TORCHVISION_VGG16
     elif "timm" in model.BACKBONE.NAME:
-        node, key = model.TIMM, "WEIGHTS"
-        is_imagenet = node[key] == "timm"
+        timm = model.TIMM
+        given = Weights(timm.WEIGHTS, timm.WEIGHTS_KIND, timm.WEIGHTS_LABELS)
+        is_imagenet = given.file == "timm"
     else:
         return None
     known = (LabelKind.TAGS, IMAGENET_LABELS) if is_imagenet else None
-    return _described(node, key, known)
+    return _described(given, known)
 
 
 def model_weights(cfg: CfgNode) -> Weights:
     """What MODEL.WEIGHTS names; Detectron2's own weights are known by their address."""
     scheme, _, place = cfg.MODEL.WEIGHTS.partition("://")
     known = MODEL_ZOO.get(place.partition("/")[0]) if scheme == "detectron2" else None
-    return _described(cfg.MODEL, "WEIGHTS", known)
+    model = cfg.MODEL
+    return _described(Weights(model.WEIGHTS, model.WEIGHTS_KIND, model.WEIGHTS_LABELS), known)
 
 
-def _described(node: CfgNode, key: str, known: tuple[LabelKind, str] | None) -> Weights:
-    """Weights as the keys beside them describe them, else as they are known."""
-    kind, labels = node[f"{key}_KIND"], node[f"{key}_LABELS"]
-    if kind:
-        return Weights(node[key], LabelKind.parse(kind), labels or kind)
-    known_kind, known_labels = known or (LabelKind.UNKNOWN, UNKNOWN_LABELS)
-    return Weights(node[key], known_kind, labels or known_labels)
+def _described(given: Weights, known: tuple[LabelKind, str] | None) -> Weights:
+    """Weights as the config describes them (kind "": not at all), else as they are known."""
+    if given.kind:
+        kind = LabelKind.parse(given.kind)
+        return Weights(given.file, kind, given.labels or str(kind))
+    kind, labels = known or (LabelKind.UNKNOWN, UNKNOWN_LABELS)
+    return Weights(given.file, kind, given.labels or labels)
 
 
 def _config_of_training(weights: str) -> CfgNode | None:

@@ -135,10 +135,15 @@ def _fill_in(cfg: CfgNode, names: list[str]) -> None:
 
 
 def build_model(cfg: CfgNode) -> nn.Module:
-    """Detectron2's ``build_model``, with the memory format that convolutions run fastest in.
+    """Detectron2's ``build_model``, with bounded memory and a fast memory format.
 
-    Channels last saves time on CPUs, and on GPUs with mixed precision.
+    ``GeneralizedRCNN`` becomes this project's, whose masks are run-length codes: the network and
+    its results are the same. Channels last saves time on CPUs, and on GPUs with mixed precision.
     """
+    if cfg.MODEL.META_ARCHITECTURE == "GeneralizedRCNN":
+        cfg = cfg.clone()
+        cfg.defrost()
+        cfg.MODEL.META_ARCHITECTURE = "CodedMasksRCNN"
     return build_detectron2_model(cfg).to(memory_format=torch.channels_last)
 
 

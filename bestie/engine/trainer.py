@@ -40,6 +40,7 @@ from torch import nn
 from bestie.data import build_mapper, build_test_loader, build_train_loader, check_datasets
 from bestie.engine.failures import TrainingError, explain_failure, hide_traceback
 from bestie.engine.pictures import PictureHook
+from bestie.engine.precision import BFloat16Trainer, describe_precision
 from bestie.engine.setup import build_model
 from bestie.evaluation import build_evaluator
 from bestie.files import atomic_write, to_json
@@ -62,7 +63,11 @@ class Trainer(DefaultTrainer):
         data_loader, self.sampler = build_train_loader(cfg, build_mapper(cfg, is_train=True))
         devices = None if cfg.MODEL.DEVICE == "cpu" else [comm.get_local_rank()]
         model = create_ddp_model(model, broadcast_buffers=False, device_ids=devices)
-        trainer_class = AMPTrainer if cfg.SOLVER.AMP.ENABLED else SimpleTrainer
+        trainer_class = {
+            "float32": SimpleTrainer,
+            "float16": AMPTrainer,
+            "bfloat16": BFloat16Trainer,
+        }[describe_precision(cfg)]
         self._trainer = trainer_class(model, data_loader, optimizer)
         self.scheduler = self.build_lr_scheduler(cfg, optimizer)
         self.checkpointer = StrictCheckpointer(
@@ -116,6 +121,8 @@ class Trainer(DefaultTrainer):
         settings = {"lr": cfg.SOLVER.BASE_LR, "weight_decay": cfg.SOLVER.WEIGHT_DECAY}
         if cfg.SOLVER.OPTIMIZER == "ADAM":
             optimizer_class = torch.optim.Adam
+            if cfg.MODEL.DEVICE == "cpu":  # one pass over the parameters in place of a dozen
+                settings["fused"] = True
         else:
             optimizer_class = torch.optim.SGD
             settings.update(momentum=cfg.SOLVER.MOMENTUM, nesterov=cfg.SOLVER.NESTEROV)

@@ -16,7 +16,6 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.evaluation import DatasetEvaluator
 from detectron2.structures import Instances
@@ -213,10 +212,8 @@ class COCOExporter(DatasetEvaluator):
             tagged = keep.new_zeros(num_classes)
             tagged[record["image_labels"]] = True
             keep &= tagged[instances.pred_classes]
-        labels = LabelledMasks.from_instances(instances[keep])
-        # Areas of run-length codes: summing the masks takes longer than all the rest.
-        areas = np.array([int(mask_util.area(rle)) for rle in labels.rles])
-        return labels.select(areas >= self._min_area)
+        labels = LabelledMasks.from_instances(instances, keep)
+        return labels.select(labels.areas() >= self._min_area)
 
     def _read_shards(self) -> Iterator[list[dict]]:
         """Annotations of each image, in the order of the data set."""

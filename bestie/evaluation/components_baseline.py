@@ -63,9 +63,8 @@ def labels_from_components(
         if points_dir is not None:
             path = os.path.join(points_dir, f"{record['image_name']}.txt")
             chosen = chosen[_accepted(components, path, score_threshold)]
-        masks = components.map[None] == chosen[:, None, None] + 1
-        areas, classes = components.areas[chosen], components.classes[chosen]
-        found.append(LabelledMasks.from_arrays(masks, classes, areas))
+        every = LabelledMasks.from_label_map(components.map, components.classes, components.areas)
+        found.append(every.select(np.isin(np.arange(len(every)), chosen)))
     largest = max((labels.scores.max(initial=1) for labels in found), default=1)
     annotations = [
         label_annotations(LabelledMasks(labels.rles, labels.classes, labels.scores / largest))

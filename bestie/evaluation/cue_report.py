@@ -114,9 +114,9 @@ def assign_cues(cues: Points, objects: LabelledMasks | Points) -> np.ndarray:
         nearest = np.where(same_class, distance, np.inf).argmin(axis=1)
         return np.where(same_class.any(axis=1), nearest, owner)
     size = objects.rles[0]["size"]
-    masks = np.stack([decode_mask(rle, *size) for rle in objects.rles])
     y, x = np.clip(np.floor(cues.yx).astype(int), 0, np.array(size) - 1).T
-    on_object = masks[:, y, x].T
+    # One mask at a time: all of a large photo's would take gigabytes.
+    on_object = np.stack([decode_mask(rle, *size)[y, x] for rle in objects.rles], axis=1)
     on_own = on_object & same_class
     owner[on_object.any(axis=1)] = OTHER_CLASS
     return np.where(on_own.any(axis=1), on_own.argmax(axis=1), owner)

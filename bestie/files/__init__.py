@@ -9,7 +9,8 @@ is written to a temporary name and renamed, so that a reader never sees half of 
 Files hold (x, y); the swap happens here and nowhere else (besides the augmentation).
 
 The parts: ``base`` (the error, atomic writing), ``text`` (names, splits, tags, points), ``images``
-(photographs, semantic maps, ground-truth masks), ``coco`` (COCO json, RLE) and ``coco_check``.
+(photographs, semantic maps, ground-truth masks), ``coco`` (COCO json), ``coco_check`` and ``rle``
+(masks as run-length codes).
 """
 
 from bestie.files.base import (
@@ -24,7 +25,6 @@ from bestie.files.base import (
 from bestie.files.coco import (
     check_coco_dict,
     decode_mask,
-    encode_mask,
     read_coco,
     read_coco_or_results,
     segmentation_rle,
@@ -41,6 +41,7 @@ from bestie.files.images import (
     voc_palette,
     write_semantic_map,
 )
+from bestie.files.rle import RLEMasks, encode_label_map, encode_mask, encode_window
 from bestie.files.text import (
     MAX_CLASSES,
     Points,
@@ -58,11 +59,14 @@ __all__ = [
     "MAX_CLASSES",
     "DataError",
     "Points",
+    "RLEMasks",
     "atomic_write",
     "check_coco_dict",
     "configs_folder",
     "decode_mask",
+    "encode_label_map",
     "encode_mask",
+    "encode_window",
     "find_image",
     "hash_file",
     "join_errors",

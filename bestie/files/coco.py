@@ -25,19 +25,12 @@ from bestie.files.coco_check import (
 __all__ = [
     "check_coco_dict",
     "decode_mask",
-    "encode_mask",
     "read_coco",
     "read_coco_or_results",
     "segmentation_rle",
     "write_coco",
     "write_coco_stream",
 ]
-
-
-def encode_mask(mask: np.ndarray) -> dict[str, Any]:
-    """(H, W) bool mask -> COCO RLE ``{"size": [H, W], "counts": str}``, ready for json."""
-    rle = coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8))
-    return {"size": [int(side) for side in rle["size"]], "counts": rle["counts"].decode("ascii")}
 
 
 def decode_mask(segmentation: dict | list, height: int, width: int) -> np.ndarray:

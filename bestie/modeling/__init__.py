@@ -13,12 +13,14 @@ from bestie.modeling.bestie_heads import (
 )
 from bestie.modeling.meta_arch import BESTIE
 from bestie.modeling.pam import PAMClassifier, peak_attention
+from bestie.modeling.rcnn import CodedMasksRCNN
 from bestie.modeling.vgg import VGG16
 from bestie.modeling.weights import StrictCheckpointer, load_backbone_weights
 
 __all__ = [
     "BESTIE",
     "BESTIE_HEADS_REGISTRY",
+    "CodedMasksRCNN",
     "PAMClassifier",
     "HRNetHead",
     "PanopticDeepLabHead",

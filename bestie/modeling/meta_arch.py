@@ -10,11 +10,12 @@ from typing import NamedTuple
 import torch
 from detectron2.config import CfgNode, configurable
 from detectron2.modeling import META_ARCH_REGISTRY, build_backbone
-from detectron2.structures import BitMasks, Instances
+from detectron2.structures import Boxes, Instances
 from detectron2.utils.events import get_event_storage
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bestie.files import RLEMasks, encode_label_map
 from bestie.labels.centers import ClusterSettings, flat_indices
 from bestie.labels.grouping import GroupedInstances, group_pixels, group_pixels_by_points
 from bestie.labels.refinement import refine_labels, refine_labels_with_points
@@ -128,17 +129,23 @@ class BESTIE(nn.Module):
         Args:
             batched_inputs: dicts of ``BESTIEMapper``; at inference "image" (3, H, W) suffices, with
                 "image_labels" (C,) bool for ``use_tags`` and "points", "point_classes" for
-                ``use_clicks``. "height" and "width" give the output size, (H, W) if absent.
+                ``use_clicks``. "height" and "width" give the size of the masks, (H, W) if absent.
+                "grid_size": height and width at which instances are grouped and that points refer
+                to, of an image that the mapper brought to the network's size; if absent (H, W),
+                and the image is scaled by ``scale``.
 
         Returns:
             In training: dict of scalar losses. At inference, a dict an image: "instances"
-            (Instances with pred_masks (N, H, W) bool, pred_boxes, scores, pred_classes) and
-            "sem_seg", class probabilities (C + 1, H, W), background first.
+            (Instances with pred_masks as ``RLEMasks``, pred_boxes, scores, pred_classes) and
+            "sem_seg", class probabilities (C + 1, h, w) of the grid size, background first.
         """
         if not self.training:
             return [self._inference_single(sample) for sample in batched_inputs]
-        images = self._preprocess(batched_inputs)
-        outputs = self._predict(images)
+        outputs = self._predict(self._preprocess(batched_inputs))
+        with torch.autocast(self.device.type, enabled=False):  # labels and losses are float32
+            return self._losses_of_batch(batched_inputs, outputs)
+
+    def _losses_of_batch(self, batched_inputs: list[dict], outputs: Outputs) -> dict[str, Tensor]:
         labels = collate_labels(batched_inputs, self.device)
         log_probability = outputs.semantic.log_softmax(1)
         pseudo = self.pseudo_targets(labels, outputs.center.shape)
@@ -318,8 +325,10 @@ class BESTIE(nn.Module):
 
     def _inference_single(self, sample: dict) -> dict:
         height, width = sample["image"].shape[-2:]
-        size = (sample.get("height", height), sample.get("width", width))
-        outputs = self.predict_image(sample["image"], size)
+        grid, scale = sample.get("grid_size"), 1.0
+        if grid is None:
+            grid, scale = (height, width), self.inference_settings.scale
+        outputs = self.predict_image(sample["image"], grid, scale)
         probability = outputs.semantic
         settings = self.inference_settings
         if settings.use_tags or settings.use_clicks:
@@ -334,10 +343,11 @@ class BESTIE(nn.Module):
             )
         else:
             found = self._group(probability, outputs.center, outputs.offset)
-        return {"instances": to_instances(found), "sem_seg": probability}
+        size = (sample.get("height", grid[0]), sample.get("width", grid[1]))
+        return {"instances": to_instances(found, size), "sem_seg": probability}
 
     @torch.no_grad()
-    def predict_image(self, image: Tensor, size: tuple[int, int]) -> Outputs:
+    def predict_image(self, image: Tensor, size: tuple[int, int], scale: float = 1.0) -> Outputs:
         """Class probabilities, center and offset maps of one image at the output size.
 
         The offsets are those of the unmirrored pass: mirrored ones would need the same instance to
@@ -346,27 +356,27 @@ class BESTIE(nn.Module):
         Args:
             image: (3, H, W), 0..255.
             size: height and width of the outputs.
+            scale: factor by which the image is resized before the network sees it.
 
         Returns:
             Outputs without the batch dimension, probabilities in place of logits.
         """
         image = ((image.to(self.device) - self.pixel_mean) / self.pixel_std).unsqueeze(0)
-        semantic, center, offset = self._predict_fitted(image, size)
+        semantic, center, offset = self._predict_fitted(image, size, scale)
         probability = semantic.softmax(1)
         if self.inference_settings.flip:
-            mirrored = self._predict_fitted(image.flip(3), size)
+            mirrored = self._predict_fitted(image.flip(3), size, scale)
             average_with_mirrored(probability, mirrored.semantic.softmax(1))
             average_with_mirrored(center, mirrored.center)
         return Outputs(probability[0], center[0], offset[0])
 
-    def _predict_fitted(self, image: Tensor, size: tuple[int, int]) -> Outputs:
+    def _predict_fitted(self, image: Tensor, size: tuple[int, int], scale: float) -> Outputs:
         """Scale, fit the sides to multiples of the divisibility, predict, and bring the outputs to
         ``size``.
 
         Offsets are lengths: they grow and shrink with the image (the reference implementation
         leaves them as they are).
         """
-        scale = self.inference_settings.scale
         if scale != 1:
             scaled = [round(side * scale) for side in image.shape[-2:]]
             image = F.interpolate(image, scaled, mode="bilinear", align_corners=False)
@@ -398,16 +408,26 @@ def average_with_mirrored(maps: Tensor, mirrored: Tensor) -> None:
         part.add_(other.flip(3)).div_(2)
 
 
-def to_instances(found: GroupedInstances) -> Instances:
-    """Detectron2's form of grouped instances, one bool mask each."""
-    device = found.instance_map.device
-    numbers = torch.arange(1, len(found.classes) + 1, device=device)
-    instances = Instances(tuple(found.instance_map.shape))
-    instances.pred_masks = found.instance_map.unsqueeze(0) == numbers.view(-1, 1, 1)
-    instances.pred_boxes = BitMasks(instances.pred_masks).get_bounding_boxes()
+def to_instances(found: GroupedInstances, size: tuple[int, int] | None = None) -> Instances:
+    """Detectron2's form of grouped instances.
+
+    Args:
+        found: instances on the grid of the network.
+        size: height and width of the photo, which the masks are brought to; None: the grid's.
+
+    Returns:
+        Instances with pred_masks as ``RLEMasks`` and pred_boxes, scores, pred_classes on the device
+        of ``found``. One that is too small for a pixel of the photo is left out.
+    """
+    size = tuple(found.instance_map.shape if size is None else size)
+    instance_map = found.instance_map.to(torch.int32).cpu().numpy()
+    masks = RLEMasks(encode_label_map(instance_map, len(found.classes), size), size)
+    instances = Instances(size)
+    instances.pred_masks = masks
+    instances.pred_boxes = Boxes(torch.from_numpy(masks.boxes()).to(found.scores.device))
     instances.scores = found.scores
     instances.pred_classes = found.classes
-    return instances
+    return instances[torch.from_numpy(masks.areas() > 0).to(found.scores.device)]
 
 
 def _log_guidance(storage, pseudo: InstanceTargets, refined: InstanceTargets | None) -> None:

@@ -153,7 +153,7 @@ def test_dicts_of_detectron2_are_named_by_their_file(cfg, dicts):
     for cfg.INPUT.DATASET_MAPPER_NAME in ("BESTIEMapper", "PAMMapper"):
         sample = build_mapper(cfg, False)(record)
         assert sample["image_name"] == "a" and sample["image"].shape == (3, 40, 56)
-        assert "height" not in sample
+        assert (sample.get("height", 40), sample.get("width", 56)) == (40, 56)
 
 
 def test_points_folder_is_chosen_or_that_of_the_supervision(cfg):

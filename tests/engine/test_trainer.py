@@ -15,6 +15,7 @@ from detectron2.utils.events import EventStorage
 
 from bestie.engine import Trainer
 from bestie.engine.failures import TrainingError
+from bestie.engine.precision import cpu_multiplies_bfloat16
 from bestie.engine.setup import read_config
 from bestie.engine.trainer import StrictJSONWriter
 from bestie.files import Points, write_points
@@ -97,6 +98,19 @@ def test_a_stopped_run_resumes_to_the_losses_of_an_undisturbed_one(data, tmp_pat
     assert before == {iteration: whole[iteration] for iteration in before}
     assert after == {iteration: whole[iteration] for iteration in after}
     assert "loss_center_refined" in whole[5]
+
+
+@pytest.mark.skipif(
+    not cpu_multiplies_bfloat16(), reason="this CPU has no instructions for bfloat16"
+)
+def test_bfloat16_gives_the_same_losses_again_and_nearly_those_of_float32(data, tmp_path):
+    more = ("SOLVER.AMP.ENABLED", "True")
+    once = train(data, tmp_path / "once", more=more)
+    again = train(data, tmp_path / "again", more=more)
+    float32 = train(data, tmp_path / "float32")
+    assert once == again and once != float32
+    first = [losses[0]["total_loss"] for losses in (once, float32)]
+    assert first[0] == pytest.approx(first[1], rel=0.02)
 
 
 def test_samples_do_not_depend_on_the_number_of_workers(data, tmp_path):

@@ -82,6 +82,7 @@ def run_pipeline(
         source = _open(request, stack, dry_run)
         configs = TrainingConfigs(request, source, request.output)
         manifest.content["seed"] = configs.cfg["bestie"].SEED
+        manifest.content["precision"] = configs.describe_precision()
         for note in source.notes:
             progress.note(f"note: {note}")
         stages = build_stages(request, source, configs, progress.note)

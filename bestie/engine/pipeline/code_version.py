@@ -57,9 +57,7 @@ def code_of(
     paths = {*closure.files.values(), *(package.folder / name for name in files)}
     paths |= set(_data_beside(closure))
     code = {
-        path.relative_to(package.folder).as_posix(): _digest(
-            path.read_bytes(), path.suffix == ".py"
-        )
+        path.relative_to(package.folder).as_posix(): _digest(path.read_bytes(), path.suffix)
         for path in sorted(paths)
     }
     libraries = {

@@ -18,6 +18,7 @@ from bestie.engine.pipeline.fingerprint import digest_of
 from bestie.engine.pipeline.limits import LIMIT, limit_settings, most_objects
 from bestie.engine.pipeline.settings import TRAININGS, Request
 from bestie.engine.pipeline.source import Source
+from bestie.engine.precision import describe_precision, why_no_bfloat16
 from bestie.engine.setup import merge_config
 from bestie.files import (
     DataError,
@@ -41,12 +42,11 @@ PATH_KEYS = (
 )
 # Checkpoints of BESTIE from which the report draws label quality over training, at least.
 CHECKPOINTS = 3
-# The quick preset is made for images of about this longer side, pixels; much larger ones are scaled
-# to it.
-QUICK_SIDE = 225
-QUICK_MAX_SIDE = 320
-# Images whose sizes are looked at for that.
-SAMPLE = 200
+# A preset is made for images whose longer side is about INPUT.TEST_SIZE of its configs: at most
+# LARGEST times that, and, but for a few (SMALL_SHARE of the images), at least SMALLEST times.
+LARGEST, SMALLEST, SMALL_SHARE = 1.5, 0.5, 0.05
+# Images whose sizes are looked at for that, at most.
+SAMPLE = 2000
 
 
 class TrainingConfigs:
@@ -76,6 +76,13 @@ class TrainingConfigs:
     def config_file(self, name: str) -> Path:
         """YAML of the preset."""
         return configs_folder() / "pipeline" / self.request.preset / f"{name}.yaml"
+
+    def describe_precision(self) -> str:
+        """The numbers that the trainings calculate with: "bfloat16", "classifier float32, ..."."""
+        found = {name: describe_precision(self.cfg[name]) for name in TRAININGS}
+        if len(set(found.values())) == 1:
+            return found[TRAININGS[0]]
+        return ", ".join(f"{name} {precision}" for name, precision in found.items())
 
     def digest(self, name: str, *, without: tuple[str, ...] = ()) -> str:
         """Fingerprint of the settings of a training, paths apart.
@@ -117,7 +124,7 @@ class TrainingConfigs:
         values["OUTPUT_DIR"] = str(self.output / name)
         if self.request.preset == "quick":
             values["MODEL.DEVICE"] = "cuda" if torch.cuda.is_available() else "cpu"
-            values |= self._fitted(name)
+        values |= self._sizes(name)
         if name == "bestie":
             values["MODEL.BESTIE.SUPERVISION"] = self.request.supervision
             values["INPUT.POINTS_DIR"] = self._points_dir()
@@ -131,6 +138,10 @@ class TrainingConfigs:
     def _add_what_others_decide(self, name: str) -> None:
         given, values = self.request.settings(name), self.overrides[name]
         cfg = self._merged(name)
+        if self.request.preset == "quick" and "SOLVER.AMP.ENABLED" not in given:
+            # Made for CPUs of every kind: bfloat16 where the processor is faster with it.
+            if cfg.MODEL.DEVICE == "cpu" and not why_no_bfloat16(cfg):
+                values["SOLVER.AMP.ENABLED"] = "True"
         if name == "bestie" and "SOLVER.CHECKPOINT_PERIOD" not in given:
             period = ceil(cfg.SOLVER.MAX_ITER / CHECKPOINTS)
             if period < cfg.SOLVER.CHECKPOINT_PERIOD:
@@ -165,35 +176,42 @@ class TrainingConfigs:
         by_default = self.source.root / POINT_FOLDERS[self.request.supervision]
         return "" if self.source.points == by_default else str(self.source.points)
 
-    def _fitted(self, name: str) -> dict[str, str]:
-        """Settings that bring large images to the size that the quick preset is made for."""
-        if self._usual_side <= QUICK_MAX_SIDE:
+    def _sizes(self, name: str) -> dict[str, str]:
+        """Sizes at which the networks of a training see images, from the sizes of the data.
+
+        Images that the preset is made for are seen as they are; the sizes of others, or of images
+        given to the trained model later, do not matter. Mask R-CNN resizes every image anyway
+        (INPUT.MIN_SIZE_TRAIN, MIN_SIZE_TEST).
+        """
+        if name == "maskrcnn":
             return {}
-        factor = QUICK_SIDE / self._usual_side
-        if name == "bestie":
-            return {
-                "INPUT.BASE_SIZE": str(QUICK_SIDE),
-                "MODEL.BESTIE.TEST.SCALE": f"{max(factor, 0.1):.3f}",
-            }
-        if name == "classifier":
-            base = merge_config(str(self.config_file(name)), [])
-            scales = [round(scale * factor, 3) for scale in base.MODEL.PAM.MAPS.SCALES]
-            side = max(base.MODEL.PAM.CUES.IMAGE_SIZE, *base.INPUT.CROP.SIZE)
-            return {"INPUT.BASE_SIZE": str(side), "MODEL.PAM.MAPS.SCALES": str(scales)}
-        return {}
+        preset = merge_config(str(self.config_file(name)), [])
+        own, sides = preset.INPUT.TEST_SIZE, self._longer_sides
+        few_small = np.quantile(sides, SMALL_SHARE)
+        if sides.max() <= LARGEST * own and few_small >= SMALLEST * own:
+            if name == "classifier":
+                return {"INPUT.TEST_SIZE": "0"}
+            values = {"INPUT.TEST_SIZE": str(int(np.median(sides)))}
+            if "INPUT.TEST_SIZE" not in self.request.settings(name):
+                values["INPUT.TEST_SIZE_KEPT"] = str([int(sides.min()), int(sides.max())])
+            return values
+        base = preset.INPUT.BASE_SIZE or own
+        if name == "classifier":  # squares: training should not see less than the cues will
+            base = max(base, preset.MODEL.PAM.CUES.IMAGE_SIZE, *preset.INPUT.CROP.SIZE)
+        return {"INPUT.TEST_SIZE": str(own), "INPUT.BASE_SIZE": str(base)}
 
     @cached_property
-    def _usual_side(self) -> float:
-        """Median longer side of the training images, pixels."""
-        ids = self.source.ids["train"]
+    def _longer_sides(self) -> np.ndarray:
+        """(N,) int64 longer sides of the images of all splits, pixels; [1] if none is readable."""
+        ids = [image_id for part in self.source.ids.values() for image_id in part]
         sides = []
         for image_id in ids[:: max(1, len(ids) // SAMPLE)]:
             path = find_image(self.source.root, image_id)
             try:
-                sides.append(max(read_image_size(path)) if path else 0)
+                sides += [max(read_image_size(path))] if path else []
             except DataError:  # the check stage reports it
                 continue
-        return float(np.median(sides)) if any(sides) else 1.0
+        return np.array(sides or [1])
 
 
 @lru_cache

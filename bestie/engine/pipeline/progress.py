@@ -1,7 +1,8 @@
-"""What a person sees of a run: a line a stage while it goes, tables at the end.
+"""What a person sees of a run: the progress of each stage, and tables at the end.
 
-Comes in: what the runner does. Goes out: text on a stream; on a terminal the line of the running
-stage is kept up to date. Called by the pipeline's runner.
+On a terminal the line of the running stage is updated every second: bar, elapsed and remaining
+time. Elsewhere (a log, a pipe) a stage writes a line when it starts or ends, and in between a line
+every 30 seconds.
 """
 
 import json
@@ -14,14 +15,17 @@ from typing import Any, TextIO
 from tabulate import tabulate
 
 from bestie.engine.pipeline.stage import Decision
-from bestie.engine.report.overview import duration
 from bestie.engine.report.results import METRICS, MODELS, limits_note
+from bestie.progress import SECONDS_BETWEEN_LINES, duration
 
 __all__ = ["Progress", "results_table", "stage_table"]
 
-# Until so much of a stage is done, what is left cannot be told from it.
+# The remaining time is estimated once this share of a stage is done.
 MIN_SHARE = 0.02
-# Characters that the end of a line is padded to, so that nothing of the line before it stays.
+SECONDS_BETWEEN_UPDATES = 1.0  # on a terminal
+BAR_WIDTH = 10  # characters
+# Characters that the end of a line is padded to, so that nothing of the line before it stays; with
+# the head of a line it fits into 80 columns.
 WIDTH = 55
 
 
@@ -37,7 +41,8 @@ class Progress:
         self.names, self.stream = list(names), stream or sys.stdout
         self._is_terminal = self.stream.isatty()
         self._started = self._last = 0.0
-        self._first_share: float | None = None
+        # Elapsed seconds and share that the pace is measured from.
+        self._reference: tuple[float, float] | None = None
         self._expected: float | None = None
         # Whether a stage's line is unfinished; and whether a note stands in its middle.
         self._running = self._torn = False
@@ -55,29 +60,32 @@ class Progress:
 
     def begin(self, name: str, decision: Decision, expected: float | None) -> None:
         """A stage starts."""
-        self._started, self._last, self._first_share = time.monotonic(), 0.0, None
+        self._started, self._last = time.monotonic(), 0.0
+        # Where a resumed stage begins is known once its first share is.
+        self._reference = None if decision.action == "resume" else (0.0, 0.0)
         self._expected = expected
         text = "" if decision.reason == "not done yet" else f"{decision.reason}; "
-        text += f"expected {duration(expected)}" if expected else "expected time not known yet"
+        text += f"expected {duration(expected)}" if expected else "started"
         self._write(f"{self._head(name)}{text} ... ")
         self._running = True
 
     def tick(self, name: str, share_done: Callable[[], float | None]) -> None:
-        """A stage goes on; on a terminal, once a second, its line is written anew.
+        """Show how far a stage is, unless that was shown a moment ago.
 
         Args:
             name: of the stage.
             share_done: gives the share that is done, in [0, 1]; None: not known.
         """
         elapsed = time.monotonic() - self._started
-        if not self._is_terminal or elapsed - self._last < 1:
+        pause = SECONDS_BETWEEN_UPDATES if self._is_terminal else SECONDS_BETWEEN_LINES
+        if elapsed - self._last < pause:
             return
         self._last = elapsed
-        share = share_done()
-        left = self._left(elapsed, share)
-        text = f"{duration(elapsed)}" + (f" of about {duration(elapsed + left)}" if left else "")
-        text += f", {share:.0%}" if share is not None else ""
-        self._write(f"\r{self._head(name)}{text:<{WIDTH}}")
+        text = self._state(elapsed, share_done())
+        if self._is_terminal:
+            self._write(f"\r{self._head(name)}{text:<{WIDTH}}")
+        else:
+            self.note(f"{self._head(name)}{text}")
 
     def end(self, name: str, seconds: float, memory: float) -> None:
         """A stage is done."""
@@ -88,14 +96,24 @@ class Progress:
         """A stage failed; why is said elsewhere."""
         self._finish(name, "failed")
 
+    def _state(self, elapsed: float, share: float | None) -> str:
+        """ "[####......]  42%, 1 min 05 s, 1 min 30 s left", as much of it as is known."""
+        parts = [duration(elapsed)]
+        if share is not None:
+            bar = "#" * int(share * BAR_WIDTH)
+            parts.insert(0, f"[{bar:.<{BAR_WIDTH}}] {share:4.0%}")
+        left = self._left(elapsed, share)
+        if left is not None:
+            parts.append(f"about {duration(left)} left" if left >= 1 else "finishing")
+        return ", ".join(parts)
+
     def _left(self, elapsed: float, share: float | None) -> float | None:
         """Seconds that the running stage still takes, from its own pace or from the last run."""
         if share is not None:
-            if self._first_share is None:
-                self._first_share = share  # a training that goes on does not begin at 0
-            done = share - min(self._first_share, share)
-            if done >= MIN_SHARE:
-                return elapsed * (1 - share) / done
+            self._reference = self._reference or (elapsed, share)
+            since, before = self._reference
+            if share - before >= MIN_SHARE:
+                return (elapsed - since) * (1 - share) / (share - before)
         return max(0.0, self._expected - elapsed) if self._expected else None
 
     def _finish(self, name: str, text: str) -> None:

@@ -250,8 +250,10 @@ class Runner:
             self.manifest.replace(stage.name, **fields)
             commands = stage.commands(resume)
             self.manifest.update(stage.name, command="\n".join(map(str, commands)))
-            for command in commands:
-                memory = max(memory, self._command(stage, command, log, keep_open))
+            for number, command in enumerate(commands):
+                # Where a stage does not know its share, its finished commands give one.
+                by_commands = number / len(commands) if number else None
+                memory = max(memory, self._command(stage, command, log, keep_open, by_commands))
             stage.finish()
             if not commands:
                 memory = own_peak_memory()
@@ -280,13 +282,22 @@ class Runner:
         self.progress.end(stage.name, seconds, memory)
 
     def _command(
-        self, stage: Stage, command: Command, log: Path, keep_open: tuple[int, ...]
+        self,
+        stage: Stage,
+        command: Command,
+        log: Path,
+        keep_open: tuple[int, ...],
+        by_commands: float | None,
     ) -> float:
+        def share_done() -> float | None:
+            share = stage.progress()
+            return by_commands if share is None else share
+
         return run_command(
             command,
             log,
             keep_open=keep_open,
-            watch=lambda: self.progress.tick(stage.name, stage.progress),
+            watch=lambda: self.progress.tick(stage.name, share_done),
         )
 
     def _outputs(self, stage: Stage) -> dict[str, Any]:

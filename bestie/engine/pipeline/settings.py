@@ -33,6 +33,7 @@ PRESETS = tuple(sorted(path.name for path in (configs_folder() / "pipeline").glo
 
 # Keys (or their beginnings) that matter to one training only; others go to all three.
 OWNERS = {
+    "INPUT.TEST_SIZE_KEPT": "bestie",
     "MODEL.PAM.": "classifier",
     "INPUT.COLOR_JITTER": "classifier",
     "MODEL.BESTIE.": "bestie",
@@ -48,6 +49,8 @@ OWNERS = {
     "INPUT.MIN_SIZE_": "maskrcnn",
     "INPUT.MAX_SIZE_": "maskrcnn",
 }
+# Keys that matter to all trainings but one.
+NOT_FOR = {"INPUT.TEST_SIZE": "maskrcnn"}
 # Keys that the pipeline sets -> how to say it instead.
 RESERVED = {
     "DATASETS.TRAIN": "--data and --split",
@@ -187,4 +190,6 @@ def split_options(options: Sequence[str]) -> dict[str, dict[str, str]]:
 
 def _trainings_of(key: str) -> tuple[str, ...]:
     owner = next((owner for start, owner in OWNERS.items() if key.startswith(start)), None)
-    return TRAININGS if owner is None else (owner,)
+    if owner is not None:
+        return (owner,)
+    return tuple(name for name in TRAININGS if name != NOT_FOR.get(key))

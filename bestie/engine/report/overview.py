@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from bestie.engine.report.run_folder import TITLES, RunFolder
+from bestie.progress import duration
 from bestie.visualization import plot_bars
 from bestie.visualization.page import (
     Commands,
@@ -24,7 +25,6 @@ from bestie.visualization.page import (
 __all__ = [
     "commands_section",
     "data_section",
-    "duration",
     "facts",
     "stages_section",
     "warnings_section",
@@ -40,7 +40,7 @@ MAX_CHANGES = 20
 def facts(run: RunFolder) -> list[tuple[str, str]]:
     """Pairs of a name and a value that say which run this is."""
     manifest = run.manifest
-    names = ("data", "supervision", "preset", "seed")
+    names = ("data", "supervision", "preset", "seed", "precision")
     found = [(name, str(manifest[name])) for name in names if manifest.get(name) is not None]
     if manifest.get("options"):
         found.append(("options", shlex.join(map(str, manifest["options"]))))
@@ -148,18 +148,6 @@ def commands_section(run: RunFolder) -> Section:
     if not commands:
         return Section("Commands", [Paragraph("The manifest records no command.", "warn")])
     return Section("Commands", [Commands(commands)])
-
-
-def duration(seconds: float | None) -> str:
-    """Seconds for people: "42 s", "3 min 05 s", "2 h 10 min"; a dash for None."""
-    if seconds is None:
-        return "–"
-    seconds = round(seconds)
-    if seconds < 60:
-        return f"{seconds} s"
-    if seconds < 3600:
-        return f"{seconds // 60} min {seconds % 60:02d} s"
-    return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
 
 
 def _state(run: RunFolder) -> str:

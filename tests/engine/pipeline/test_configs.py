@@ -5,6 +5,7 @@ from PIL import Image
 from bestie.engine.pipeline.configs import TrainingConfigs
 from bestie.engine.pipeline.settings import PRESETS, TRAININGS, Request
 from bestie.engine.pipeline.source import open_source
+from bestie.engine.setup import merge_config
 from tests.engine.pipeline.tiny_root import write_tiny_root
 
 
@@ -73,15 +74,79 @@ def test_clicks_of_the_root_are_read_from_their_own_folder(root, tmp_path):
     assert cfg.INPUT.POINTS_DIR == str(tmp_path)
 
 
-def test_large_photographs_are_scaled_to_what_the_quick_preset_is_made_for(root):
-    pixels = np.zeros((600, 900, 3), np.uint8)
-    usual = configs(root).cfg["classifier"].MODEL.PAM.MAPS.SCALES
-    for path in (root / "JPEGImages").glob("train*"):
-        Image.fromarray(pixels).save(path)
-    cfg = configs(root).cfg
-    assert cfg["bestie"].INPUT.BASE_SIZE == 225 and cfg["bestie"].MODEL.BESTIE.TEST.SCALE == 0.25
-    assert cfg["classifier"].INPUT.BASE_SIZE > 0
-    assert cfg["classifier"].MODEL.PAM.MAPS.SCALES == [scale / 4 for scale in usual]
+def save_images(root, *sizes):
+    """Give the images of both splits these (height, width), in turn."""
+    for number, path in enumerate(sorted((root / "JPEGImages").iterdir())):
+        Image.fromarray(np.zeros((*sizes[number % len(sizes)], 3), np.uint8)).save(path)
+
+
+def sizes_of(made):
+    return {
+        name: (made.cfg[name].INPUT.TEST_SIZE, made.cfg[name].INPUT.BASE_SIZE)
+        for name in ("classifier", "bestie")
+    }
+
+
+QUICK = {"classifier": (225, 320), "bestie": (225, 225)}
+FULL = {"classifier": (500, 384), "bestie": (500, 480)}
+
+
+@pytest.mark.parametrize(("preset", "expected"), [("quick", QUICK), ("r50", FULL)])
+@pytest.mark.parametrize(
+    "sizes", [[(600, 900)], [(756, 1008), (150, 200)], [(60, 45)], [(180, 160), (760, 300)]]
+)
+def test_images_of_other_or_mixed_sizes_get_the_size_of_the_preset(root, preset, expected, sizes):
+    save_images(root, *sizes)
+    made = configs(root, preset=preset)
+    assert sizes_of(made) == expected
+    cfg = made.cfg["bestie"]
+    assert cfg.MODEL.BESTIE.TEST.SCALE == 1 and cfg.INPUT.TEST_SIZE_KEPT == [0, 0]
+    scales = merge_config(str(made.config_file("classifier")), []).MODEL.PAM.MAPS.SCALES
+    assert made.cfg["classifier"].MODEL.PAM.MAPS.SCALES == scales
+
+
+def test_images_that_the_preset_is_made_for_stay_as_they_are(root):
+    """And the trained config brings photos of any other size to theirs."""
+    save_images(root, (160, 140), (180, 160), (140, 160), (180, 140), (140, 140))
+    made = configs(root)
+    assert sizes_of(made) == {"classifier": (0, 192), "bestie": (160, 0)}
+    assert made.cfg["bestie"].INPUT.TEST_SIZE_KEPT == [140, 180]
+    save_images(root, (375, 500), (500, 333))
+    made = configs(root, preset="hrnet48")
+    assert sizes_of(made) == {"classifier": (0, 384), "bestie": (500, 480)}
+    assert made.cfg["bestie"].INPUT.TEST_SIZE_KEPT == [500, 500]
+
+
+def test_photos_of_the_validation_split_count(root):
+    save_images(root, (180, 160))
+    Image.fromarray(np.zeros((900, 1200, 3), np.uint8)).save(root / "JPEGImages/val_00.png")
+    assert sizes_of(configs(root)) == QUICK
+
+
+def test_sizes_that_the_user_types_come_last(root):
+    save_images(root, (180, 160))
+    options = ["INPUT.TEST_SIZE", "320", "bestie:INPUT.BASE_SIZE", "257"]
+    made = configs(root, options=options)
+    assert sizes_of(made) == {"classifier": (320, 192), "bestie": (320, 257)}
+    assert made.cfg["bestie"].INPUT.TEST_SIZE_KEPT == [0, 0]
+    assert made.cfg["maskrcnn"].INPUT.TEST_SIZE == 0
+
+
+@pytest.mark.parametrize("reason", ["", "slower on this CPU"])
+def test_the_quick_preset_takes_bfloat16_where_the_cpu_is_faster_with_it(root, monkeypatch, reason):
+    monkeypatch.setattr("bestie.engine.pipeline.configs.why_no_bfloat16", lambda cfg: reason)
+    made = configs(root, options=["DEVICE", "cpu"])
+    assert all(made.cfg[name].SOLVER.AMP.ENABLED == (not reason) for name in TRAININGS)
+    assert made.describe_precision() == ("float32" if reason else "bfloat16")
+    assert (
+        not configs(root, preset="r50", options=["DEVICE", "cpu"]).cfg["bestie"].SOLVER.AMP.ENABLED
+    )
+    options = ["DEVICE", "cpu", "bestie:SOLVER.AMP.ENABLED", "False"]
+    made = configs(root, options=options)
+    assert not made.cfg["bestie"].SOLVER.AMP.ENABLED
+    if not reason:
+        text = "classifier bfloat16, bestie float32, maskrcnn bfloat16"
+        assert made.describe_precision() == text
 
 
 def test_fingerprints_ignore_paths_and_know_settings(root, tmp_path):

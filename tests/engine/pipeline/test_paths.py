@@ -19,6 +19,12 @@ EVIL = "-b'o\"b: a,(1) [2] {3} $HOME %s #é日~"
 NAMES = ["a b", "bob's", 'say "x"', "a:b", "a,b", "(a)", "[a]", "$HOME", "%s", "é日", "-a", "#a"]
 
 
+def path_values(cfg) -> tuple:
+    """The values of a config that hold paths."""
+    data = (*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST)
+    return (*data, cfg.OUTPUT_DIR, cfg.INPUT.POINTS_DIR, cfg.INPUT.MAPS_DIR, cfg.MODEL.TIMM.WEIGHTS)
+
+
 @pytest.mark.parametrize("name", [*NAMES, EVIL])
 def test_configs_take_any_path_as_it_is(tmp_path, name):
     root = write_tiny_root(tmp_path / name / f"root {name}", train=1, val=1)
@@ -38,7 +44,7 @@ def test_configs_take_any_path_as_it_is(tmp_path, name):
         (tmp_path / "config.yaml").write_text(cfg.dump(), encoding="utf-8")
         again = cfg.clone()
         again.merge_from_file(str(tmp_path / "config.yaml"))
-        assert again == cfg
+        assert path_values(again) == path_values(cfg)
     assert parse_name(configs.cfg["bestie"].DATASETS.TRAIN[0]) == ("folder", str(root), "train")
     assert configs.cfg["bestie"].INPUT.POINTS_DIR == str(folders["cues"])
     assert configs.cfg["bestie"].INPUT.MAPS_DIR == str(folders["maps"])

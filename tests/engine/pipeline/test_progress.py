@@ -23,7 +23,7 @@ def clock(monkeypatch):
     return now
 
 
-def test_in_a_file_a_stage_is_one_line(clock):
+def test_in_a_file_a_short_stage_is_one_line(clock):
     stream = io.StringIO()
     lines = Progress(["check", "bestie"], stream)
     lines.begin("check", RUN, None)
@@ -33,7 +33,7 @@ def test_in_a_file_a_stage_is_one_line(clock):
     lines.fail("bestie")
     lines.passed("check", Decision("keep", "nothing changed"), 65)
     assert stream.getvalue().splitlines() == [
-        "  [1/2] check   expected time not known yet ... done in 1 min 05 s, 1000 MiB",
+        "  [1/2] check   started ... done in 1 min 05 s, 1000 MiB",
         "  [2/2] bestie  changed: code; expected 1 min 30 s ... failed",
         "  [1/2] check   unchanged (took 1 min 05 s)",
     ]
@@ -57,13 +57,45 @@ def test_on_a_terminal_the_line_is_kept_up_to_date(clock):
     stream = Terminal()
     lines = Progress(["bestie"], stream)
     lines.begin("bestie", RUN, None)
-    for now, share in ((110, 0.5), (110.2, 0.6), (120, 0.75)):
+    for now, share in ((110, 0.5), (110.2, 0.6), (120, 0.75), (121, 1.0)):
         clock[0] = now
         lines.tick("bestie", lambda share=share: share)
     shown = [line.rstrip() for line in stream.getvalue().split("\r")[1:]]
-    assert shown[0].endswith("10 s, 50%")  # where it began is not known before
-    assert shown[1].endswith("20 s of about 40 s, 75%")  # a quarter in 20 s, a quarter left
-    assert len(shown) == 2
+    assert shown[0].endswith("[#####.....]  50%, 10 s, about 10 s left")
+    assert shown[1].endswith("[#######...]  75%, 20 s, about 7 s left")
+    assert shown[2].endswith("[##########] 100%, 21 s, finishing")
+    assert len(shown) == 3
+    assert max(map(len, stream.getvalue().split("\r"))) < 80
+
+
+def test_a_log_gets_a_line_every_half_minute_and_no_carriage_return(clock):
+    stream = io.StringIO()
+    lines = Progress(["bestie"], stream)
+    lines.begin("bestie", RUN, None)
+    for second in range(0, 91, 5):
+        clock[0] = 100 + second
+        lines.tick("bestie", lambda second=second: second / 120 if second else None)
+    lines.end("bestie", 90, 2000)
+    assert stream.getvalue().splitlines() == [
+        "  [1/1] bestie  started ... ",
+        "  [1/1] bestie  [##........]  25%, 30 s, about 1 min 30 s left",
+        "  [1/1] bestie  [#####.....]  50%, 1 min 00 s, about 1 min 00 s left",
+        "  [1/1] bestie  [#######...]  75%, 1 min 30 s, about 30 s left",
+        "  [1/1] bestie  done in 1 min 30 s, 2000 MiB",
+    ]
+    assert "\r" not in stream.getvalue()
+
+
+def test_the_pace_of_a_resumed_stage_is_measured_from_where_it_was(clock):
+    stream = Terminal()
+    lines = Progress(["bestie"], stream)
+    lines.begin("bestie", Decision("resume", "was stopped"), None)
+    for now, share in ((110, 0.5), (120, 0.75)):
+        clock[0] = now
+        lines.tick("bestie", lambda share=share: share)
+    shown = [line.rstrip() for line in stream.getvalue().split("\r")[1:]]
+    assert shown[0].endswith("[#####.....]  50%, 10 s")
+    assert shown[1].endswith("[#######...]  75%, 20 s, about 10 s left")
 
 
 def test_without_a_share_the_last_run_says_what_is_left(clock):
@@ -72,7 +104,7 @@ def test_without_a_share_the_last_run_says_what_is_left(clock):
     lines.begin("labels", RUN, 60.0)
     clock[0] = 120
     lines.tick("labels", lambda: None)
-    assert "20 s of about 1 min 00 s" in stream.getvalue()
+    assert "20 s, about 40 s left" in stream.getvalue()
 
 
 def test_tables(tmp_path):

@@ -46,7 +46,7 @@ class World:
         index = NAMES.index(name)
         self.stages[index] = replace(self.stages[index], **fields)
 
-    def runner(self, selected=NAMES, forced=(), code="1"):
+    def runner(self, selected=NAMES, forced=(), code="1", keep_code=False):
         request = Request(str(self.root), "tags", self.output)
         self.output.mkdir(exist_ok=True)
         self.text = io.StringIO()
@@ -58,6 +58,7 @@ class World:
             lambda stage: {"code": {"x.py": code}},
             selected=selected,
             forced=forced,
+            keep_code=keep_code,
             progress=Progress(NAMES, self.text),
         )
 
@@ -216,3 +217,24 @@ def test_commands_run_with_log_memory_and_record(world, tmp_path, monkeypatch):
     world.change("a", commands=lambda resume: [Command("work.py", ("work.py: it broke",))])
     with pytest.raises(StageError, match="stage a failed: .*\nIts log: .*logs/a.log"):
         world.run(selected=("a",), forced=("a",))
+
+
+def test_keep_code_keeps_finished_stages_and_the_report_stage_learns_of_it(world):
+    world.change("c", reports=True)
+    world.run()
+    before = world.entries()
+    assert world.run(code="2", keep_code=True) == ["c"]
+    kept = world.entries()["a"]["kept_code"]
+    assert kept["changed"] == ["code (x.py)"] and kept["made_with"] != kept["now"]
+    assert world.entries()["a"]["inputs"] == before["a"]["inputs"]
+    assert "note: stage a kept (--keep-code); changed: code (x.py)" in world.text.getvalue()
+    assert world.run(code="2", keep_code=True) == []
+    assert world.run(code="1") == ["c"]  # the old code is back: nothing was kept in spite of it
+    assert "kept_code" not in world.entries()["a"]
+    assert world.run(code="2") == ["a", "b", "c"]
+
+
+def test_forcing_a_stage_that_is_replaced_is_refused(world):
+    world.change("a", replaced="maps are supplied")
+    with pytest.raises(ValueError, match="--force a: it is not needed: maps are supplied"):
+        world.run(forced=("a",))

@@ -20,6 +20,7 @@ TINY = (
     *("MODEL.PAM.MAPS.IGNORE_MARGIN", "0.0", "MODEL.PAM.MAPS.PAMR_ITERATIONS", "0"),
     *("bestie:SOLVER.MAX_ITER", "12", "MODEL.BESTIE.REFINE.START_ITER", "6"),
     *("bestie:SOLVER.BASE_LR", "0.01", "bestie:INPUT.CROP.SIZE", "[64, 64]"),
+    *("INPUT.TEST_SIZE", "64", "classifier:INPUT.BASE_SIZE", "192", "bestie:INPUT.BASE_SIZE", "0"),
     *("INPUT.POINT_SCORE_THRESH", "0.1", "VIS_PICTURE_PERIOD", "0"),
     *("maskrcnn:SOLVER.MAX_ITER", "4", "maskrcnn:SOLVER.CHECKPOINT_PERIOD", "2"),
     *("INPUT.MIN_SIZE_TRAIN", "(64,)", "INPUT.MIN_SIZE_TEST", "64"),

@@ -7,8 +7,8 @@ import shutil
 import pytest
 
 from bestie.engine.report import write_report
-from bestie.engine.report.overview import duration
 from bestie.files import DataError
+from bestie.progress import duration
 from tests.engine.report.conftest import write_json
 
 
@@ -126,3 +126,13 @@ def test_durations_are_readable():
     assert [duration(s) for s in (None, 0.4, 59, 59.6, 185, 7800)] == [
         *("–", "0 s", "59 s", "1 min 00 s", "3 min 05 s", "2 h 10 min")
     ]
+
+
+def test_stages_that_were_kept_although_their_code_changed_are_named(run):
+    assert "--keep-code" not in text_of(run)
+    files = [f"code (bestie/file_{number}.py)" for number in range(22)]
+    kept = {"changed": files, "made_with": "a" * 64, "now": "b" * 64}
+    set_stage(run, "bestie", kept_code=kept)
+    html = text_of(run)
+    assert "Kept with --keep-code although the code or a library has changed since" in html
+    assert "BESTIE: code (bestie/file_0.py)" in html and "and 2 more (made with code aaaa" in html
