@@ -1,10 +1,10 @@
 """Every configuration key of the project, with its default, unit and symbol in the paper.
 
 Comes in: a Detectron2 ``CfgNode``. Goes out: the same node with the keys below added. Called by
-``bestie.engine.setup`` and by anyone who builds a config by hand. Detectron2's own keys are reused
-wherever one fits (``INPUT.CROP``, ``SOLVER.*``, ``TEST.DETECTIONS_PER_IMAGE``, ...); this file
-holds the rest. "Paper" is BESTIE (Kim et al., CVPR 2022); numbers are those of the paper and its
-reference implementation.
+``bestie.training.setup`` and by anyone who builds a config by hand. Detectron2's own keys are
+reused wherever one fits (``INPUT.CROP``, ``SOLVER.*``, ``TEST.DETECTIONS_PER_IMAGE``, ...); this
+file holds the rest. "Paper" is BESTIE (Kim et al., CVPR 2022); numbers are those of the paper and
+its reference implementation.
 """
 
 from detectron2.config import CfgNode as CN

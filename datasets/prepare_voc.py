@@ -19,12 +19,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import folder_contract
 import numpy as np
 from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 
-from bestie import files
+from bestie import formats
+from bestie.formats import dataset_folder
 from bestie.progress import track
 
 __all__ = ["VOC_CLASSES", "main", "prepare_voc"]
@@ -79,13 +79,13 @@ def prepare_voc(
     if sbd is not None:
         splits["train_aug"] = _train_aug(sbd, splits)
     needed = sorted({image_id for ids in splits.values() for image_id in ids})
-    folder_contract.require_files(root, _official_files(splits, needed), VOC_ADVICE)
+    dataset_folder.require_files(root, _official_files(splits, needed), VOC_ADVICE)
     if sbd is not None:
         masks = set(splits["train"]) | set(splits["val"])
         _convert_sbd(sbd, root, [i for i in splits["train_aug"] if i not in masks])
-        folder_contract.write_split(root, "train_aug", splits["train_aug"])
-    folder_contract.write_class_names(root, VOC_CLASSES)
-    folder_contract.add_image_labels(root, _tags_from_xml(root, needed), overwrite)
+        dataset_folder.write_split(root, "train_aug", splits["train_aug"])
+    dataset_folder.write_class_names(root, VOC_CLASSES)
+    dataset_folder.add_image_labels(root, _tags_from_xml(root, needed), overwrite)
     return {split: _add_ground_truth(root, split, ids, overwrite) for split, ids in splits.items()}
 
 
@@ -94,8 +94,8 @@ def prepare_voc(
 
 def _official_splits(root: Path) -> dict[str, list[str]]:
     names = [f"ImageSets/Segmentation/{split}.txt" for split in ("train", "val")]
-    folder_contract.require_files(root, names, VOC_ADVICE)
-    return {split: files.read_split(root, split) for split in ("train", "val")}
+    dataset_folder.require_files(root, names, VOC_ADVICE)
+    return {split: formats.read_split(root, split) for split in ("train", "val")}
 
 
 def _official_files(splits: dict[str, list[str]], ids: list[str]) -> Iterable[str]:
@@ -109,7 +109,7 @@ def _official_files(splits: dict[str, list[str]], ids: list[str]) -> Iterable[st
 
 def _train_aug(sbd: Path, splits: dict[str, list[str]]) -> list[str]:
     """The usual 10,582 training images: those of VOC and of both splits of SBD, less VOC's val."""
-    folder_contract.require_files(sbd, ["train.txt", "val.txt"], SBD_ADVICE)
+    dataset_folder.require_files(sbd, ["train.txt", "val.txt"], SBD_ADVICE)
     ids = set(splits["train"])
     for name in ("train.txt", "val.txt"):
         ids |= set((sbd / name).read_text().split())
@@ -118,15 +118,15 @@ def _train_aug(sbd: Path, splits: dict[str, list[str]]) -> list[str]:
 
 def _convert_sbd(sbd: Path, root: Path, ids: list[str]) -> None:
     """Write SBD's masks as VOC's pairs of PNG files; existing ones stay."""
-    folder_contract.require_files(sbd, (f"inst/{i}.mat" for i in ids), SBD_ADVICE)
+    dataset_folder.require_files(sbd, (f"inst/{i}.mat" for i in ids), SBD_ADVICE)
     for image_id in track(ids, "SBD masks"):
         object_png = root / "SegmentationObject" / f"{image_id}.png"
         class_png = root / "SegmentationClass" / f"{image_id}.png"
         if object_png.is_file() and class_png.is_file():
             continue
         objects, class_map = read_sbd_instances(sbd / "inst" / f"{image_id}.mat")
-        files.write_semantic_map(class_png, class_map)
-        files.write_semantic_map(object_png, objects)
+        formats.write_semantic_map(class_png, class_map)
+        formats.write_semantic_map(object_png, objects)
 
 
 def read_sbd_instances(path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -142,9 +142,9 @@ def read_sbd_instances(path: Path) -> tuple[np.ndarray, np.ndarray]:
         truth = loadmat(path, squeeze_me=True, struct_as_record=False)["GTinst"]
         objects, classes = truth.Segmentation, np.atleast_1d(truth.Categories)
     except (MatReadError, NotImplementedError, ValueError, KeyError, AttributeError) as error:
-        raise files.DataError(f"is no instance file of SBD ({error})", path) from error
+        raise formats.DataError(f"is no instance file of SBD ({error})", path) from error
     if objects.max(initial=0) > len(classes):
-        raise files.DataError(f"{objects.max()} instances, {len(classes)} classes", path)
+        raise formats.DataError(f"{objects.max()} instances, {len(classes)} classes", path)
     objects = objects.astype(np.uint8)
     return objects, np.append(0, classes).astype(np.uint8)[objects]
 
@@ -155,7 +155,9 @@ def read_sbd_instances(path: Path) -> tuple[np.ndarray, np.ndarray]:
 def _tags_from_xml(root: Path, ids: list[str]) -> dict[str, list[int]]:
     """Class ids of all objects (difficult ones too) of the images' xml files."""
     return {
-        image_id: files.read_xml_labels(root / "Annotations" / f"{image_id}.xml", list(VOC_CLASSES))
+        image_id: formats.read_xml_labels(
+            root / "Annotations" / f"{image_id}.xml", list(VOC_CLASSES)
+        )
         for image_id in track(ids, "tags")
     }
 
@@ -166,18 +168,18 @@ def _add_ground_truth(root: Path, split: str, ids: list[str], overwrite: bool) -
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for image_id in track(ids, f"ground truth {split}"):
-        instance_map, _, classes = files.read_instances(
+        instance_map, _, classes = formats.read_instances(
             *(root / f"Segmentation{kind}" / f"{image_id}.png" for kind in ("Object", "Class"))
         )
         clicks = root / "Center_points" / f"{image_id}.txt"
         if overwrite or not clicks.is_file():
-            files.write_points(clicks, folder_contract.clicks_of_instances(instance_map, classes))
+            formats.write_points(clicks, dataset_folder.clicks_of_instances(instance_map, classes))
         height, width = instance_map.shape
         number = int(image_id.replace("_", ""))
         images.append(
             {"id": number, "file_name": f"{image_id}.jpg", "height": height, "width": width}
         )
-        annotations += folder_contract.coco_annotations(
+        annotations += dataset_folder.coco_annotations(
             instance_map, classes, image_id=number, first_id=len(annotations) + 1
         )
     if overwrite or not json_path.is_file():
@@ -185,9 +187,9 @@ def _add_ground_truth(root: Path, split: str, ids: list[str], overwrite: bool) -
             "info": {"description": f"PASCAL VOC 2012 {split}, from SegmentationObject"},
             "images": images,
             "annotations": annotations,
-            "categories": folder_contract.coco_categories(VOC_CLASSES),
+            "categories": dataset_folder.coco_categories(VOC_CLASSES),
         }
-        files.write_coco(json_path, coco)
+        formats.write_coco(json_path, coco)
     return {"images": len(images), "instances": len(annotations)}
 
 

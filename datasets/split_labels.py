@@ -18,10 +18,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import folder_contract
 import numpy as np
 
-from bestie import files
+from bestie import formats
+from bestie.formats import dataset_folder
 
 __all__ = ["CLICKS", "click_of", "main", "split_ids", "split_labels"]
 
@@ -79,22 +79,22 @@ def split_labels(
         DataError: unreadable files, strong images without masks, splits that exist already.
         ValueError: a percentage that leaves no image of a kind.
     """
-    strong, weak = split_ids(files.read_split(root, split), percent, seed)
+    strong, weak = split_ids(formats.read_split(root, split), percent, seed)
     parts = {f"{split}_s": strong, f"{split}_w": weak}
     if not overwrite:
         for name in parts:
-            if name in files.list_splits(root):
-                raise files.DataError(f"the split {name} exists already; --overwrite", root)
+            if name in formats.list_splits(root):
+                raise formats.DataError(f"the split {name} exists already; --overwrite", root)
     json_path = root / "annotations" / f"instances_{split}.json"
-    coco = files.read_coco(json_path) if json_path.is_file() else None
+    coco = formats.read_coco(json_path) if json_path.is_file() else None
     _require_masks(root, strong if clicks is None else strong + weak, coco)
     made = 0
     if clicks is not None:
         made = _make_clicks(root, weak, coco, clicks, seed, overwrite)
     for name, ids in parts.items():
-        folder_contract.write_split(root, name, sorted(ids))
+        dataset_folder.write_split(root, name, sorted(ids))
         if coco is not None:
-            files.write_coco(root / "annotations" / f"instances_{name}.json", _part(coco, ids))
+            formats.write_coco(root / "annotations" / f"instances_{name}.json", _part(coco, ids))
     return {"strong images": len(strong), "weak images": len(weak), "clicks made": made}
 
 
@@ -114,7 +114,7 @@ def split_ids(ids: list[str], percent: float, seed: int) -> tuple[list[str], lis
 def click_of(mask: np.ndarray, kind: str, rng: np.random.Generator) -> tuple[float, float]:
     """(y, x) of a click on a mask (H, W) bool that is not empty; ``kind`` is one of CLICKS."""
     if kind == "nearest":
-        return folder_contract.mask_click(mask)
+        return dataset_folder.mask_click(mask)
     pixels = np.argwhere(mask)
     if kind == "random":
         return tuple(pixels[rng.integers(len(pixels))].tolist())
@@ -133,7 +133,7 @@ def _make_clicks(
         rng = np.random.default_rng([seed, *image_id.encode()])
         masks, classes = _masks_of(root, image_id, objects)
         points = [click_of(mask, kind, rng) for mask in masks]
-        files.write_points(path, folder_contract.make_clicks(points, classes))
+        formats.write_points(path, dataset_folder.make_clicks(points, classes))
         made += len(points)
     return made
 
@@ -143,11 +143,11 @@ def _masks_of(
 ) -> tuple[list[np.ndarray], list[int]]:
     """Masks (H, W) bool that are not empty, and their classes; ``objects`` empty: from PNGs."""
     if not objects:
-        instance_map, _, classes = files.read_instances(*_mask_files(root, image_id))
+        instance_map, _, classes = formats.read_instances(*_mask_files(root, image_id))
         return [instance_map == i + 1 for i in range(len(classes))], list(classes)
     image, entries = objects[image_id]
     size = (image["height"], image["width"])
-    masks = [files.decode_mask(entry["segmentation"], *size).astype(bool) for entry in entries]
+    masks = [formats.decode_mask(entry["segmentation"], *size).astype(bool) for entry in entries]
     kept = [index for index, mask in enumerate(masks) if mask.any()]
     return [masks[index] for index in kept], [entries[i]["category_id"] - 1 for i in kept]
 
@@ -178,7 +178,7 @@ def _require_masks(root: Path, ids: list[str], coco: dict[str, Any] | None) -> N
             if not all(path.is_file() for path in _mask_files(root, image_id))
         ]
     if missing:
-        raise files.DataError(
+        raise formats.DataError(
             f"{len(missing)} images need masks but have none, the first being {missing[0]}", root
         )
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from bestie.files import RLEMasks, decode_mask, encode_label_map, encode_mask, encode_window
+from bestie.formats import RLEMasks, decode_mask, encode_label_map, encode_mask, encode_window
 
 shapes = st.tuples(st.integers(1, 9), st.integers(1, 9))
 label_maps = arrays.arrays(np.int32, shapes, elements=st.integers(0, 4))

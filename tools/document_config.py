@@ -16,7 +16,7 @@ from pathlib import Path
 
 from detectron2.config import CfgNode
 
-from bestie.engine.setup import default_config
+from bestie.training.setup import default_config
 
 PROJECT = Path(__file__).resolve().parent.parent
 SOURCES = [PROJECT / "bestie/config.py", *sorted(PROJECT.glob("bestie/methods/*/config.py"))]

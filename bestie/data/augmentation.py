@@ -23,7 +23,6 @@ from collections.abc import Sequence
 import numpy as np
 from detectron2.config import CfgNode
 from detectron2.data import transforms as T
-from detectron2.projects.point_rend import ColorAugSSDTransform
 from fvcore.transforms.transform import NoOpTransform, Transform
 from PIL import Image
 from torchvision.transforms import ColorJitter
@@ -37,8 +36,6 @@ __all__ = [
     "ResizeLongerSide",
     "InferenceSize",
     "augment",
-    "build_bestie_augmentation",
-    "build_pam_augmentation",
     "build_turn_augmentation",
 ]
 
@@ -47,51 +44,6 @@ GRID = 32
 # Photometric distortion of the reference implementation, in values of 0..255 and in half degrees;
 # it leaves the saturation alone.
 DISTORTION = {"brightness_delta": 16, "saturation_low": 1, "saturation_high": 1, "hue_delta": 18}
-
-
-def build_bestie_augmentation(cfg: CfgNode) -> list[T.Augmentation | Transform]:
-    """BESTIE's training augmentation (see the module's docstring) from INPUT and MODEL.PIXEL_MEAN.
-
-    Raises:
-        ValueError: INPUT.CROP is not an absolute crop, or a number out of range.
-    """
-    crop_size = _absolute_crop(cfg)
-    if not cfg.INPUT.SCALES or min(cfg.INPUT.SCALES) <= 0:
-        raise ValueError(f"INPUT.SCALES must be positive numbers, got {cfg.INPUT.SCALES}.")
-    if cfg.INPUT.BASE_SIZE and cfg.INPUT.BASE_SIZE <= GRID:
-        raise ValueError(f"INPUT.BASE_SIZE must be 0 or above {GRID}, got {cfg.INPUT.BASE_SIZE}.")
-    augmentation: list = [ResizeAndScale(cfg.INPUT.BASE_SIZE, cfg.INPUT.SCALES)]
-    if cfg.INPUT.COLOR_AUG:
-        augmentation.append(ColorAugSSDTransform(cfg.INPUT.FORMAT, **DISTORTION))
-    augmentation += build_turn_augmentation(cfg)
-    augmentation.append(CropOnCanvas(crop_size, cfg.MODEL.PIXEL_MEAN))
-    if cfg.INPUT.RANDOM_FLIP != "none":
-        augmentation.append(_flip(cfg))
-    return augmentation
-
-
-def build_pam_augmentation(cfg: CfgNode) -> list[T.Augmentation | Transform]:
-    """The classifier's training augmentation: resize to a square of BASE_SIZE, flip, jitter, crop.
-
-    Raises:
-        ValueError: INPUT.CROP is not an absolute crop, or INPUT.COLOR_JITTER is not four numbers.
-    """
-    crop_size = _absolute_crop(cfg)
-    if len(cfg.INPUT.COLOR_JITTER) != 4 or min(cfg.INPUT.COLOR_JITTER) < 0:
-        raise ValueError(
-            "INPUT.COLOR_JITTER must be 4 numbers of 0 or more (brightness, contrast, saturation, "
-            f"hue), got {cfg.INPUT.COLOR_JITTER}."
-        )
-    augmentation: list = []
-    if cfg.INPUT.BASE_SIZE:
-        augmentation.append(T.Resize((cfg.INPUT.BASE_SIZE, cfg.INPUT.BASE_SIZE)))
-    augmentation += build_turn_augmentation(cfg)
-    if cfg.INPUT.RANDOM_FLIP != "none":
-        augmentation.append(_flip(cfg))
-    if any(cfg.INPUT.COLOR_JITTER):
-        augmentation.append(RandomColorJitter(cfg.INPUT.COLOR_JITTER, cfg.INPUT.FORMAT))
-    augmentation.append(CropOnCanvas(crop_size, cfg.MODEL.PIXEL_MEAN))
-    return augmentation
 
 
 def build_turn_augmentation(cfg: CfgNode) -> list[T.Augmentation]:
@@ -355,7 +307,7 @@ class InferenceSize:
         return np.floor((np.floor(yx.astype(np.float64)) + 0.5) * factor)
 
 
-def _absolute_crop(cfg: CfgNode) -> tuple[int, int]:
+def absolute_crop(cfg: CfgNode) -> tuple[int, int]:
     crop = cfg.INPUT.CROP
     if not crop.ENABLED or crop.TYPE != "absolute" or len(crop.SIZE) != 2 or min(crop.SIZE) < 1:
         raise ValueError(
@@ -367,6 +319,6 @@ def _absolute_crop(cfg: CfgNode) -> tuple[int, int]:
     return int(height), int(width)
 
 
-def _flip(cfg: CfgNode) -> T.Augmentation:
+def horizontal_flip(cfg: CfgNode) -> T.Augmentation:
     horizontal = cfg.INPUT.RANDOM_FLIP == "horizontal"
     return T.RandomFlip(horizontal=horizontal, vertical=not horizontal)

@@ -19,7 +19,7 @@ from typing import Any, Literal
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.data.datasets import load_coco_json
 
-from bestie.files import (
+from bestie.formats import (
     DataError,
     find_image,
     join_errors,

@@ -1,7 +1,7 @@
 """Export of a model's instances as COCO json: the labels that Mask R-CNN (or any model) trains on.
 
 Comes in: predictions, image by image, through Detectron2's ``inference_on_dataset``. Goes out:
-one json with every image of the data set and its labels. Called by ``bestie.engine.export``.
+one json with every image of the data set and its labels. Called by ``bestie.training.export``.
 
 Each process writes the labels of its share of the images, an image a line, to a file of its own
 under ``<output>.parts/``; the main process joins them in the order of the data set, an image at
@@ -24,7 +24,7 @@ from pycocotools import mask as mask_util
 
 from bestie.evaluation.label_summary import LabelCounter, LabelSummary
 from bestie.evaluation.masks import LabelledMasks
-from bestie.files import write_coco_stream
+from bestie.formats import write_coco_stream
 
 __all__ = ["COCOExporter", "coco_labels", "label_annotations"]
 

@@ -10,7 +10,7 @@ import os
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from bestie.evaluation.masks import LabelledMasks, annotations_by_image
-from bestie.files import DataError, read_coco, read_instances
+from bestie.formats import DataError, read_coco, read_instances
 
 __all__ = ["GroundTruth", "has_ground_truth"]
 

@@ -13,7 +13,7 @@ from detectron2.structures import Instances
 from pycocotools import mask as mask_util
 from torch import Tensor
 
-from bestie.files import RLEMasks, encode_label_map, encode_mask, segmentation_rle
+from bestie.formats import RLEMasks, encode_label_map, encode_mask, segmentation_rle
 
 __all__ = ["LabelledMasks", "annotations_by_image", "mask_iou"]
 

@@ -5,15 +5,9 @@ import pytest
 import torch
 from detectron2.data import DatasetCatalog
 
-from bestie.data import (
-    MAPPER_REGISTRY,
-    BESTIEMapper,
-    build_mapper,
-    points_folder,
-    register_dataset,
-    seeded,
-)
-from bestie.files import DataError, read_points, write_points, write_semantic_map
+from bestie.data import MAPPER_REGISTRY, build_mapper, points_folder, register_dataset, seeded
+from bestie.formats import DataError, read_points, write_points, write_semantic_map
+from bestie.methods.bestie.mapper import BESTIEMapper
 from tests.conftest import shared_data
 
 

@@ -1,14 +1,14 @@
 import json
 from pathlib import Path
 
-import folder_contract
 import numpy as np
 import pytest
 import split_labels
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bestie import files
+from bestie import formats
+from bestie.formats import dataset_folder
 
 IDS = [f"image{number}" for number in range(10)]
 
@@ -16,18 +16,18 @@ IDS = [f"image{number}" for number in range(10)]
 @pytest.fixture
 def root(tmp_path):
     """Ten images of 12 x 16, two rectangles each."""
-    folder_contract.write_class_names(tmp_path, ["a", "b"])
-    folder_contract.write_split(tmp_path, "train", IDS)
+    dataset_folder.write_class_names(tmp_path, ["a", "b"])
+    dataset_folder.write_split(tmp_path, "train", IDS)
     images, annotations = [], []
     instance_map = np.zeros((12, 16), np.uint8)
     instance_map[1:5, 2:8], instance_map[6:11, 4:12] = 1, 2
     for number, name in enumerate(IDS, 1):
         images.append({"id": number, "file_name": f"{name}.jpg", "height": 12, "width": 16})
-        annotations += folder_contract.coco_annotations(
+        annotations += dataset_folder.coco_annotations(
             instance_map, np.array([0, 1]), number, len(annotations) + 1
         )
     coco = {"images": images, "annotations": annotations}
-    coco["categories"] = folder_contract.coco_categories(["a", "b"])
+    coco["categories"] = dataset_folder.coco_categories(["a", "b"])
     (tmp_path / "annotations").mkdir()
     (tmp_path / "annotations/instances_train.json").write_text(json.dumps(coco))
     return tmp_path
@@ -36,34 +36,34 @@ def root(tmp_path):
 def test_splits_jsons_and_clicks_are_written(root):
     numbers = split_labels.split_labels(root, "train", 30, seed=1, clicks="centroid")
     assert numbers == {"strong images": 3, "weak images": 7, "clicks made": 14}
-    strong, weak = (files.read_split(root, f"train_{kind}") for kind in "sw")
+    strong, weak = (formats.read_split(root, f"train_{kind}") for kind in "sw")
     assert sorted(strong + weak) == sorted(IDS)
     for kind, ids in (("s", strong), ("w", weak)):
-        coco = files.read_coco(root / f"annotations/instances_train_{kind}.json")
+        coco = formats.read_coco(root / f"annotations/instances_train_{kind}.json")
         assert sorted(Path(image["file_name"]).stem for image in coco["images"]) == sorted(ids)
         assert len(coco["annotations"]) == 2 * len(ids)
-    points = files.read_points(root / f"Center_points/{weak[0]}.txt")
+    points = formats.read_points(root / f"Center_points/{weak[0]}.txt")
     assert points.yx.tolist() == [[2.5, 4.5], [8.0, 7.5]] and points.classes.tolist() == [0, 1]
     assert not (root / f"Center_points/{strong[0]}.txt").exists()
 
 
 def test_existing_splits_and_clicks_stay_unless_overwritten(root):
     split_labels.split_labels(root, "train", 30, clicks="nearest")
-    with pytest.raises(files.DataError, match="train_s exists already"):
+    with pytest.raises(formats.DataError, match="train_s exists already"):
         split_labels.split_labels(root, "train", 30)
-    weak = files.read_split(root, "train_w")[0]
+    weak = formats.read_split(root, "train_w")[0]
     (root / f"Center_points/{weak}.txt").write_text("1 1 0 1.0\n")
     split_labels.split_labels(root, "train", 30, overwrite=True)
-    assert len(files.read_points(root / f"Center_points/{weak}.txt")) == 1
+    assert len(formats.read_points(root / f"Center_points/{weak}.txt")) == 1
     split_labels.split_labels(root, "train", 30, clicks="nearest", overwrite=True)
-    assert len(files.read_points(root / f"Center_points/{weak}.txt")) == 2
+    assert len(formats.read_points(root / f"Center_points/{weak}.txt")) == 2
 
 
 def test_strong_images_without_masks_are_found_before_anything_is_written(root):
     (root / "annotations/instances_train.json").unlink()
-    with pytest.raises(files.DataError, match="images need masks but have none"):
+    with pytest.raises(formats.DataError, match="images need masks but have none"):
         split_labels.split_labels(root, "train", 30)
-    assert files.list_splits(root) == ["train"]
+    assert formats.list_splits(root) == ["train"]
 
 
 @pytest.mark.parametrize("percent", [0, 100, 4, -5])

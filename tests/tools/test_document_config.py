@@ -5,7 +5,7 @@ import importlib.util
 from detectron2.config import get_cfg
 from detectron2.projects.point_rend import add_pointrend_config
 
-from bestie.engine import default_config
+from bestie.training import default_config
 from tests.conftest import PROJECT
 
 spec = importlib.util.spec_from_file_location(

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from bestie.files import DataError, decode_mask, read_coco, write_coco
+from bestie.formats import DataError, decode_mask, read_coco, write_coco
 from bestie.methods.pointwssis.pairing import nearest_instances
 
 __all__ = ["merge_labels", "pair_labels"]

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from bestie.data.mappers import MAPPER_REGISTRY
 from bestie.data.registration import POINT_FOLDERS
-from bestie.files import DataError, read_image, read_points, segmentation_rle
+from bestie.formats import DataError, read_image, read_points, segmentation_rle
 from bestie.methods.pointwssis.crops import (
     crop_images,
     crop_masks,

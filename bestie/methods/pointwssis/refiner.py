@@ -12,6 +12,7 @@ from detectron2.modeling import META_ARCH_REGISTRY
 from detectron2.structures import Instances
 from torch import Tensor, nn
 
+from bestie.backbones.norm import resolve_norm
 from bestie.methods.pointwssis.crops import (
     crop_images,
     crop_masks,
@@ -25,7 +26,6 @@ from bestie.methods.pointwssis.losses import two_class_dice
 from bestie.methods.pointwssis.refiner_network import RefinerNetwork, load_encoder_weights
 from bestie.methods.solo.grids import mask_boxes
 from bestie.methods.solo.meta_arch import to_boxes
-from bestie.modeling.norm import resolve_norm
 
 __all__ = ["MaskRefiner"]
 

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from bestie.files import DataError, decode_mask, encode_mask, read_coco
+from bestie.formats import DataError, decode_mask, encode_mask, read_coco
 from bestie.methods.pointwssis.label_files import merge_labels, pair_labels
 
 SIZE = (8, 10)

@@ -4,9 +4,9 @@ import pytest
 from detectron2.data import transforms as T
 
 from bestie.data import build_mapper
-from bestie.engine.setup import merge_config
-from bestie.files import DataError, encode_mask
+from bestie.formats import DataError, encode_mask
 from bestie.methods.pointwssis.mappers import PromptMapper, RefinerMapper
+from bestie.training.setup import merge_config
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@ import pytest
 import torch
 from detectron2.structures import Instances
 
-from bestie.engine.setup import build_model, merge_config
 from bestie.evaluation import build_evaluator
 from bestie.methods.pointwssis.config import check_pointwssis_config
 from bestie.methods.pointwssis.losses import two_class_dice
@@ -10,6 +9,7 @@ from bestie.methods.pointwssis.prompted_solo import PromptedSOLO
 from bestie.methods.pointwssis.refiner import MaskRefiner
 from bestie.methods.solo.inference import RankSettings
 from bestie.methods.solo.meta_arch import SOLO
+from bestie.training.setup import build_model, merge_config
 from tests.methods.tiny_solo import image_of, objects_of, tiny_solo
 
 POINTS = torch.tensor([[10.0, 12.0], [10.0, 12.5], [20.0, 40.0]])

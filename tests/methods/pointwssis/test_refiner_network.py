@@ -13,7 +13,7 @@ from bestie.methods.pointwssis.losses import two_class_dice
 from bestie.methods.pointwssis.refiner_network import RefinerNetwork
 from tests.conftest import reference_cases
 from tests.methods.reference_arrays import unpack_masks
-from tests.modeling.test_reference_networks import assert_close, rebuild_weights
+from tests.methods.test_reference_networks import assert_close, rebuild_weights
 
 NAMES = [
     (r"^layer0\.0\.", "encoder.conv1."),

@@ -2,12 +2,12 @@ import pytest
 import torch
 from detectron2.structures import BitMasks, PolygonMasks
 
-from bestie.engine.check import check_config
-from bestie.engine.setup import build_model, merge_config
+from bestie.backbones.weights import check_incompatible
 from bestie.methods.solo.config import check_solo_config
 from bestie.methods.solo.heads import initialize
 from bestie.methods.solo.meta_arch import SOLO
-from bestie.modeling.weights import check_incompatible
+from bestie.training.config_check import check_config
+from bestie.training.setup import build_model, merge_config
 from tests.methods.tiny_solo import CLASSES, image_of, objects_of, tiny_solo
 
 BOXES, KINDS = [(4, 4, 20, 24), (10, 30, 34, 50)], [0, 1]

@@ -11,7 +11,7 @@ from bestie.methods.solo.heads import GridHead, MaskBranch
 from bestie.methods.solo.losses import class_loss, mask_loss
 from tests.conftest import reference_cases
 from tests.methods.reference_arrays import official_quarter, unpack_masks
-from tests.modeling.test_reference_networks import assert_close, rebuild_weights
+from tests.methods.test_reference_networks import assert_close, rebuild_weights
 
 NAMES = [
     (r"cate_tower", "class_tower"),
