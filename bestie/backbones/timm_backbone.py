@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import timm
 from detectron2.config import CfgNode
 from detectron2.layers import ShapeSpec
-from detectron2.modeling import BACKBONE_REGISTRY, FPN, Backbone
+from detectron2.modeling import BACKBONE_REGISTRY, FPN, META_ARCH_REGISTRY, Backbone
 from detectron2.modeling.backbone.fpn import LastLevelMaxPool
 from timm.layers import convert_sync_batchnorm
 from timm.models.hrnet import HighResolutionNetFeatures
@@ -20,7 +20,6 @@ from torch.nn import functional as F
 
 from bestie.backbones.norm import resolve_norm
 from bestie.backbones.weights import load_backbone_weights, load_timm_weights
-from bestie.methods.bestie.heads import BESTIE_HEADS_REGISTRY
 
 __all__ = [
     "PooledPyramid",
@@ -190,12 +189,11 @@ def _build_timm_backbone(
 
 
 def _read_features(cfg: CfgNode) -> Sequence[str]:
-    """The maps that the model of this config reads."""
-    if cfg.MODEL.META_ARCHITECTURE == "PAMClassifier":
-        return FEATURES[-1:]
-    if cfg.MODEL.META_ARCHITECTURE == "BESTIE" and cfg.MODEL.BESTIE.HEAD in BESTIE_HEADS_REGISTRY:
-        return BESTIE_HEADS_REGISTRY.get(cfg.MODEL.BESTIE.HEAD).in_features
-    return FEATURES
+    """The maps that the model of this config reads: its ``backbone_features``, without such all."""
+    name = cfg.MODEL.META_ARCHITECTURE
+    model = META_ARCH_REGISTRY.get(name) if name in META_ARCH_REGISTRY else None
+    read = getattr(model, "backbone_features", None)
+    return read(cfg) if read else FEATURES
 
 
 def _create_network(

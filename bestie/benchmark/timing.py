@@ -17,7 +17,6 @@ from collections import Counter
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from pathlib import Path
-from unittest import mock
 
 import torch
 from torch import Tensor
@@ -170,8 +169,7 @@ def count_synchronisations(function: Callable[[], object], device: torch.device)
     if device.type == "cuda":
         return _reported_synchronisations(function)
     found: Counter = Counter()
-    on_gpu = mock.patch.object(centers, "_label_blobs", centers._label_blobs_by_propagation)
-    with on_gpu, _WaitingMethods(found), _WaitingOperations(found):
+    with centers.blobs_as_on_a_gpu(), _WaitingMethods(found), _WaitingOperations(found):
         function()
     return found
 

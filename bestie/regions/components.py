@@ -13,7 +13,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-__all__ = ["Components", "find_components"]
+__all__ = ["Components", "count_points", "find_components"]
 
 IGNORE = 255
 
@@ -85,6 +85,32 @@ def find_components(
         areas[kept],
         np.stack([sum_y[kept] // areas[kept], twice_sum_x[kept] // (2 * areas[kept])], axis=1),
     )
+
+
+def count_points(
+    components: Components, points: np.ndarray, point_classes: np.ndarray
+) -> np.ndarray:
+    """Number of points of its own class that lie on each component.
+
+    Args:
+        components: K components of an (H, W) map.
+        points: (P, 2) float or int (y, x), pixel indices, truncated; those outside the map count
+            nowhere.
+        point_classes: (P,) int in [0, C). Repeated points count repeatedly.
+
+    Returns:
+        (K,) int64.
+    """
+    height, width = components.map.shape
+    yx = np.asarray(points).reshape(-1, 2).astype(np.int64)
+    point_classes = np.asarray(point_classes, dtype=np.int64).reshape(-1)
+    inside = (yx >= 0).all(1) & (yx[:, 0] < height) & (yx[:, 1] < width)
+    yx, point_classes = yx[inside], point_classes[inside]
+    hit = components.map[yx[:, 0], yx[:, 1]].astype(np.int64) - 1
+    on_component = hit >= 0
+    hit, point_classes = hit[on_component], point_classes[on_component]
+    hit = hit[components.classes[hit] == point_classes]
+    return np.bincount(hit, minlength=len(components))
 
 
 def _join_runs(

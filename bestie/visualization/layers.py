@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from bestie import formats
-from bestie.methods.bestie.pseudo_labels import accept_components
-from bestie.regions.components import find_components
+from bestie.regions.components import count_points, find_components
 from bestie.visualization.canvas import add_legend, fit_size, resize_image, resize_nearest
 from bestie.visualization.draw import (
     class_color,
@@ -176,7 +175,8 @@ class ImageLayers:
         confident = points.scores > self.settings.point_score_thresh
         classes = self.record.get("image_labels", range(len(self.settings.class_names)))
         components = find_components(semantic_map, classes, self.settings.min_area)
-        accepted = accept_components(components, points.yx[confident], points.classes[confident])
+        held = count_points(components, points.yx[confident], points.classes[confident])
+        accepted = held == 1
         ids = np.flatnonzero(accepted) + 1
         component_map = resize_nearest(components.map, self.size)
         masks = component_map[None] == ids[:, None, None]

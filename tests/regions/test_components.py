@@ -3,8 +3,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from bestie.methods.bestie.pseudo_labels import accept_components, count_points
-from bestie.regions.components import find_components
+from bestie.methods.bestie.pseudo_labels import accept_components
+from bestie.regions.components import count_points, find_components
 
 
 def test_two_classes_by_hand():

@@ -23,9 +23,8 @@ from bestie import formats
 from bestie.data.shapes.objects import CLASS_NAMES
 from bestie.data.shapes.render import Scene, draw_scene, smooth_noise
 from bestie.formats import dataset_folder
-from bestie.methods.bestie.pseudo_labels import accept_components
 from bestie.progress import track
-from bestie.regions.components import find_components
+from bestie.regions.components import count_points, find_components
 
 __all__ = [
     "Settings",
@@ -99,7 +98,8 @@ class Summary:
         self.touching += len(np.unique(pairs[1, crowded[pairs[0]]]))
         weak = find_components(weak_map, scene.classes)
         self.components += len(weak)
-        self.single_click += int(accept_components(weak, clicks.yx, clicks.classes).sum())
+        clicked = count_points(weak, clicks.yx, clicks.classes)
+        self.single_click += int((clicked == 1).sum())
         for i, class_id in enumerate(scene.classes):
             mask = scene.instance_map == i + 1
             inside = np.bincount(weak.map[mask], minlength=len(weak) + 1)[1:]

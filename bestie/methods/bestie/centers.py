@@ -11,6 +11,8 @@ On a GPU, finding the centers waits for the device twice: for the number of cand
 Tables are read by ``index_select``, several times as fast on the CPU as indexing.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import cv2
@@ -21,6 +23,7 @@ from torch import Tensor
 __all__ = [
     "Centers",
     "ClusterSettings",
+    "blobs_as_on_a_gpu",
     "find_centers",
     "flat_indices",
     "sort_centers",
@@ -30,6 +33,7 @@ __all__ = [
 # they bound the memory where the center map is all noise.
 CANDIDATES_AT_ONCE = 4096
 PAIRS_AT_ONCE = 2**22
+_gpu_algorithm_everywhere = False
 
 
 @dataclass(frozen=True)
@@ -243,9 +247,20 @@ def _mark(value: Tensor, position: Tensor, used: Tensor) -> Tensor:
     return torch.where(mark.view_as(value) > 0, 1.0, value)
 
 
+@contextmanager
+def blobs_as_on_a_gpu() -> Iterator[None]:
+    """Find blobs on the CPU by the GPU's algorithm too, so that it can be examined there."""
+    global _gpu_algorithm_everywhere
+    _gpu_algorithm_everywhere = True
+    try:
+        yield
+    finally:
+        _gpu_algorithm_everywhere = False
+
+
 def _label_blobs(mask: Tensor, region: Tensor, max_area: int) -> Tensor:
     """(B, H, W) int64: flat index of the blob's first pixel; B*H*W outside all (small) blobs."""
-    if mask.device.type == "cpu":
+    if mask.device.type == "cpu" and not _gpu_algorithm_everywhere:
         return _label_blobs_cpu(mask, region)
     return _label_blobs_by_propagation(mask, region, max_area)
 

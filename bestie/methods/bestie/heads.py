@@ -22,7 +22,13 @@ from torch.nn import functional as F
 
 from bestie.backbones.norm import resolve_norm
 
-__all__ = ["BESTIE_HEADS_REGISTRY", "HRNetHead", "PanopticDeepLabHead", "build_bestie_head"]
+__all__ = [
+    "BESTIE_HEADS_REGISTRY",
+    "HRNetHead",
+    "PanopticDeepLabHead",
+    "build_bestie_head",
+    "read_features",
+]
 
 BESTIE_HEADS_REGISTRY = Registry("BESTIE_HEADS")
 BESTIE_HEADS_REGISTRY.__doc__ = """
@@ -43,11 +49,7 @@ def build_bestie_head(cfg: CfgNode, input_shape: Mapping[str, ShapeSpec]) -> nn.
     Raises:
         ValueError: the head is unknown, or reads a map that the backbone does not give.
     """
-    name = cfg.MODEL.BESTIE.HEAD
-    if name not in BESTIE_HEADS_REGISTRY:
-        known = ", ".join(sorted(found for found, _ in BESTIE_HEADS_REGISTRY))
-        raise ValueError(f"MODEL.BESTIE.HEAD must be one of {known}, got {name!r}.")
-    head = BESTIE_HEADS_REGISTRY.get(name)
+    name, head = cfg.MODEL.BESTIE.HEAD, _find_head(cfg)
     missing = [feature for feature in head.in_features if feature not in input_shape]
     if missing:
         raise ValueError(
@@ -55,6 +57,23 @@ def build_bestie_head(cfg: CfgNode, input_shape: Mapping[str, ShapeSpec]) -> nn.
             f"MODEL.BACKBONE.NAME {cfg.MODEL.BACKBONE.NAME} gives {', '.join(input_shape)}."
         )
     return head(cfg, input_shape)
+
+
+def read_features(cfg: CfgNode) -> Sequence[str]:
+    """Names of the feature maps that the head named by MODEL.BESTIE.HEAD reads.
+
+    Raises:
+        ValueError: the head is unknown.
+    """
+    return _find_head(cfg).in_features
+
+
+def _find_head(cfg: CfgNode) -> type[nn.Module]:
+    name = cfg.MODEL.BESTIE.HEAD
+    if name not in BESTIE_HEADS_REGISTRY:
+        known = ", ".join(sorted(found for found, _ in BESTIE_HEADS_REGISTRY))
+        raise ValueError(f"MODEL.BESTIE.HEAD must be one of {known}, got {name!r}.")
+    return BESTIE_HEADS_REGISTRY.get(name)
 
 
 @BESTIE_HEADS_REGISTRY.register()

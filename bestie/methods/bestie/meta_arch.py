@@ -19,7 +19,7 @@ from bestie.formats import RLEMasks, encode_label_map
 from bestie.methods.bestie.batch_labels import BatchLabels, collate_labels
 from bestie.methods.bestie.centers import ClusterSettings, flat_indices
 from bestie.methods.bestie.grouping import GroupedInstances, group_pixels, group_pixels_by_points
-from bestie.methods.bestie.heads import build_bestie_head
+from bestie.methods.bestie.heads import build_bestie_head, read_features
 from bestie.methods.bestie.losses import guided_l1, guided_mse, hard_pixel_cross_entropy
 from bestie.methods.bestie.refinement import refine_labels, refine_labels_with_points
 from bestie.methods.bestie.settings import (
@@ -118,6 +118,11 @@ class BESTIE(nn.Module):
             "cluster": cluster_settings(cfg),
             "inference": inference_settings(cfg),
         }
+
+    @staticmethod
+    def backbone_features(cfg: CfgNode) -> Sequence[str]:
+        """The maps that the head reads, so that the backbone makes no others."""
+        return read_features(cfg)
 
     @property
     def device(self) -> torch.device:

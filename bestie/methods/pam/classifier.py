@@ -134,6 +134,11 @@ class PAMClassifier(nn.Module):
             "start_iter": cfg.MODEL.PAM.START_ITER,
         }
 
+    @staticmethod
+    def backbone_features(cfg: CfgNode) -> Sequence[str]:
+        """The map that the head reads, so that the backbone makes no others."""
+        return ("res5",)
+
     @property
     def device(self) -> torch.device:
         return self.pixel_mean.device
