@@ -21,7 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from bestie import formats
-from bestie.formats import dataset_folder
+from bestie.formats import DatasetFolder
+from bestie.formats.dataset_folder import CLICKS, require_files
+from bestie.formats.instances import make_clicks, mask_click
 from bestie.progress import track
 
 __all__ = ["SPLITS", "main", "prepare_coco"]
@@ -68,20 +70,20 @@ def prepare_coco(
         raise formats.DataError("--output must be another folder than the official one", output)
     names = [f"annotations/instances_{split}.json" for split in splits]
     advice = f"Download {ANNOTATIONS_URL} and unpack it there"
-    dataset_folder.require_files(source, names, advice)
+    require_files(source, names, advice)
     return {split: _prepare_split(source, output, split, overwrite) for split in splits}
 
 
 def _prepare_split(source: Path, output: Path, split: str, overwrite: bool) -> dict[str, int]:
-    coco = formats.read_coco(source / "annotations" / f"instances_{split}.json")
+    coco = formats.read_coco(DatasetFolder(source).ground_truth_json(split))
     coco = _select(coco, drop_empty=SPLITS[split])
     names = [image["file_name"] for image in coco["images"]]
     advice = f"Download {IMAGES_URL.format(split=split)} and unpack it there"
-    dataset_folder.require_files(source, (f"{split}/{name}" for name in names), advice)
+    require_files(source, (f"{split}/{name}" for name in names), advice)
     class_names = renumber_categories(coco)
-    dataset_folder.write_class_names(output, class_names)
+    DatasetFolder(output).write_class_names(class_names)
     for name in names:
-        _link(source / split / name, output / "JPEGImages" / name)
+        _link(source / split / name, Path(DatasetFolder(output).image_folder, name))
 
     objects = defaultdict(list)
     for annotation in coco["annotations"]:
@@ -92,14 +94,14 @@ def _prepare_split(source: Path, output: Path, split: str, overwrite: bool) -> d
         stem = Path(image["file_name"]).stem
         annotations = objects[image["id"]]
         tags[stem] = sorted({annotation["category_id"] - 1 for annotation in annotations})
-        path = output / "Center_points" / f"{stem}.txt"
+        path = Path(DatasetFolder(output).points_file(stem, CLICKS))
         if overwrite or not path.is_file():
             formats.write_points(path, _clicks(image, annotations))
-    dataset_folder.add_image_labels(output, tags, overwrite)
-    json_path = output / "annotations" / f"instances_{split}.json"
+    DatasetFolder(output).add_tags(tags, overwrite)
+    json_path = Path(DatasetFolder(output).ground_truth_json(split))
     if overwrite or not json_path.is_file():
         formats.write_coco(json_path, coco)
-    dataset_folder.write_split(output, split, (Path(name).stem for name in names))
+    DatasetFolder(output).write_split(split, (Path(name).stem for name in names))
     return {"images": len(names), "instances": sum(map(len, objects.values()))}
 
 
@@ -144,9 +146,9 @@ def _clicks(image: dict[str, Any], annotations: list[dict[str, Any]]) -> formats
     yx = []
     for annotation in annotations:
         mask = formats.decode_mask(annotation["segmentation"], image["height"], image["width"])
-        yx.append(dataset_folder.mask_click(mask) if mask.any() else _box_middle(annotation, image))
+        yx.append(mask_click(mask) if mask.any() else _box_middle(annotation, image))
     classes = [annotation["category_id"] - 1 for annotation in annotations]
-    return dataset_folder.make_clicks(yx, classes)
+    return make_clicks(yx, classes)
 
 
 def _box_middle(annotation: dict[str, Any], image: dict[str, Any]) -> tuple[int, int]:

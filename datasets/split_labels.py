@@ -14,6 +14,7 @@ the weak images is their ground truth, with which labels can be measured; nothin
 """
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,9 @@ from typing import Any
 import numpy as np
 
 from bestie import formats
-from bestie.formats import dataset_folder
+from bestie.formats import DatasetFolder
+from bestie.formats.dataset_folder import CLICKS as CLICK_FOLDER
+from bestie.formats.instances import make_clicks, mask_click
 
 __all__ = ["CLICKS", "click_of", "main", "split_ids", "split_labels"]
 
@@ -85,16 +88,17 @@ def split_labels(
         for name in parts:
             if name in formats.list_splits(root):
                 raise formats.DataError(f"the split {name} exists already; --overwrite", root)
-    json_path = root / "annotations" / f"instances_{split}.json"
+    folder = DatasetFolder(root)
+    json_path = Path(folder.ground_truth_json(split))
     coco = formats.read_coco(json_path) if json_path.is_file() else None
     _require_masks(root, strong if clicks is None else strong + weak, coco)
     made = 0
     if clicks is not None:
         made = _make_clicks(root, weak, coco, clicks, seed, overwrite)
     for name, ids in parts.items():
-        dataset_folder.write_split(root, name, sorted(ids))
+        folder.write_split(name, sorted(ids))
         if coco is not None:
-            formats.write_coco(root / "annotations" / f"instances_{name}.json", _part(coco, ids))
+            formats.write_coco(folder.ground_truth_json(name), _part(coco, ids))
     return {"strong images": len(strong), "weak images": len(weak), "clicks made": made}
 
 
@@ -114,7 +118,7 @@ def split_ids(ids: list[str], percent: float, seed: int) -> tuple[list[str], lis
 def click_of(mask: np.ndarray, kind: str, rng: np.random.Generator) -> tuple[float, float]:
     """(y, x) of a click on a mask (H, W) bool that is not empty; ``kind`` is one of CLICKS."""
     if kind == "nearest":
-        return dataset_folder.mask_click(mask)
+        return mask_click(mask)
     pixels = np.argwhere(mask)
     if kind == "random":
         return tuple(pixels[rng.integers(len(pixels))].tolist())
@@ -126,14 +130,14 @@ def _make_clicks(
 ) -> int:
     made, objects = 0, _objects_by_id(coco)
     for image_id in ids:
-        path = root / "Center_points" / f"{image_id}.txt"
+        path = Path(DatasetFolder(root).points_file(image_id, CLICK_FOLDER))
         if path.is_file() and not overwrite:
             continue
         # Of the image's own id: a click does not depend on which other images are weak.
         rng = np.random.default_rng([seed, *image_id.encode()])
         masks, classes = _masks_of(root, image_id, objects)
         points = [click_of(mask, kind, rng) for mask in masks]
-        formats.write_points(path, dataset_folder.make_clicks(points, classes))
+        formats.write_points(path, make_clicks(points, classes))
         made += len(points)
     return made
 
@@ -143,7 +147,7 @@ def _masks_of(
 ) -> tuple[list[np.ndarray], list[int]]:
     """Masks (H, W) bool that are not empty, and their classes; ``objects`` empty: from PNGs."""
     if not objects:
-        instance_map, _, classes = formats.read_instances(*_mask_files(root, image_id))
+        instance_map, _, classes = formats.read_instances(*DatasetFolder(root).mask_files(image_id))
         return [instance_map == i + 1 for i in range(len(classes))], list(classes)
     image, entries = objects[image_id]
     size = (image["height"], image["width"])
@@ -163,10 +167,6 @@ def _objects_by_id(coco: dict[str, Any] | None) -> dict[str, tuple[dict, list[di
     return {Path(image["file_name"]).stem: (image, of_it) for image, of_it in found.values()}
 
 
-def _mask_files(root: Path, image_id: str) -> list[Path]:
-    return [root / f"Segmentation{kind}" / f"{image_id}.png" for kind in ("Object", "Class")]
-
-
 def _require_masks(root: Path, ids: list[str], coco: dict[str, Any] | None) -> None:
     if coco is not None:
         known = {Path(image["file_name"]).stem for image in coco["images"]}
@@ -175,7 +175,7 @@ def _require_masks(root: Path, ids: list[str], coco: dict[str, Any] | None) -> N
         missing = [
             image_id
             for image_id in ids
-            if not all(path.is_file() for path in _mask_files(root, image_id))
+            if not all(map(os.path.isfile, DatasetFolder(root).mask_files(image_id)))
         ]
     if missing:
         raise formats.DataError(

@@ -25,7 +25,8 @@ from bestie.benchmark.timing import measure, resident_memory
 from bestie.data import build_mapper, build_train_loader, register_dataset
 from bestie.data.augmentation import augment
 from bestie.evaluation import COCOExporter
-from bestie.formats import Points, read_image, write_points, write_semantic_map
+from bestie.formats import DatasetFolder, Points, read_image, write_points, write_semantic_map
+from bestie.formats.dataset_folder import CUES
 from bestie.methods.bestie.augmentation import build_bestie_augmentation
 from bestie.methods.bestie.grouping import group_pixels
 from bestie.methods.bestie.meta_arch import to_instances
@@ -73,23 +74,21 @@ def loader_rows(bench: Bench) -> Iterator[Row]:
 
 def _write_root(root: Path, images: int, size: tuple[int, int], seed: int) -> str:
     """A data root with medium scenes; returns the name of the data set."""
-    lines = []
+    folder, tags = DatasetFolder(root), {}
     for number in range(images):
         scene, name = _scene("medium", size, seed + number).samples[0], f"{number:05d}"
         photograph = np.kron(scene["image"].numpy()[:, ::8, ::8], np.ones((1, 8, 8), np.uint8))
-        path = root / "JPEGImages" / f"{name}.jpg"
+        path = Path(folder.image_file(name))
         path.parent.mkdir(exist_ok=True)
         Image.fromarray(photograph[:, : size[0], : size[1]].transpose(1, 2, 0)).save(path)
-        write_semantic_map(root / "WSSS_maps" / f"{name}.png", scene["semantic_map"].numpy())
+        write_semantic_map(folder.map_file(name), scene["semantic_map"].numpy())
         classes = scene["point_classes"].numpy()
         points = Points(scene["points"].numpy(), classes, np.ones(len(classes), np.float32))
-        write_points(root / "Peak_points" / f"{name}.txt", points)
-        lines.append((name, " ".join(map(str, [name, *np.unique(classes)]))))
-    split = root / "ImageSets" / "Segmentation" / "train.txt"
-    split.parent.mkdir(parents=True)
-    split.write_text("".join(f"{name}\n" for name, _ in lines))
-    (root / "image_labels.txt").write_text("".join(f"{line}\n" for _, line in lines))
-    (root / "classes.txt").write_text("".join(f"class{number}\n" for number in range(CLASSES)))
+        write_points(folder.points_file(name, CUES), points)
+        tags[name] = set(classes.tolist())
+    folder.write_class_names([f"class{number}" for number in range(CLASSES)])
+    folder.write_split("train", tags)
+    folder.add_tags(tags)
     dataset = f"folder:{root}:train"
     register_dataset(dataset)
     return dataset

@@ -8,9 +8,11 @@ is written to a temporary name and renamed, so that a reader never sees half of 
 
 Files hold (x, y); the swap happens here and nowhere else (besides the augmentation).
 
-The parts: ``base`` (the error, atomic writing), ``text`` (names, splits, tags, points), ``images``
-(photographs, semantic maps, ground-truth masks), ``coco`` (COCO json), ``coco_check`` and ``rle``
-(masks as run-length codes).
+The parts: ``dataset_folder`` (where the files of a data set lie), ``base`` (the error, atomic
+writing), ``text`` (names, splits, tags, points), ``images`` (photographs, semantic maps,
+ground-truth masks), ``coco`` (COCO json), ``coco_check``, ``rle`` (masks as run-length codes),
+``instances`` (true instances to clicks and annotations), ``labels`` (label files of other tools),
+``ledger`` and ``supervision``.
 """
 
 from bestie.formats.base import (
@@ -31,9 +33,17 @@ from bestie.formats.coco import (
     write_coco,
     write_coco_stream,
 )
-from bestie.formats.images import (
+from bestie.formats.dataset_folder import (
+    POINT_FOLDERS,
+    DatasetFolder,
     find_image,
+    list_splits,
     missing_image,
+    read_class_names,
+    read_image_labels,
+    read_split,
+)
+from bestie.formats.images import (
     read_image,
     read_image_size,
     read_instances,
@@ -45,19 +55,17 @@ from bestie.formats.rle import RLEMasks, encode_label_map, encode_mask, encode_w
 from bestie.formats.text import (
     MAX_CLASSES,
     Points,
-    list_splits,
     read_class_file,
-    read_class_names,
-    read_image_labels,
     read_points,
-    read_split,
     read_xml_labels,
     write_points,
 )
 
 __all__ = [
     "MAX_CLASSES",
+    "POINT_FOLDERS",
     "DataError",
+    "DatasetFolder",
     "Points",
     "RLEMasks",
     "atomic_write",

@@ -1,69 +1,218 @@
-"""Writing a folder-contract root: what the scripts of this folder share.
+"""The data set on disk: where each of its files lies, and what is read and written by the root.
 
-Comes in: class names, ids, tags, instance masks. Goes out: the small text files of the contract,
-clicks and COCO annotations. Called by ``make_shapes``, ``prepare_voc`` and ``prepare_coco``; the
-file formats themselves are the business of ``bestie.formats``.
+The folder contract (``datasets/README.md``) is written down here and nowhere else: whoever needs a
+path of it asks a :class:`DatasetFolder`. What is in the files is the business of ``text``,
+``images`` and ``coco``.
 """
 
+import glob
+import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from bestie import formats
+from bestie.formats.base import DataError, atomic_write
+from bestie.formats.images import IMAGE_SUFFIXES
+from bestie.formats.text import read_class_file, read_ids, read_tag_lines, read_xml_labels
 
 __all__ = [
-    "add_image_labels",
-    "clicks_of_instances",
-    "coco_annotations",
-    "coco_categories",
-    "make_clicks",
-    "mask_click",
+    "CLASS_MASKS",
+    "CLICKS",
+    "CUES",
+    "INSTANCE_MASKS",
+    "MAPS",
+    "POINT_FOLDERS",
+    "DatasetFolder",
+    "find_image",
+    "list_splits",
+    "missing_image",
+    "read_class_names",
+    "read_image_labels",
+    "read_split",
     "require_files",
-    "write_class_names",
-    "write_split",
 ]
 
+CUES, CLICKS, MAPS = "Peak_points", "Center_points", "WSSS_maps"
+INSTANCE_MASKS, CLASS_MASKS = "SegmentationObject", "SegmentationClass"
+# Supervision -> folder of its points: cues of a classifier, clicks.
+POINT_FOLDERS = {"tags": CUES, "clicks": CLICKS}
 
-def write_class_names(root: Path, class_names: Sequence[str]) -> None:
-    """Write ``ROOT/classes.txt``.
 
-    Raises:
-        files.DataError: the file is there already, with other names.
+@dataclass(frozen=True)
+class DatasetFolder:
+    """A root in the folder contract: its paths, and writing its lists.
+
+    Attributes:
+        root: the folder; it need not exist yet.
     """
-    path = root / "classes.txt"
-    if path.is_file() and formats.read_class_names(root) != list(class_names):
-        raise formats.DataError(f"holds other classes than {', '.join(class_names)}", path)
-    _write_lines(path, class_names)
+
+    root: str | os.PathLike
+
+    def path(self, *names: str) -> str:
+        """A path under the root."""
+        return os.path.join(self.root, *names)
+
+    @property
+    def classes_file(self) -> str:
+        """Class names, one per line."""
+        return self.path("classes.txt")
+
+    @property
+    def tags_file(self) -> str:
+        """Tags, one line per image; where it does not exist, tags are in ``xml_file``."""
+        return self.path("image_labels.txt")
+
+    @property
+    def xml_folder(self) -> str:
+        return self.path("Annotations")
+
+    @property
+    def image_folder(self) -> str:
+        return self.path("JPEGImages")
+
+    @property
+    def split_folder(self) -> str:
+        return self.path("ImageSets", "Segmentation")
+
+    @property
+    def has_tags(self) -> bool:
+        """Whether there are tags in either form."""
+        return os.path.isfile(self.tags_file) or os.path.isdir(self.xml_folder)
+
+    def split_file(self, split: str) -> str:
+        """Image ids of a split, one per line."""
+        return os.path.join(self.split_folder, f"{split}.txt")
+
+    def xml_file(self, image_id: str) -> str:
+        """Tags of an image in VOC style."""
+        return os.path.join(self.xml_folder, f"{image_id}.xml")
+
+    def image_file(self, image_id: str, suffix: str = ".jpg") -> str:
+        """Where an image is to be written; one that is there is found by :func:`find_image`."""
+        return os.path.join(self.image_folder, image_id + suffix)
+
+    def points_file(self, image_id: str, folder: str) -> str:
+        """Points of an image; ``folder``: CUES or CLICKS."""
+        return self.path(folder, f"{image_id}.txt")
+
+    def map_file(self, image_id: str) -> str:
+        """Weak semantic map of an image."""
+        return self.path(MAPS, f"{image_id}.png")
+
+    def mask_files(self, image_id: str) -> tuple[str, str]:
+        """True masks of an image: instances, classes."""
+        name = f"{image_id}.png"
+        return self.path(INSTANCE_MASKS, name), self.path(CLASS_MASKS, name)
+
+    def ground_truth_json(self, split: str) -> str:
+        """COCO ground truth of a split."""
+        return self.path("annotations", f"instances_{split}.json")
+
+    def write_class_names(self, class_names: Sequence[str]) -> None:
+        """Write the class names.
+
+        Raises:
+            DataError: the file is there already, with other names.
+        """
+        path = self.classes_file
+        if os.path.isfile(path) and read_class_file(path) != list(class_names):
+            raise DataError(f"holds other classes than {', '.join(class_names)}", path)
+        _write_lines(path, class_names)
+
+    def write_split(self, split: str, ids: Iterable[str]) -> None:
+        """Write the ids of a split."""
+        _write_lines(self.split_file(split), ids)
+
+    def add_tags(self, tags: Mapping[str, Iterable[int]], overwrite: bool = False) -> None:
+        """Add tags (image id -> class ids) to the file of the tags, sorted by id.
+
+        Args:
+            tags: of the images to add. The class names are written before.
+            overwrite: replace the tags of images that the file names already; otherwise these stay.
+        """
+        path, known = self.tags_file, {}
+        if os.path.isfile(path):
+            known = read_tag_lines(path, read_class_file(self.classes_file))
+        tags = {**known, **tags} if overwrite else {**tags, **known}
+        _write_lines(path, (" ".join([key, *map(str, sorted(tags[key]))]) for key in sorted(tags)))
 
 
-def write_split(root: Path, split: str, ids: Iterable[str]) -> None:
-    """Write ``ROOT/ImageSets/Segmentation/<split>.txt``."""
-    _write_lines(root / "ImageSets" / "Segmentation" / f"{split}.txt", ids)
+def _write_lines(path: str, lines: Iterable[str]) -> None:
+    with atomic_write(path) as file:
+        file.writelines(line + "\n" for line in lines)
 
 
-def add_image_labels(
-    root: Path, tags: Mapping[str, Iterable[int]], overwrite: bool = False
-) -> None:
-    """Add tags (image id -> class ids) to ``ROOT/image_labels.txt``, sorted by id.
+def read_class_names(root: str | os.PathLike, problems: list[DataError] | None = None) -> list[str]:
+    """Class names of a root; see :func:`~bestie.formats.text.read_class_file`."""
+    return read_class_file(DatasetFolder(root).classes_file, problems)
+
+
+def list_splits(root: str | os.PathLike) -> list[str]:
+    """Names of the splits of a root, sorted; empty if there are none."""
+    return sorted(path.stem for path in Path(DatasetFolder(root).split_folder).glob("*.txt"))
+
+
+def read_split(
+    root: str | os.PathLike, split: str, problems: list[DataError] | None = None
+) -> list[str]:
+    """Image ids of a split of a root; see :func:`~bestie.formats.text.read_ids`."""
+    hint = f"; splits of this root: {list_splits(root) or 'none'}"
+    return read_ids(DatasetFolder(root).split_file(split), problems, hint)
+
+
+def read_image_labels(
+    root: str | os.PathLike,
+    class_names: list[str],
+    ids: Iterable[str] | None = None,
+    problems: list[DataError] | None = None,
+) -> dict[str, list[int]]:
+    """Read the tags of a root: from the file of the tags, or without it from VOC-style xml files.
 
     Args:
-        root: with ``classes.txt``.
-        tags: of the images to add.
-        overwrite: replace the tags of images that the file names already; otherwise these stay.
+        root: folder-contract root.
+        class_names: names of the classes; a tag must be one of their ids (xml: of their names).
+        ids: images to read tags of; None: all that are there.
+        problems: see :func:`~bestie.formats.text.read_class_file`.
+
+    Returns:
+        Image id -> sorted class ids, for the images that the files name; empty if the root has no
+        such file. An image can be named without classes: it holds no object.
+
+    Raises:
+        DataError: a malformed line or xml file, a class out of range, an id given twice.
     """
-    path = root / "image_labels.txt"
-    known = (
-        formats.read_image_labels(root, formats.read_class_names(root)) if path.is_file() else {}
-    )
-    tags = {**known, **tags} if overwrite else {**tags, **known}
-    _write_lines(path, (" ".join([key, *map(str, sorted(tags[key]))]) for key in sorted(tags)))
+    folder = DatasetFolder(root)
+    if os.path.exists(folder.tags_file):
+        labels = read_tag_lines(folder.tags_file, class_names, problems)
+        return labels if ids is None else {i: labels[i] for i in ids if i in labels}
+    if ids is None:
+        ids = sorted(file.stem for file in Path(folder.xml_folder).glob("*.xml"))
+    return {
+        image_id: read_xml_labels(folder.xml_file(image_id), class_names, problems)
+        for image_id in ids
+        if os.path.isfile(folder.xml_file(image_id))
+    }
 
 
-def _write_lines(path: Path, lines: Iterable[str]) -> None:
-    with formats.atomic_write(path) as file:
-        file.writelines(line + "\n" for line in lines)
+def find_image(root: str | os.PathLike, image_id: str) -> str | None:
+    """Path of an image, with the first suffix that exists (.jpg, .png, ...), or None."""
+    stem = DatasetFolder(root).image_file(image_id, "")
+    return next((stem + suffix for suffix in IMAGE_SUFFIXES if os.path.isfile(stem + suffix)), None)
+
+
+def missing_image(root: str | os.PathLike, image_id: str) -> DataError:
+    """The error for an id without an image: what lies there in its place, if anything does."""
+    stem = DatasetFolder(root).image_file(image_id, "")
+    if image_id.endswith(IMAGE_SUFFIXES) and os.path.isfile(stem):
+        return DataError("ids stand in the split without the suffix of the image", stem)
+    found = ""
+    for path in sorted(glob.glob(f"{glob.escape(stem)}.*")):
+        if os.path.islink(path) and not os.path.exists(path):
+            found += f"; {os.path.basename(path)} is a link to {os.readlink(path)}, which is gone"
+        else:
+            kind = "the folder " * os.path.isdir(path)
+            found += f"; found {kind}{os.path.basename(path)}"
+    return DataError(f"image does not exist (.jpg or .png){found}", stem)
 
 
 def require_files(root: Path, names: Iterable[str], advice: str) -> None:
@@ -71,71 +220,4 @@ def require_files(root: Path, names: Iterable[str], advice: str) -> None:
     missing = [name for name in names if not (root / name).is_file()]
     if missing:
         shown = ", ".join(missing[:10]) + (", ..." if len(missing) > 10 else "")
-        raise formats.DataError(f"{len(missing)} file(s) missing: {shown}. {advice}", root)
-
-
-def mask_click(mask: np.ndarray) -> tuple[int, int]:
-    """The click (y, x) that stands for an annotator's: the mask's pixel nearest to its centroid.
-
-    Args:
-        mask: (H, W) bool, not empty.
-    """
-    rows, columns = np.nonzero(mask)
-    distance = (rows - rows.mean()) ** 2 + (columns - columns.mean()) ** 2
-    nearest = int(distance.argmin())
-    return int(rows[nearest]), int(columns[nearest])
-
-
-def clicks_of_instances(instance_map: np.ndarray, classes: np.ndarray) -> formats.Points:
-    """One click an instance, in the order of the instances.
-
-    Args:
-        instance_map: (H, W) integers, 0 none, i + 1 = instance i.
-        classes: (N,) int64.
-    """
-    clicks = [mask_click(instance_map == i + 1) for i in range(len(classes))]
-    return make_clicks(clicks, classes)
-
-
-def make_clicks(yx: Sequence[tuple[float, float]], classes: Sequence[int]) -> formats.Points:
-    """Points of confidence 1 at (y, x)."""
-    return formats.Points(
-        yx=np.array(yx, dtype=np.float64).reshape(-1, 2),
-        classes=np.array(classes, dtype=np.int64),
-        scores=np.ones(len(classes), np.float32),
-    )
-
-
-def coco_categories(class_names: Sequence[str]) -> list[dict[str, Any]]:
-    """COCO categories 1..C."""
-    return [{"id": i, "name": name} for i, name in enumerate(class_names, 1)]
-
-
-def coco_annotations(
-    instance_map: np.ndarray, classes: np.ndarray, image_id: int, first_id: int
-) -> list[dict[str, Any]]:
-    """COCO annotations (RLE) of an image's instances.
-
-    Args:
-        instance_map: (H, W) integers, 0 none, i + 1 = instance i.
-        classes: (N,) int64.
-        image_id: of the COCO json.
-        first_id: annotation id of the first instance; the others count up.
-    """
-    annotations = []
-    for i, class_id in enumerate(classes):
-        mask = instance_map == i + 1
-        rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-        top, left = int(rows[0]), int(columns[0])
-        annotation = {
-            "id": first_id + i,
-            "image_id": image_id,
-            "category_id": int(class_id) + 1,
-            "object_id": i + 1,
-            "segmentation": formats.encode_mask(mask),
-            "area": int(mask.sum()),
-            "bbox": [left, top, int(columns[-1]) - left + 1, int(rows[-1]) - top + 1],
-            "iscrowd": 0,
-        }
-        annotations.append(annotation)
-    return annotations
+        raise DataError(f"{len(missing)} file(s) missing: {shown}. {advice}", root)

@@ -5,7 +5,6 @@ the tool that makes maps, the evaluation and the checks.
 """
 
 import contextlib
-import glob
 import os
 from collections.abc import Iterator
 
@@ -15,8 +14,6 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from bestie.formats.base import DataError, atomic_write
 
 __all__ = [
-    "find_image",
-    "missing_image",
     "read_image",
     "read_image_size",
     "read_instances",
@@ -30,27 +27,6 @@ IMAGE_SUFFIXES = (".jpg", ".png", ".jpeg", ".JPG", ".PNG", ".JPEG")
 _IMAGE_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
 _EXIF_ORIENTATION = 0x0112
 _PNG_EXIF_KEYS = ("exif", "Raw profile type exif", "XML:com.adobe.xmp")
-
-
-def find_image(root: str | os.PathLike, image_id: str) -> str | None:
-    """``ROOT/JPEGImages/<id>`` with the first suffix that exists (.jpg, .png, ...), or None."""
-    stem = os.path.join(root, "JPEGImages", image_id)
-    return next((stem + suffix for suffix in IMAGE_SUFFIXES if os.path.isfile(stem + suffix)), None)
-
-
-def missing_image(root: str | os.PathLike, image_id: str) -> DataError:
-    """The error for an id without an image: what lies there in its place, if anything does."""
-    stem = os.path.join(root, "JPEGImages", image_id)
-    if image_id.endswith(IMAGE_SUFFIXES) and os.path.isfile(stem):
-        return DataError("ids stand in the split without the suffix of the image", stem)
-    found = ""
-    for path in sorted(glob.glob(f"{glob.escape(stem)}.*")):
-        if os.path.islink(path) and not os.path.exists(path):
-            found += f"; {os.path.basename(path)} is a link to {os.readlink(path)}, which is gone"
-        else:
-            kind = "the folder " * os.path.isdir(path)
-            found += f"; found {kind}{os.path.basename(path)}"
-    return DataError(f"image does not exist (.jpg or .png){found}", stem)
 
 
 def read_image(path: str | os.PathLike, format: str = "RGB") -> np.ndarray:

@@ -6,7 +6,6 @@ Comes in: a root or a path. Goes out: lists, dicts and :class:`Points`. Called t
 
 import math
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from xml.parsers import expat
@@ -18,12 +17,10 @@ from bestie.formats.base import DataError, atomic_write, read_lines, reporter
 __all__ = [
     "MAX_CLASSES",
     "Points",
-    "list_splits",
     "read_class_file",
-    "read_class_names",
-    "read_image_labels",
+    "read_ids",
     "read_points",
-    "read_split",
+    "read_tag_lines",
     "read_xml_labels",
     "write_points",
 ]
@@ -55,11 +52,11 @@ class Points:
         return len(self.classes)
 
 
-def read_class_names(root: str | os.PathLike, problems: list[DataError] | None = None) -> list[str]:
-    """Read ``ROOT/classes.txt``: one class name a line, class ids counting from 0 in this order.
+def read_class_file(path: str | os.PathLike, problems: list[DataError] | None = None) -> list[str]:
+    """Read a file of class names: one a line, class ids counting from 0 in this order.
 
     Args:
-        root: folder-contract root.
+        path: the file.
         problems: if given, mistakes are appended to it instead of raised (here and in the readers
             below), so that a caller can report all of them.
 
@@ -67,11 +64,6 @@ def read_class_names(root: str | os.PathLike, problems: list[DataError] | None =
         DataError: missing or empty file, an empty line between names, a name given twice, more than
             254 names.
     """
-    return read_class_file(Path(root, "classes.txt"), problems)
-
-
-def read_class_file(path: str | os.PathLike, problems: list[DataError] | None = None) -> list[str]:
-    """Read class names from a file of any name; see :func:`read_class_names`."""
     path = Path(path)
     report = reporter(path, problems)
     lines = read_lines(path, report)
@@ -95,15 +87,15 @@ def read_class_file(path: str | os.PathLike, problems: list[DataError] | None = 
     return names
 
 
-def list_splits(root: str | os.PathLike) -> list[str]:
-    """Names of the splits in ``ROOT/ImageSets/Segmentation``, sorted; empty if there are none."""
-    return sorted(path.stem for path in Path(root, "ImageSets", "Segmentation").glob("*.txt"))
-
-
-def read_split(
-    root: str | os.PathLike, split: str, problems: list[DataError] | None = None
+def read_ids(
+    path: str | os.PathLike, problems: list[DataError] | None = None, hint: str = ""
 ) -> list[str]:
-    """Read ``ROOT/ImageSets/Segmentation/<split>.txt``: one image id a line.
+    """Read a list of images: one image id a line.
+
+    Args:
+        path: the file.
+        problems: see :func:`read_class_file`.
+        hint: ends the message about a missing file.
 
     Returns:
         The ids in file order, each once; blank lines do not count.
@@ -112,9 +104,8 @@ def read_split(
         DataError: missing or empty file, a line with more than an id, an id given twice or with a
             path in it.
     """
-    path = Path(root, "ImageSets", "Segmentation", f"{split}.txt")
-    report = reporter(path, problems)
-    lines = read_lines(path, report, f"; splits of this root: {list_splits(root) or 'none'}")
+    report = reporter(Path(path), problems)
+    lines = read_lines(Path(path), report, hint)
     if lines is None:
         return []
     first_line: dict[str, int] = {}
@@ -143,48 +134,19 @@ def _id_mistake(image_id: str) -> str | None:
     return None if image_id.isprintable() else "holds characters that cannot be printed"
 
 
-def read_image_labels(
-    root: str | os.PathLike,
-    class_names: list[str],
-    ids: Iterable[str] | None = None,
-    problems: list[DataError] | None = None,
+def read_tag_lines(
+    path: str | os.PathLike, class_names: list[str], problems: list[DataError] | None = None
 ) -> dict[str, list[int]]:
-    """Read the tags: ``ROOT/image_labels.txt``, or without it ``ROOT/Annotations/<id>.xml`` (VOC).
+    """Read a file of tags, ``<id> <class> <class> ...`` a line: image id -> sorted class ids.
 
-    Args:
-        root: folder-contract root.
-        class_names: names of the classes; a tag must be one of their ids (xml: of their names).
-        ids: images to read tags of; None: all that are there.
-        problems: see :func:`read_class_names`.
-
-    Returns:
-        Image id -> sorted class ids, for the images that the files name; empty if the root has no
-        such file. An image can be named without classes: it holds no object.
+    An image can be named without classes: it holds no object.
 
     Raises:
-        DataError: a malformed line or xml file, a class out of range, an id given twice.
+        DataError: a malformed line, a class out of range, an id given twice.
     """
-    path = Path(root, "image_labels.txt")
-    if path.exists():
-        labels = _read_label_lines(path, class_names, problems)
-        return labels if ids is None else {i: labels[i] for i in ids if i in labels}
-    folder = Path(root, "Annotations")
-    if ids is None:
-        ids = sorted(file.stem for file in folder.glob("*.xml"))
-    files = {image_id: folder / f"{image_id}.xml" for image_id in ids}
-    return {
-        image_id: read_xml_labels(file, class_names, problems)
-        for image_id, file in files.items()
-        if file.is_file()
-    }
-
-
-def _read_label_lines(
-    path: Path, class_names: list[str], problems: list[DataError] | None
-) -> dict[str, list[int]]:
-    report = reporter(path, problems)
+    report = reporter(Path(path), problems)
     labels: dict[str, list[int]] = {}
-    for number, line in enumerate(read_lines(path, report) or [], 1):
+    for number, line in enumerate(read_lines(Path(path), report) or [], 1):
         image_id, *fields = line.split() or [None]
         if image_id is None:
             continue
@@ -256,7 +218,7 @@ def read_points(path: str | os.PathLike, problems: list[DataError] | None = None
 
     Args:
         path: the file.
-        problems: see :func:`read_class_names`.
+        problems: see :func:`read_class_file`.
 
     Raises:
         DataError: missing file, or a line without exactly four fields: two finite numbers, a class

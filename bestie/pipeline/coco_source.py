@@ -21,6 +21,7 @@ import numpy as np
 from bestie.data.registration import POINT_FOLDERS, ground_truth_json, parse_name
 from bestie.formats import (
     DataError,
+    DatasetFolder,
     Points,
     atomic_write,
     hash_file,
@@ -80,6 +81,7 @@ def _read_record(path: Path) -> Any:
 
 
 def _write_root(root: Path, sources: dict[str, tuple[str, str]], clicks: bool) -> None:
+    folder = DatasetFolder(root)
     taken: set[str] = set()
     tag_lines: list[str] = []
     classes: list[str] = []
@@ -92,8 +94,7 @@ def _write_root(root: Path, sources: dict[str, tuple[str, str]], clicks: bool) -
         classes = names
         class_of = {category["id"]: index for index, category in enumerate(categories)}
         ids = _link_images(root, coco["images"], image_dir, split, taken)
-        with atomic_write(root / f"ImageSets/Segmentation/{split}.txt") as file:
-            file.writelines(f"{image_id}\n" for image_id in ids.values())
+        folder.write_split(split, ids.values())
         objects = _objects_by_image(coco, class_of, json_file)
         for key, image_id in ids.items():
             tags = sorted({class_of[entry["category_id"]] for entry in objects[key]})
@@ -101,9 +102,8 @@ def _write_root(root: Path, sources: dict[str, tuple[str, str]], clicks: bool) -
         if clicks:
             _write_clicks(root, split, ids, objects, class_of, json_file)
         _write_truth(root, split, coco, ids, class_of, image_dir)
-    with atomic_write(root / "classes.txt") as file:
-        file.writelines(f"{name}\n" for name in classes)
-    with atomic_write(root / "image_labels.txt") as file:
+    folder.write_class_names(classes)
+    with atomic_write(folder.tags_file) as file:
         file.writelines(tag_lines)
 
 
@@ -144,8 +144,8 @@ def _read(path: str) -> dict[str, Any]:
 def _link_images(
     root: Path, images: list[dict], image_dir: str, split: str, taken: set[str]
 ) -> dict[Any, str]:
-    """Link the images into JPEGImages; id in the json -> id in the root."""
-    folder = root / "JPEGImages"
+    """Link the images into the root; id in the json -> id in the root."""
+    folder = Path(DatasetFolder(root).image_folder)
     folder.mkdir(exist_ok=True)
     ids = {}
     for image in images:

@@ -4,11 +4,18 @@ Comes in: a folder-contract root. Goes out: a folder that the tools take for a r
 the pipeline opens its data (clicks without tags) and where it measures on a part of the images.
 """
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from bestie.formats import DataError, atomic_write, read_points
-from bestie.formats.text import list_splits, read_split
+from bestie.formats import (
+    DataError,
+    DatasetFolder,
+    atomic_write,
+    list_splits,
+    read_points,
+    read_split,
+)
 
 __all__ = ["link_root", "root_with_tags_of_clicks"]
 
@@ -30,7 +37,8 @@ def root_with_tags_of_clicks(root: Path, clicks: Path, target: Path) -> None:
         clicks: folder of the click files; mistakes in them are left to the check of the data.
         target: root to make.
     """
-    link_root(root, target, without=("image_labels.txt",))
+    folder = DatasetFolder(target)
+    link_root(root, target, without=(os.path.basename(folder.tags_file),))
     ignored: list[DataError] = []
     lines = []
     for split in list_splits(root):
@@ -39,5 +47,5 @@ def root_with_tags_of_clicks(root: Path, clicks: Path, target: Path) -> None:
             if path.is_file():
                 classes = sorted(set(read_points(path, ignored).classes.tolist()))
                 lines.append(" ".join(map(str, [image_id, *classes])) + "\n")
-    with atomic_write(target / "image_labels.txt") as file:
+    with atomic_write(folder.tags_file) as file:
         file.writelines(dict.fromkeys(lines))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bestie.data.registration import POINT_FOLDERS, dataset_name, ground_truth_json
 from bestie.formats import DataError, find_image, read_class_names, read_image_labels, read_split
-from bestie.formats.text import list_splits
+from bestie.formats.dataset_folder import list_splits
 from bestie.pipeline.request import Request
 
 __all__ = ["Source", "open_source"]

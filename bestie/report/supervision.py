@@ -14,7 +14,7 @@ from detectron2.config import CfgNode
 from bestie.backbones.origin import backbone_weights, model_weights
 from bestie.data.mappers import points_folder
 from bestie.data.registration import parse_name
-from bestie.formats import DataError
+from bestie.formats import DataError, DatasetFolder
 from bestie.formats.ledger import LEDGER, read_ledger
 from bestie.formats.ledger import UNKNOWN_LABELS as UNKNOWN
 from bestie.formats.supervision import LabelKind
@@ -145,8 +145,8 @@ def _of_data(run: RunFolder, stage: str, cfg: CfgNode, name: str) -> list[Ingred
         kind = LabelKind.NONE if own else LabelKind.UNKNOWN
         labels = "" if own else f"{UNKNOWN} (annotations of a COCO json)"
         return [Ingredient("labels", (kind,), labels, title, _short(run, first), own)]
-    tags = Path(first, "image_labels.txt")
-    tags = tags if tags.is_file() else Path(first, "Annotations")
+    folder = DatasetFolder(first)
+    tags = folder.tags_file if os.path.isfile(folder.tags_file) else folder.xml_folder
     found = [
         Ingredient("images", (LabelKind.NONE,), "", title, f"{first}, split {second}"),
         Ingredient("tags", (LabelKind.TAGS,), "image tags", title, str(tags)),

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bestie import formats
-from bestie.formats import dataset_folder
+from bestie.formats import DatasetFolder
+from bestie.formats.instances import coco_annotations, coco_categories
 
 IDS = [f"image{number}" for number in range(10)]
 
@@ -16,18 +17,18 @@ IDS = [f"image{number}" for number in range(10)]
 @pytest.fixture
 def root(tmp_path):
     """Ten images of 12 x 16, two rectangles each."""
-    dataset_folder.write_class_names(tmp_path, ["a", "b"])
-    dataset_folder.write_split(tmp_path, "train", IDS)
+    DatasetFolder(tmp_path).write_class_names(["a", "b"])
+    DatasetFolder(tmp_path).write_split("train", IDS)
     images, annotations = [], []
     instance_map = np.zeros((12, 16), np.uint8)
     instance_map[1:5, 2:8], instance_map[6:11, 4:12] = 1, 2
     for number, name in enumerate(IDS, 1):
         images.append({"id": number, "file_name": f"{name}.jpg", "height": 12, "width": 16})
-        annotations += dataset_folder.coco_annotations(
+        annotations += coco_annotations(
             instance_map, np.array([0, 1]), number, len(annotations) + 1
         )
     coco = {"images": images, "annotations": annotations}
-    coco["categories"] = dataset_folder.coco_categories(["a", "b"])
+    coco["categories"] = coco_categories(["a", "b"])
     (tmp_path / "annotations").mkdir()
     (tmp_path / "annotations/instances_train.json").write_text(json.dumps(coco))
     return tmp_path

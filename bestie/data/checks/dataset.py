@@ -34,6 +34,7 @@ from bestie.data.registration import (
 )
 from bestie.formats import (
     DataError,
+    DatasetFolder,
     join_errors,
     read_class_names,
     read_coco,
@@ -41,6 +42,7 @@ from bestie.formats import (
     read_image_labels,
     read_split,
 )
+from bestie.formats.dataset_folder import INSTANCE_MASKS
 
 __all__ = [
     "NEEDS",
@@ -112,7 +114,7 @@ def inspect_dataset(
         folder = chosen or NEEDED_FOLDERS[need]
         if _folder_exists(os.path.join(root, folder), errors):
             folders[need] = folder
-    _folder_exists(os.path.join(root, "JPEGImages"), errors)
+    _folder_exists(DatasetFolder(root).image_folder, errors)
     tags = _check_tags(root, ids, class_names, errors) if "tags" in needs and class_names else None
     json_file = ground_truth_json(root, split)
     coco = _check_ground_truth_json(json_file, ids, class_names, errors)
@@ -299,8 +301,9 @@ def _folder_exists(path: str, errors: list[DataError]) -> bool:
 def _check_tags(
     root: str, ids: list[str], class_names: list[str], errors: list[DataError]
 ) -> dict[str, list[int]] | None:
-    path = os.path.join(root, "image_labels.txt")
-    if not os.path.exists(path) and not os.path.isdir(os.path.join(root, "Annotations")):
+    folder = DatasetFolder(root)
+    path = folder.tags_file
+    if not os.path.exists(path) and not os.path.isdir(folder.xml_folder):
         errors.append(DataError("file does not exist, nor Annotations/<id>.xml", path))
         return None
     tags = read_image_labels(root, class_names, ids, errors)
@@ -311,8 +314,8 @@ def _check_tags(
             message = f"no tags for the image '{image_id}'; '<id> <class> ...' is expected"
             errors.append(DataError(message, path))
         else:
-            xml = os.path.join(root, "Annotations", f"{image_id}.xml")
-            errors.append(DataError("file does not exist (no tags for the image)", xml))
+            message = "file does not exist (no tags for the image)"
+            errors.append(DataError(message, folder.xml_file(image_id)))
     return tags
 
 
@@ -354,9 +357,9 @@ def _mask_files_needed(root: str, split: str, errors: list[DataError]) -> str:
     path = ground_truth_json(root, split)
     if os.path.exists(path):
         return "optional"
-    if os.path.isdir(os.path.join(root, "SegmentationObject")):
+    if os.path.isdir(os.path.join(root, INSTANCE_MASKS)):
         return "required"
-    message = "no ground truth: neither this file nor SegmentationObject/<id>.png"
+    message = f"no ground truth: neither this file nor {INSTANCE_MASKS}/<id>.png"
     errors.append(DataError(message, path))
     return ""
 

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from bestie.data.registration import POINT_FOLDERS
 from bestie.formats import (
+    POINT_FOLDERS,
     DataError,
+    DatasetFolder,
     Points,
     find_image,
     missing_image,
@@ -23,12 +24,13 @@ from bestie.formats import (
     read_points,
     read_semantic_map,
 )
+from bestie.formats.dataset_folder import MAPS
 
 __all__ = ["NEEDED_FOLDERS", "ImageChecker", "ImageFindings", "Problem", "size_mismatch"]
 
 # What a stage may need -> folder in the root.
 NEEDED_FOLDERS = {
-    "maps": "WSSS_maps",
+    "maps": MAPS,
     "peak_points": POINT_FOLDERS["tags"],
     "clicks": POINT_FOLDERS["clicks"],
 }
@@ -136,7 +138,7 @@ class ImageChecker:
     def _check_image(self, image_id: str, found: ImageFindings) -> tuple[int, int] | None:
         path = find_image(self.root, image_id)
         if path is None:
-            if os.path.isdir(os.path.join(self.root, "JPEGImages")):
+            if os.path.isdir(DatasetFolder(self.root).image_folder):
                 found.problems.append(Problem.from_error(missing_image(self.root, image_id)))
             return None
         stem, suffix = os.path.splitext(path)
@@ -207,10 +209,7 @@ class ImageChecker:
         return points
 
     def _check_masks(self, image_id: str, shape: tuple | None, found: ImageFindings) -> None:
-        paths = [
-            os.path.join(self.root, folder, f"{image_id}.png")
-            for folder in ("SegmentationObject", "SegmentationClass")
-        ]
+        paths = DatasetFolder(self.root).mask_files(image_id)
         if self.masks == "optional" and not all(os.path.isfile(path) for path in paths):
             return
         masks = found.attempt(read_instances, *paths)

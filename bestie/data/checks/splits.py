@@ -13,7 +13,7 @@ import numpy as np
 from bestie.data.checks.dataset_report import DatasetReport
 from bestie.data.checks.images import IGNORE, Problem
 from bestie.data.registration import ground_truth_json
-from bestie.formats import read_split
+from bestie.formats import DatasetFolder, read_split
 
 __all__ = ["SplitChecker", "shared_ids"]
 
@@ -121,5 +121,5 @@ def shared_ids(root: str, split: str, other: str) -> list[Problem]:
         f"{len(shared)} of its images stand in the split '{split}' too, '{shared[0]}' the first; "
         "an evaluation on images that were trained on says little"
     )
-    path = os.path.join(root, "ImageSets", "Segmentation", f"{other}.txt")
+    path = DatasetFolder(root).split_file(other)
     return [Problem("warning", path, None, message)]

@@ -12,7 +12,7 @@ from bestie.data.checks.dataset_report import DatasetReport
 from bestie.data.checks.images import NEEDED_FOLDERS
 from bestie.data.checks.splits import shared_ids
 from bestie.data.registration import BUILTIN_DATASETS, ground_truth_json, parse_name
-from bestie.formats import DataError, list_splits, read_split
+from bestie.formats import DataError, DatasetFolder, list_splits, read_split
 
 __all__ = ["SUPERVISIONS", "survey_data"]
 
@@ -60,7 +60,7 @@ def _survey_root(
         raise DataError("is no folder; the root of a data set is expected", root)
     found = list_splits(root)
     if not found:
-        folder = os.path.join(root, "ImageSets", "Segmentation")
+        folder = DatasetFolder(root).split_folder
         raise DataError("there is no split, <split>.txt with one image id a line", folder)
     if supervision and not any(split.startswith("train") for split in found):
         found.append("train")  # whose absence is reported
@@ -81,17 +81,14 @@ def _present(root: str, split: str) -> set[str]:
     """What a split has, of NEEDS; images it must have."""
     ids = read_split(root, split, [])
     present = {"images"}
-    if any(
-        os.path.exists(os.path.join(root, name)) for name in ("image_labels.txt", "Annotations")
-    ):
+    if DatasetFolder(root).has_tags:
         present.add("tags")
     for need, suffix in SUFFIXES.items():
         folder = os.path.join(root, NEEDED_FOLDERS[need])
         if any(os.path.exists(os.path.join(folder, image_id + suffix)) for image_id in ids):
             present.add(need)
-    masks = os.path.join(root, "SegmentationObject")
     if os.path.exists(ground_truth_json(root, split)) or any(
-        os.path.exists(os.path.join(masks, f"{image_id}.png")) for image_id in ids
+        os.path.exists(DatasetFolder(root).mask_files(image_id)[0]) for image_id in ids
     ):
         present.add("ground_truth")
     return present

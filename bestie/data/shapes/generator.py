@@ -22,7 +22,9 @@ import numpy as np
 from bestie import formats
 from bestie.data.shapes.objects import CLASS_NAMES
 from bestie.data.shapes.render import Scene, draw_scene, smooth_noise
-from bestie.formats import dataset_folder
+from bestie.formats import DatasetFolder
+from bestie.formats.dataset_folder import CLICKS
+from bestie.formats.instances import clicks_of_instances, coco_annotations, coco_categories
 from bestie.progress import track
 from bestie.regions.components import count_points, find_components
 
@@ -180,7 +182,8 @@ def _existing_record(output: Path, wanted: dict[str, Any]) -> dict[str, Any]:
 
 
 def _write_root(root: Path, settings: Settings) -> dict[str, Any]:
-    dataset_folder.write_class_names(root, CLASS_NAMES)
+    folder = DatasetFolder(root)
+    folder.write_class_names(CLASS_NAMES)
     tables, tags = {}, {}
     for split in SPLITS:
         number = getattr(settings, split)
@@ -191,27 +194,27 @@ def _write_root(root: Path, settings: Settings) -> dict[str, Any]:
             scene, weak_map = next(scenes)
             height, width = scene.instance_map.shape
             tags[image_id] = set(scene.classes.tolist())
-            clicks = dataset_folder.clicks_of_instances(scene.instance_map, scene.classes)
-            _write_image(root, image_id, scene)
+            clicks = clicks_of_instances(scene.instance_map, scene.classes)
+            _write_image(folder, image_id, scene)
             if not settings.tags_only:
-                formats.write_semantic_map(root / "WSSS_maps" / f"{image_id}.png", weak_map)
-                formats.write_points(root / "Center_points" / f"{image_id}.txt", clicks)
+                formats.write_semantic_map(folder.map_file(image_id), weak_map)
+                formats.write_points(folder.points_file(image_id, CLICKS), clicks)
             entry = {"id": i + 1, "file_name": f"{image_id}.jpg", "height": height, "width": width}
             images.append(entry)
-            annotations += dataset_folder.coco_annotations(
+            annotations += coco_annotations(
                 scene.instance_map, scene.classes, image_id=i + 1, first_id=len(annotations) + 1
             )
             summary.add(scene, weak_map, clicks)
-        dataset_folder.write_split(root, split, ids)
+        folder.write_split(split, ids)
         coco = {
             "info": {"description": "built-in shapes: rendered scenes, see datasets/README.md"},
             "images": images,
             "annotations": annotations,
-            "categories": dataset_folder.coco_categories(CLASS_NAMES),
+            "categories": coco_categories(CLASS_NAMES),
         }
-        formats.write_coco(root / "annotations" / f"instances_{split}.json", coco)
+        formats.write_coco(folder.ground_truth_json(split), coco)
         tables[split] = summary.table()
-    dataset_folder.add_image_labels(root, tags)
+    folder.add_tags(tags)
     return tables
 
 
@@ -236,15 +239,15 @@ def _draw(task: tuple[Settings, str, int]) -> tuple[Scene, np.ndarray]:
     return scene, degrade_map(rng, scene)
 
 
-def _write_image(root: Path, image_id: str, scene: Scene) -> None:
+def _write_image(folder: DatasetFolder, image_id: str, scene: Scene) -> None:
     """Write the image and its true masks."""
     ok, jpeg = cv2.imencode(".jpg", scene.image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])
     assert ok
-    path = root / "JPEGImages" / f"{image_id}.jpg"
-    with formats.atomic_write(path, "wb") as file:
+    with formats.atomic_write(folder.image_file(image_id), "wb") as file:
         file.write(jpeg.tobytes())
-    formats.write_semantic_map(root / "SegmentationClass" / f"{image_id}.png", semantic_map(scene))
-    formats.write_semantic_map(root / "SegmentationObject" / f"{image_id}.png", scene.instance_map)
+    instances, classes = folder.mask_files(image_id)
+    formats.write_semantic_map(classes, semantic_map(scene))
+    formats.write_semantic_map(instances, scene.instance_map)
 
 
 def semantic_map(scene: Scene) -> np.ndarray:
@@ -334,12 +337,12 @@ def _blob(rng: np.random.Generator, shape: tuple[int, int], y: float, x: float, 
 def draw_contact_sheet(root: Path, split: str, number: int = 8, zoom: int = 2) -> np.ndarray:
     """Examples of a split, (H, W, 3) uint8 RGB; rows: image, instances and clicks, weak map."""
     palette = formats.voc_palette()
-    columns = []
+    folder, columns = DatasetFolder(root), []
     for image_id in formats.read_split(root, split)[:number]:
-        image = formats.read_image(root / "JPEGImages" / f"{image_id}.jpg")
-        objects = formats.read_semantic_map(root / "SegmentationObject" / f"{image_id}.png")
-        weak_map = formats.read_semantic_map(root / "WSSS_maps" / f"{image_id}.png")
-        clicks = formats.read_points(root / "Center_points" / f"{image_id}.txt")
+        image = formats.read_image(folder.image_file(image_id))
+        objects = formats.read_semantic_map(folder.mask_files(image_id)[0])
+        weak_map = formats.read_semantic_map(folder.map_file(image_id))
+        clicks = formats.read_points(folder.points_file(image_id, CLICKS))
         tiles = [
             _overlay(image, values, palette, zoom) for values in (0 * objects, objects, weak_map)
         ]

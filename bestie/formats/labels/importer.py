@@ -18,7 +18,9 @@ from pathlib import Path
 from PIL import Image
 
 from bestie import formats
-from bestie.formats import dataset_folder
+from bestie.formats import DatasetFolder
+from bestie.formats.dataset_folder import CLICKS
+from bestie.formats.instances import make_clicks
 from bestie.formats.labels.sources import Labels, Row, read_labels
 from bestie.progress import track
 
@@ -243,18 +245,20 @@ def _write(
     build = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
     number = {name: i for i, name in enumerate(class_names)}
     try:
-        (build / "JPEGImages").mkdir()
-        dataset_folder.write_class_names(build, class_names)
+        folder, images = DatasetFolder(build), Path(DatasetFolder(build).image_folder)
+        final = Path(DatasetFolder(output).image_folder)
+        images.mkdir()
+        folder.write_class_names(class_names)
         for key, item in track(items.items(), "images"):
-            _put_image(item.path, build / "JPEGImages", output / "JPEGImages", key, copy)
+            _put_image(item.path, images, final, key, copy)
             if kind == "clicks":
                 yx, names = zip(*item.clicks, strict=True) if item.clicks else ((), ())
-                clicks = dataset_folder.make_clicks(yx, [number[name] for name in names])
-                formats.write_points(build / "Center_points" / f"{key}.txt", clicks)
+                clicks = make_clicks(yx, [number[name] for name in names])
+                formats.write_points(folder.points_file(key, CLICKS), clicks)
         tags = {key: [number[name] for name in item.tags] for key, item in items.items()}
-        dataset_folder.add_image_labels(build, tags)
+        folder.add_tags(tags)
         for split, ids in splits.items():
-            dataset_folder.write_split(build, split, ids)
+            folder.write_split(split, ids)
         with formats.atomic_write(build / "source_files.tsv") as file:
             file.writelines(f"{key}\t{item.path}\n" for key, item in items.items())
         build.chmod(0o755)

@@ -33,6 +33,7 @@ from bestie.data.mappers import (
     sample_identity,
 )
 from bestie.formats import DataError, Points, read_points, read_semantic_map
+from bestie.formats.dataset_folder import CUES, MAPS
 from bestie.methods.bestie.augmentation import build_bestie_augmentation
 from bestie.methods.bestie.pseudo_labels import accept_components
 from bestie.regions.components import find_components
@@ -71,8 +72,8 @@ class BESTIEMapper:
         num_classes: int,
         augmentation: Sequence[T.Augmentation | Transform] = (),
         image_format: str = "RGB",
-        points_dir: str = "Peak_points",
-        maps_dir: str = "WSSS_maps",
+        points_dir: str = CUES,
+        maps_dir: str = MAPS,
         point_score_thresh: float = 0.7,
         min_area: int = 50,
         points_required: bool = False,

@@ -18,6 +18,7 @@ from torch import Tensor
 from bestie.evaluation.ground_truth import GroundTruth, has_ground_truth
 from bestie.evaluation.masks import LabelledMasks
 from bestie.formats import DataError, Points, atomic_write, read_points, to_json, write_points
+from bestie.formats.dataset_folder import CLICKS, CUES
 from bestie.methods.pam.classifier import PAMClassifier
 from bestie.methods.pam.cue_report import CueReport, report_cues
 from bestie.methods.pam.peak_points import find_peak_points
@@ -59,7 +60,7 @@ def extract_points(
         dataset_name,
         output,
         name="instance cues",
-        folder="Peak_points",
+        folder=CUES,
         suffix=".txt",
         settings=options,
     )
@@ -121,7 +122,7 @@ def _is_whole(record: dict[str, Any], path: Path) -> bool:
 def _compared(stage: ClassifierStage) -> Iterator[tuple[Points, LabelledMasks | Points | None]]:
     """Cues and objects of each image: masks, else clicks, else None."""
     masks = GroundTruth(stage.dataset_name) if has_ground_truth(stage.dataset_name) else None
-    clicks = [r.get("points_files", {}).get("Center_points", "") for r in stage.records]
+    clicks = [r.get("points_files", {}).get(CLICKS, "") for r in stage.records]
     all_clicks = all(os.path.isfile(path) for path in clicks)
     for record, click_file in zip(stage.records, clicks, strict=True):
         objects = None
@@ -140,5 +141,5 @@ def _save_report(stage: ClassifierStage, report: CueReport, folder: Path) -> Non
         stage.records,
         stage.class_names,
         "points",
-        lambda record: {"points_files": {"Peak_points": str(stage.path(record))}},
+        lambda record: {"points_files": {CUES: str(stage.path(record))}},
     )

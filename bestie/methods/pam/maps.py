@@ -27,6 +27,7 @@ from bestie.formats import (
     to_json,
     write_semantic_map,
 )
+from bestie.formats.dataset_folder import MAPS
 from bestie.methods.pam.classifier import PAMClassifier
 from bestie.methods.pam.map_report import MapReport, report_maps
 from bestie.methods.pam.semantic_maps import class_scores, dense_crf, label_pixels, refine_scores
@@ -40,7 +41,7 @@ from bestie.training.setup import load_model
 
 __all__ = ["check_semantic_maps", "image_scores", "make_semantic_maps"]
 
-FOLDER = "WSSS_maps"
+FOLDER = MAPS
 # Shortest side of an image that the network sees, pixels.
 MIN_SIDE = 32
 

@@ -18,7 +18,7 @@ from bestie.data.shapes.objects import (
     texture,
 )
 from bestie.data.shapes.render import Scene, smooth_noise
-from bestie.formats import dataset_folder
+from bestie.formats.instances import clicks_of_instances
 
 SMALL = Settings(seed=3, train=5, val=3, size=96)
 
@@ -159,7 +159,7 @@ def test_summary_counts_what_it_says():
     weak_map = generator.semantic_map(scene)
     weak_map[20:30, 40:50] = 0
     weak_map[35:37, 0:10] = 3  # too small to count
-    clicks = dataset_folder.clicks_of_instances(instance_map, scene.classes)
+    clicks = clicks_of_instances(instance_map, scene.classes)
     summary = generator.Summary()
     summary.add(scene, weak_map, clicks)
     assert (summary.images, summary.instances, summary.touching) == (1, 3, 2)
