@@ -158,7 +158,7 @@ def _ambiguous(name: str, pairs: list[tuple[str, str]]) -> ValueError:
 def _which_exist(kind: str, first: str, second: str) -> tuple[bool, bool]:
     """Whether the two parts of a name exist: root and split, or json and folder of images."""
     if kind == "folder":
-        split = os.path.join(first, "ImageSets", "Segmentation", f"{second}.txt")
+        split = DatasetFolder(first).split_file(second)
         return os.path.isdir(first), os.path.isfile(split)
     return os.path.isfile(first), os.path.isdir(second)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bestie.formats.coco import encode_mask
+from bestie.formats.rle import encode_mask
 from bestie.formats.text import Points
 
 __all__ = [

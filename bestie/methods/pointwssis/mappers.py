@@ -52,7 +52,7 @@ class PromptMapper:
         num_classes: int,
         augmentation: list[T.Augmentation],
         image_format: str = "RGB",
-        points_dir: str = "Center_points",
+        points_dir: str = POINT_FOLDERS["clicks"],
     ):
         """
         Args:
