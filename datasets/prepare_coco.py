@@ -63,7 +63,7 @@ def prepare_coco(
         Split -> numbers of images and instances.
 
     Raises:
-        files.DataError: the download is incomplete (everything that lacks is named), or broken.
+        formats.DataError: the download is incomplete (everything that lacks is named), or broken.
     """
     splits = list(SPLITS) if splits is None else splits
     if source.resolve() == output.resolve():

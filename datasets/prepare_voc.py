@@ -75,7 +75,7 @@ def prepare_voc(
         Split -> numbers of images and instances.
 
     Raises:
-        files.DataError: the download is incomplete (everything that lacks is named), or broken.
+        formats.DataError: the download is incomplete (everything that lacks is named), or broken.
     """
     splits = _official_splits(root)
     if sbd is not None:
@@ -137,7 +137,7 @@ def read_sbd_instances(path: Path) -> tuple[np.ndarray, np.ndarray]:
         Instance map and semantic map, (H, W) uint8 each, as in VOC's PNG files.
 
     Raises:
-        files.DataError: not a file of SBD.
+        formats.DataError: not a file of SBD.
     """
     try:
         truth = loadmat(path, squeeze_me=True, struct_as_record=False)["GTinst"]

@@ -1,7 +1,7 @@
 """Checks of the files of one image: photograph, weak semantic map, points, ground-truth masks.
 
 Comes in: the id of an image and what is known of its data set. Goes out: problems and counts.
-Called by ``data.check`` for every image of a split.
+Called by ``data.checks.dataset`` for every image of a split.
 """
 
 import os

@@ -1,7 +1,7 @@
 """Checks that need the whole split: files that are in order, but hold nothing to learn from.
 
 Comes in: the counts of a split whose files were checked one by one. Goes out: problems. Called by
-``data.check``.
+``data.checks.dataset``.
 """
 
 import os
@@ -27,7 +27,7 @@ class SplitChecker:
     Attributes:
         root: folder-contract root.
         split: name of the split.
-        needs: what must be there, of ``data.check.NEEDS``.
+        needs: what must be there, of ``data.checks.dataset.NEEDS``.
         folders: folder under the root of each need of maps or points that is there.
         tagged: tags were read.
         score_thresh: confidence above which points train.

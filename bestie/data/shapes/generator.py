@@ -150,7 +150,7 @@ def make_shapes(output: Path, settings: Settings) -> dict[str, Any]:
         The record that also stands in ``shapes.json``: version, settings and, a split, its numbers.
 
     Raises:
-        files.DataError: ``output`` exists and is not what these settings give.
+        formats.DataError: ``output`` exists and is not what these settings give.
     """
     wanted = {"version": VERSION, "settings": asdict(settings)}
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
