@@ -25,7 +25,7 @@ setup(
     python_requires=">=3.10",
     packages=[*find_packages(include=["bestie", "bestie.*"]), "bestie.configs"],
     # The YAML files lie beside the package in a checkout and inside it once it is installed;
-    # `bestie.files.configs_folder` finds them in both places.
+    # `bestie.formats.configs_folder` finds them in both places.
     package_dir={"bestie.configs": "configs"},
     package_data={"bestie.visualization": ["*.html"], "bestie.configs": ["**/*.yaml"]},
     install_requires=[

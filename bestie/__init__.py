@@ -10,8 +10,10 @@ import warnings
 # Before the imports: Detectron2 uses it while it is imported, and no user can change that.
 warnings.filterwarnings("ignore", ".torch.jit.script. is deprecated", FutureWarning)
 
-from bestie import data, evaluation, modeling  # noqa: F401  (registration)
+from bestie import backbones, data, evaluation, methods  # noqa: F401  (registration)
 from bestie.config import add_bestie_config
+from bestie.methods.pointwssis import mappers, prompted_solo, refiner  # noqa: F401  (registration)
+from bestie.methods.solo import meta_arch  # noqa: F401  (registration)
 
 __version__ = "0.1.0"
 

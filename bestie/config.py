@@ -1,13 +1,16 @@
 """Every configuration key of the project, with its default, unit and symbol in the paper.
 
 Comes in: a Detectron2 ``CfgNode``. Goes out: the same node with the keys below added. Called by
-``bestie.engine.setup`` and by anyone who builds a config by hand. Detectron2's own keys are reused
-wherever one fits (``INPUT.CROP``, ``SOLVER.*``, ``TEST.DETECTIONS_PER_IMAGE``, ...); this file
-holds the rest. "Paper" is BESTIE (Kim et al., CVPR 2022); numbers are those of the paper and its
-reference implementation.
+``bestie.training.setup`` and by anyone who builds a config by hand. Detectron2's own keys are
+reused wherever one fits (``INPUT.CROP``, ``SOLVER.*``, ``TEST.DETECTIONS_PER_IMAGE``, ...); this
+file holds the rest. "Paper" is BESTIE (Kim et al., CVPR 2022); numbers are those of the paper and
+its reference implementation.
 """
 
 from detectron2.config import CfgNode as CN
+
+from bestie.methods.pointwssis.config import add_pointwssis_config
+from bestie.methods.solo.config import add_solo_config
 
 __all__ = ["add_bestie_config"]
 
@@ -17,6 +20,8 @@ def add_bestie_config(cfg: CN) -> None:
     _add_backbone(cfg)
     _add_bestie(cfg)
     _add_pam(cfg)
+    add_solo_config(cfg)
+    add_pointwssis_config(cfg)
     _add_input(cfg)
     _add_solver_and_test(cfg)
 
@@ -112,8 +117,8 @@ def _add_refinement(model: CN) -> None:
 def _add_inference(model: CN) -> None:
     # Inference.
     model.TEST = CN()
-    # Factor by which images are resized before the network sees them; outputs come back to their
-    # size.
+    # Factor by which images are resized (after INPUT.TEST_SIZE) before the network sees them, for
+    # small objects; outputs come back to the size before it, at which instances are grouped.
     model.TEST.SCALE = 1.0
     # A local maximum of the center map counts as a center above this value.
     model.TEST.CENTER_THRESH = 0.1
@@ -195,7 +200,8 @@ def _add_input(cfg: CN) -> None:
     # that a training writes keeps them, so that its checkpoint can be used without the data.
     cfg.DATASETS.CLASS_NAMES = []
     # How dataset dicts become training samples: "BESTIEMapper", "PAMMapper", "InstanceMapper"
-    # (Mask R-CNN and other Detectron2 models).
+    # (SOLO, Mask R-CNN and other Detectron2 models), "PromptMapper" (PromptedSOLO at inference),
+    # "RefinerMapper" (MaskRefiner).
     cfg.INPUT.DATASET_MAPPER_NAME = "BESTIEMapper"
     # Folder of the points, under the data root or absolute; "": Peak_points for tags, Center_points
     # for clicks.
@@ -212,6 +218,9 @@ def _add_input(cfg: CN) -> None:
     # smaller images are resized to it, and results come back at the size of the image. 0: the
     # original size, as the paper evaluates.
     cfg.INPUT.TEST_SIZE = 0
+    # BESTIE: images whose longer side lies between these two keep their size all the same, pixels;
+    # 0, 0: none. The pipeline sets it to the sizes of data that a preset is made for.
+    cfg.INPUT.TEST_SIZE_KEPT = [0, 0]
     # Random scale factors, one drawn an image.
     cfg.INPUT.SCALES = [0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3]
     # Photometric distortion (BESTIE): brightness +-16, contrast x 0.5..1.5, hue +-36 degrees.

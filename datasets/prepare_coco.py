@@ -20,9 +20,10 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-import folder_contract
-
-from bestie import files
+from bestie import formats
+from bestie.formats import DatasetFolder
+from bestie.formats.dataset_folder import CLICKS, require_files
+from bestie.formats.instances import make_clicks, mask_click
 from bestie.progress import track
 
 __all__ = ["SPLITS", "main", "prepare_coco"]
@@ -62,27 +63,27 @@ def prepare_coco(
         Split -> numbers of images and instances.
 
     Raises:
-        files.DataError: the download is incomplete (everything that lacks is named), or broken.
+        formats.DataError: the download is incomplete (everything that lacks is named), or broken.
     """
     splits = list(SPLITS) if splits is None else splits
     if source.resolve() == output.resolve():
-        raise files.DataError("--output must be another folder than the official one", output)
+        raise formats.DataError("--output must be another folder than the official one", output)
     names = [f"annotations/instances_{split}.json" for split in splits]
     advice = f"Download {ANNOTATIONS_URL} and unpack it there"
-    folder_contract.require_files(source, names, advice)
+    require_files(source, names, advice)
     return {split: _prepare_split(source, output, split, overwrite) for split in splits}
 
 
 def _prepare_split(source: Path, output: Path, split: str, overwrite: bool) -> dict[str, int]:
-    coco = files.read_coco(source / "annotations" / f"instances_{split}.json")
+    coco = formats.read_coco(DatasetFolder(source).ground_truth_json(split))
     coco = _select(coco, drop_empty=SPLITS[split])
     names = [image["file_name"] for image in coco["images"]]
     advice = f"Download {IMAGES_URL.format(split=split)} and unpack it there"
-    folder_contract.require_files(source, (f"{split}/{name}" for name in names), advice)
+    require_files(source, (f"{split}/{name}" for name in names), advice)
     class_names = renumber_categories(coco)
-    folder_contract.write_class_names(output, class_names)
+    DatasetFolder(output).write_class_names(class_names)
     for name in names:
-        _link(source / split / name, output / "JPEGImages" / name)
+        _link(source / split / name, Path(DatasetFolder(output).image_folder, name))
 
     objects = defaultdict(list)
     for annotation in coco["annotations"]:
@@ -93,14 +94,14 @@ def _prepare_split(source: Path, output: Path, split: str, overwrite: bool) -> d
         stem = Path(image["file_name"]).stem
         annotations = objects[image["id"]]
         tags[stem] = sorted({annotation["category_id"] - 1 for annotation in annotations})
-        path = output / "Center_points" / f"{stem}.txt"
+        path = Path(DatasetFolder(output).points_file(stem, CLICKS))
         if overwrite or not path.is_file():
-            files.write_points(path, _clicks(image, annotations))
-    folder_contract.add_image_labels(output, tags, overwrite)
-    json_path = output / "annotations" / f"instances_{split}.json"
+            formats.write_points(path, _clicks(image, annotations))
+    DatasetFolder(output).add_tags(tags, overwrite)
+    json_path = Path(DatasetFolder(output).ground_truth_json(split))
     if overwrite or not json_path.is_file():
-        files.write_coco(json_path, coco)
-    folder_contract.write_split(output, split, (Path(name).stem for name in names))
+        formats.write_coco(json_path, coco)
+    DatasetFolder(output).write_split(split, (Path(name).stem for name in names))
     return {"images": len(names), "instances": sum(map(len, objects.values()))}
 
 
@@ -141,15 +142,13 @@ def _link(image: Path, link: Path) -> None:
     link.symlink_to(os.path.relpath(image.resolve(), link.parent.resolve()))
 
 
-def _clicks(image: dict[str, Any], annotations: list[dict[str, Any]]) -> files.Points:
+def _clicks(image: dict[str, Any], annotations: list[dict[str, Any]]) -> formats.Points:
     yx = []
     for annotation in annotations:
-        mask = files.decode_mask(annotation["segmentation"], image["height"], image["width"])
-        yx.append(
-            folder_contract.mask_click(mask) if mask.any() else _box_middle(annotation, image)
-        )
+        mask = formats.decode_mask(annotation["segmentation"], image["height"], image["width"])
+        yx.append(mask_click(mask) if mask.any() else _box_middle(annotation, image))
     classes = [annotation["category_id"] - 1 for annotation in annotations]
-    return folder_contract.make_clicks(yx, classes)
+    return make_clicks(yx, classes)
 
 
 def _box_middle(annotation: dict[str, Any], image: dict[str, Any]) -> tuple[int, int]:

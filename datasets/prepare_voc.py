@@ -19,12 +19,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import folder_contract
 import numpy as np
 from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 
-from bestie import files
+from bestie import formats
+from bestie.formats import DatasetFolder
+from bestie.formats.dataset_folder import CLICKS, require_files
+from bestie.formats.instances import clicks_of_instances, coco_annotations, coco_categories
 from bestie.progress import track
 
 __all__ = ["VOC_CLASSES", "main", "prepare_voc"]
@@ -73,19 +75,19 @@ def prepare_voc(
         Split -> numbers of images and instances.
 
     Raises:
-        files.DataError: the download is incomplete (everything that lacks is named), or broken.
+        formats.DataError: the download is incomplete (everything that lacks is named), or broken.
     """
     splits = _official_splits(root)
     if sbd is not None:
         splits["train_aug"] = _train_aug(sbd, splits)
     needed = sorted({image_id for ids in splits.values() for image_id in ids})
-    folder_contract.require_files(root, _official_files(splits, needed), VOC_ADVICE)
+    require_files(root, _official_files(splits, needed), VOC_ADVICE)
     if sbd is not None:
         masks = set(splits["train"]) | set(splits["val"])
         _convert_sbd(sbd, root, [i for i in splits["train_aug"] if i not in masks])
-        folder_contract.write_split(root, "train_aug", splits["train_aug"])
-    folder_contract.write_class_names(root, VOC_CLASSES)
-    folder_contract.add_image_labels(root, _tags_from_xml(root, needed), overwrite)
+        DatasetFolder(root).write_split("train_aug", splits["train_aug"])
+    DatasetFolder(root).write_class_names(VOC_CLASSES)
+    DatasetFolder(root).add_tags(_tags_from_xml(root, needed), overwrite)
     return {split: _add_ground_truth(root, split, ids, overwrite) for split, ids in splits.items()}
 
 
@@ -94,8 +96,8 @@ def prepare_voc(
 
 def _official_splits(root: Path) -> dict[str, list[str]]:
     names = [f"ImageSets/Segmentation/{split}.txt" for split in ("train", "val")]
-    folder_contract.require_files(root, names, VOC_ADVICE)
-    return {split: files.read_split(root, split) for split in ("train", "val")}
+    require_files(root, names, VOC_ADVICE)
+    return {split: formats.read_split(root, split) for split in ("train", "val")}
 
 
 def _official_files(splits: dict[str, list[str]], ids: list[str]) -> Iterable[str]:
@@ -109,7 +111,7 @@ def _official_files(splits: dict[str, list[str]], ids: list[str]) -> Iterable[st
 
 def _train_aug(sbd: Path, splits: dict[str, list[str]]) -> list[str]:
     """The usual 10,582 training images: those of VOC and of both splits of SBD, less VOC's val."""
-    folder_contract.require_files(sbd, ["train.txt", "val.txt"], SBD_ADVICE)
+    require_files(sbd, ["train.txt", "val.txt"], SBD_ADVICE)
     ids = set(splits["train"])
     for name in ("train.txt", "val.txt"):
         ids |= set((sbd / name).read_text().split())
@@ -118,15 +120,14 @@ def _train_aug(sbd: Path, splits: dict[str, list[str]]) -> list[str]:
 
 def _convert_sbd(sbd: Path, root: Path, ids: list[str]) -> None:
     """Write SBD's masks as VOC's pairs of PNG files; existing ones stay."""
-    folder_contract.require_files(sbd, (f"inst/{i}.mat" for i in ids), SBD_ADVICE)
+    require_files(sbd, (f"inst/{i}.mat" for i in ids), SBD_ADVICE)
     for image_id in track(ids, "SBD masks"):
-        object_png = root / "SegmentationObject" / f"{image_id}.png"
-        class_png = root / "SegmentationClass" / f"{image_id}.png"
+        object_png, class_png = map(Path, DatasetFolder(root).mask_files(image_id))
         if object_png.is_file() and class_png.is_file():
             continue
         objects, class_map = read_sbd_instances(sbd / "inst" / f"{image_id}.mat")
-        files.write_semantic_map(class_png, class_map)
-        files.write_semantic_map(object_png, objects)
+        formats.write_semantic_map(class_png, class_map)
+        formats.write_semantic_map(object_png, objects)
 
 
 def read_sbd_instances(path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -136,15 +137,15 @@ def read_sbd_instances(path: Path) -> tuple[np.ndarray, np.ndarray]:
         Instance map and semantic map, (H, W) uint8 each, as in VOC's PNG files.
 
     Raises:
-        files.DataError: not a file of SBD.
+        formats.DataError: not a file of SBD.
     """
     try:
         truth = loadmat(path, squeeze_me=True, struct_as_record=False)["GTinst"]
         objects, classes = truth.Segmentation, np.atleast_1d(truth.Categories)
     except (MatReadError, NotImplementedError, ValueError, KeyError, AttributeError) as error:
-        raise files.DataError(f"is no instance file of SBD ({error})", path) from error
+        raise formats.DataError(f"is no instance file of SBD ({error})", path) from error
     if objects.max(initial=0) > len(classes):
-        raise files.DataError(f"{objects.max()} instances, {len(classes)} classes", path)
+        raise formats.DataError(f"{objects.max()} instances, {len(classes)} classes", path)
     objects = objects.astype(np.uint8)
     return objects, np.append(0, classes).astype(np.uint8)[objects]
 
@@ -155,29 +156,29 @@ def read_sbd_instances(path: Path) -> tuple[np.ndarray, np.ndarray]:
 def _tags_from_xml(root: Path, ids: list[str]) -> dict[str, list[int]]:
     """Class ids of all objects (difficult ones too) of the images' xml files."""
     return {
-        image_id: files.read_xml_labels(root / "Annotations" / f"{image_id}.xml", list(VOC_CLASSES))
+        image_id: formats.read_xml_labels(DatasetFolder(root).xml_file(image_id), list(VOC_CLASSES))
         for image_id in track(ids, "tags")
     }
 
 
 def _add_ground_truth(root: Path, split: str, ids: list[str], overwrite: bool) -> dict[str, int]:
     """Write the clicks and the COCO json of a split; border pixels (255) belong to nobody."""
-    json_path = root / "annotations" / f"instances_{split}.json"
+    json_path = Path(DatasetFolder(root).ground_truth_json(split))
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for image_id in track(ids, f"ground truth {split}"):
-        instance_map, _, classes = files.read_instances(
+        instance_map, _, classes = formats.read_instances(
             *(root / f"Segmentation{kind}" / f"{image_id}.png" for kind in ("Object", "Class"))
         )
-        clicks = root / "Center_points" / f"{image_id}.txt"
+        clicks = Path(DatasetFolder(root).points_file(image_id, CLICKS))
         if overwrite or not clicks.is_file():
-            files.write_points(clicks, folder_contract.clicks_of_instances(instance_map, classes))
+            formats.write_points(clicks, clicks_of_instances(instance_map, classes))
         height, width = instance_map.shape
         number = int(image_id.replace("_", ""))
         images.append(
             {"id": number, "file_name": f"{image_id}.jpg", "height": height, "width": width}
         )
-        annotations += folder_contract.coco_annotations(
+        annotations += coco_annotations(
             instance_map, classes, image_id=number, first_id=len(annotations) + 1
         )
     if overwrite or not json_path.is_file():
@@ -185,9 +186,9 @@ def _add_ground_truth(root: Path, split: str, ids: list[str], overwrite: bool) -
             "info": {"description": f"PASCAL VOC 2012 {split}, from SegmentationObject"},
             "images": images,
             "annotations": annotations,
-            "categories": folder_contract.coco_categories(VOC_CLASSES),
+            "categories": coco_categories(VOC_CLASSES),
         }
-        files.write_coco(json_path, coco)
+        formats.write_coco(json_path, coco)
     return {"images": len(images), "instances": len(annotations)}
 
 

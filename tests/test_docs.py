@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bestie.engine import default_config
+from bestie.training import default_config
 from tests.conftest import PROJECT
 
 PAGES = sorted((PROJECT / "docs").glob("*.md")) + [
@@ -68,7 +68,9 @@ def test_named_scripts_and_linked_files_exist(page):
     if page.name == "RESULTS.md":
         return  # it records the commands of the time of each measurement
     scripts = re.findall(r"\b(?:python|nice) ((?:tools|datasets)/\w+\.py)", text)
-    scripts += re.findall(r"\b((?:tools|configs|datasets|bestie)/[\w/-]+\.(?:py|yaml))", text)
+    scripts += re.findall(
+        r"(?<![\w/])((?:tools|configs|datasets|bestie)/[\w/-]+\.(?:py|yaml))", text
+    )
     missing = [name for name in scripts if not (PROJECT / name).exists()]
     links = re.findall(r"\]\((?!http)([^)#]+)\)", text)
     missing += [link for link in links if not (page.parent / link).exists()]

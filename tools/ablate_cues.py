@@ -16,9 +16,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from bestie.engine.cue_ablation import ablate_cues
-from bestie.engine.pipeline.process import CommandError
-from bestie.files import atomic_write, configs_folder, to_json
+from bestie.formats import atomic_write, configs_folder, to_json
+from bestie.methods.pam.cue_ablation import ablate_cues
+from bestie.pipeline.process import CommandError
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:

@@ -19,8 +19,8 @@ from pathlib import Path
 
 import torch
 
-from bestie.engine.benchmark import GROUPS, Bench, run_benchmark
-from bestie.engine.benchmark.report import compare, environment, read_rows, table, write_rows
+from bestie.benchmark import GROUPS, Bench, run_benchmark
+from bestie.benchmark.report import compare, environment, read_rows, table, write_rows
 from bestie.visualization.plots import plot_curves
 
 

@@ -17,8 +17,8 @@ import argparse
 import sys
 
 from bestie.data import survey_data
-from bestie.data.survey import SUPERVISIONS
-from bestie.files import to_json
+from bestie.data.checks.survey import SUPERVISIONS
+from bestie.formats import to_json
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:

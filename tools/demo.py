@@ -16,9 +16,9 @@ import re
 import sys
 from pathlib import Path
 
-from bestie.engine import setup
-from bestie.engine.demo import demo_overrides, find_images, find_run, run_demo, unreadable_text
-from bestie.files import read_class_file
+from bestie.formats import read_class_file
+from bestie.training import setup
+from bestie.training.predict import demo_overrides, find_images, find_run, run_demo, unreadable_text
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:

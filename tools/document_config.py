@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""Write docs/configuration.md: every key of bestie/config.py with its default and its comment.
+"""Write docs/configuration.md: every key of the project with its default and its comment.
 
     python tools/document_config.py
 
-A comment above a key describes it, and the keys right below it that have none.
+Keys are added by bestie/config.py and by the config.py of each method. A comment above a key
+describes it, and the keys right below it that have none.
 """
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,16 +16,16 @@ from pathlib import Path
 
 from detectron2.config import CfgNode
 
-from bestie.engine.setup import default_config
+from bestie.training.setup import default_config
 
 PROJECT = Path(__file__).resolve().parent.parent
-SOURCE = PROJECT / "bestie" / "config.py"
+SOURCES = [PROJECT / "bestie/config.py", *sorted(PROJECT.glob("bestie/methods/*/config.py"))]
 TARGET = PROJECT / "docs" / "configuration.md"
 INTRODUCTION = """\
 # Configuration reference
 
-Written by `python tools/document_config.py` from the comments of `bestie/config.py`; change them
-there.
+Written by `python tools/document_config.py` from the comments of `bestie/config.py` and of
+`bestie/methods/*/config.py`; change them there.
 
 These keys come on top of
 [Detectron2's](https://detectron2.readthedocs.io/en/latest/modules/config.html#yaml-config-references),
@@ -56,12 +58,18 @@ class Key:
 
 
 def main() -> None:
-    TARGET.write_text(document(SOURCE.read_text(encoding="utf-8")), encoding="utf-8")
-    print(f"{TARGET.relative_to(PROJECT)}: {sum(1 for _ in read_keys(SOURCE.read_text()))} keys")
+    source = read_sources()
+    TARGET.write_text(document(source), encoding="utf-8")
+    print(f"{TARGET.relative_to(PROJECT)}: {sum(1 for _ in read_keys(source))} keys")
+
+
+def read_sources() -> str:
+    """All modules that add keys, one after the other."""
+    return "\n\n".join(path.read_text(encoding="utf-8") for path in SOURCES)
 
 
 def document(source: str) -> str:
-    """The page, from the source of bestie/config.py."""
+    """The page, from :func:`read_sources`."""
     sections: dict[str, list[Key]] = {}
     headings: dict[str, str] = {}
     for key in read_keys(source):
@@ -89,7 +97,7 @@ def read_keys(source: str) -> Iterator[Key]:
     lines = source.splitlines()
     defaults = default_config()
     for function in ast.parse(source).body:
-        if not isinstance(function, ast.FunctionDef):
+        if not isinstance(function, ast.FunctionDef) or not re.match("_?add_", function.name):
             continue
         names = {"cfg": "", "model": "MODEL.BESTIE"}  # what the functions' arguments stand for
         comment = ""

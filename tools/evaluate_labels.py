@@ -16,8 +16,9 @@ import argparse
 import sys
 
 from bestie.data import register_dataset
-from bestie.evaluation import evaluate_labels, labels_from_components
-from bestie.files import to_json, write_coco
+from bestie.evaluation import evaluate_labels
+from bestie.formats import to_json, write_coco
+from bestie.methods.bestie.baseline import labels_from_components
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:

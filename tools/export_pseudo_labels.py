@@ -16,9 +16,9 @@ import argparse
 
 from detectron2.engine import default_argument_parser
 
-from bestie.engine import merge_config, setup
-from bestie.engine.export import export_pseudo_labels
-from bestie.engine.launch import launch_tool
+from bestie.training import merge_config, setup
+from bestie.training.export import export_pseudo_labels
+from bestie.training.launch import launch_tool
 
 FLAGS = {"MODEL.BESTIE.TEST.USE_TAGS": "--no-tags", "MODEL.BESTIE.TEST.USE_CLICKS": "--no-clicks"}
 

@@ -14,9 +14,9 @@ import argparse
 
 from detectron2.engine import default_argument_parser
 
-from bestie.engine import setup
-from bestie.engine.cues import extract_points
-from bestie.engine.launch import launch_tool
+from bestie.methods.pam.cues import extract_points
+from bestie.training import setup
+from bestie.training.launch import launch_tool
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:

@@ -17,9 +17,9 @@ import argparse
 
 from detectron2.engine import default_argument_parser
 
-from bestie.engine import setup
-from bestie.engine.launch import launch_tool
-from bestie.engine.maps import check_semantic_maps, make_semantic_maps
+from bestie.methods.pam.maps import check_semantic_maps, make_semantic_maps
+from bestie.training import setup
+from bestie.training.launch import launch_tool
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:

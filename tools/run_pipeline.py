@@ -21,14 +21,7 @@ import signal
 import sys
 from pathlib import Path
 
-from bestie.engine.pipeline import (
-    PRESETS,
-    STAGES,
-    SUPERVISIONS,
-    Request,
-    StageError,
-    run_pipeline,
-)
+from bestie.pipeline import PRESETS, STAGES, SUPERVISIONS, Request, StageError, run_pipeline
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:

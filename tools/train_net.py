@@ -11,8 +11,8 @@ With MODEL.DEVICE cpu, --num-gpus is the number of processes.
 
 from detectron2.engine import default_argument_parser
 
-from bestie.engine import Trainer, load_model, setup
-from bestie.engine.launch import launch_tool
+from bestie.training import Trainer, load_model, setup
+from bestie.training.launch import launch_tool
 
 
 def main(args):

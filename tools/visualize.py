@@ -21,7 +21,7 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from bestie.data import register_dataset
 from bestie.data.registration import POINT_FOLDERS
-from bestie.engine.run_files import RunFiles, find_run_files
+from bestie.training.run_files import RunFiles, find_run_files
 from bestie.visualization import (
     LAYERS,
     LayerSettings,

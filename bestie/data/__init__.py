@@ -1,15 +1,11 @@
 """Data: names of data sets, checks of their files, joint augmentation, mappers, loaders.
 
-Comes in: files (through ``bestie.files``) and a config. Goes out: registered data sets and batches.
-Called by the trainer, the tools and the pipeline.
+Comes in: files (through ``bestie.formats``) and a config. Goes out: registered data sets and
+batches. Called by the trainer, the tools and the pipeline.
 """
 
-from bestie.data.augmentation import (
-    augment,
-    build_bestie_augmentation,
-    build_pam_augmentation,
-)
-from bestie.data.check import (
+from bestie.data.augmentation import augment
+from bestie.data.checks.dataset import (
     DatasetReport,
     Problem,
     check_coco,
@@ -18,31 +14,19 @@ from bestie.data.check import (
     inspect_dataset,
     raise_on_errors,
 )
+from bestie.data.checks.survey import survey_data
 from bestie.data.loader import PositionSampler, build_test_loader, build_train_loader, seeded
-from bestie.data.mappers import (
-    MAPPER_REGISTRY,
-    BESTIEMapper,
-    InstanceMapper,
-    PAMMapper,
-    build_mapper,
-    points_folder,
-)
+from bestie.data.mappers import MAPPER_REGISTRY, build_mapper, points_folder
 from bestie.data.registration import BUILTIN_DATASETS, register_builtin_datasets, register_dataset
-from bestie.data.survey import survey_data
 
 __all__ = [
     "BUILTIN_DATASETS",
     "MAPPER_REGISTRY",
-    "BESTIEMapper",
     "DatasetReport",
-    "InstanceMapper",
-    "PAMMapper",
     "PositionSampler",
     "Problem",
     "augment",
-    "build_bestie_augmentation",
     "build_mapper",
-    "build_pam_augmentation",
     "build_test_loader",
     "build_train_loader",
     "check_coco",

@@ -23,7 +23,6 @@ from collections.abc import Sequence
 import numpy as np
 from detectron2.config import CfgNode
 from detectron2.data import transforms as T
-from detectron2.projects.point_rend import ColorAugSSDTransform
 from fvcore.transforms.transform import NoOpTransform, Transform
 from PIL import Image
 from torchvision.transforms import ColorJitter
@@ -35,9 +34,8 @@ __all__ = [
     "RandomQuarterTurn",
     "ResizeAndScale",
     "ResizeLongerSide",
+    "InferenceSize",
     "augment",
-    "build_bestie_augmentation",
-    "build_pam_augmentation",
     "build_turn_augmentation",
 ]
 
@@ -46,51 +44,6 @@ GRID = 32
 # Photometric distortion of the reference implementation, in values of 0..255 and in half degrees;
 # it leaves the saturation alone.
 DISTORTION = {"brightness_delta": 16, "saturation_low": 1, "saturation_high": 1, "hue_delta": 18}
-
-
-def build_bestie_augmentation(cfg: CfgNode) -> list[T.Augmentation | Transform]:
-    """BESTIE's training augmentation (see the module's docstring) from INPUT and MODEL.PIXEL_MEAN.
-
-    Raises:
-        ValueError: INPUT.CROP is not an absolute crop, or a number out of range.
-    """
-    crop_size = _absolute_crop(cfg)
-    if not cfg.INPUT.SCALES or min(cfg.INPUT.SCALES) <= 0:
-        raise ValueError(f"INPUT.SCALES must be positive numbers, got {cfg.INPUT.SCALES}.")
-    if cfg.INPUT.BASE_SIZE and cfg.INPUT.BASE_SIZE <= GRID:
-        raise ValueError(f"INPUT.BASE_SIZE must be 0 or above {GRID}, got {cfg.INPUT.BASE_SIZE}.")
-    augmentation: list = [ResizeAndScale(cfg.INPUT.BASE_SIZE, cfg.INPUT.SCALES)]
-    if cfg.INPUT.COLOR_AUG:
-        augmentation.append(ColorAugSSDTransform(cfg.INPUT.FORMAT, **DISTORTION))
-    augmentation += build_turn_augmentation(cfg)
-    augmentation.append(CropOnCanvas(crop_size, cfg.MODEL.PIXEL_MEAN))
-    if cfg.INPUT.RANDOM_FLIP != "none":
-        augmentation.append(_flip(cfg))
-    return augmentation
-
-
-def build_pam_augmentation(cfg: CfgNode) -> list[T.Augmentation | Transform]:
-    """The classifier's training augmentation: resize to a square of BASE_SIZE, flip, jitter, crop.
-
-    Raises:
-        ValueError: INPUT.CROP is not an absolute crop, or INPUT.COLOR_JITTER is not four numbers.
-    """
-    crop_size = _absolute_crop(cfg)
-    if len(cfg.INPUT.COLOR_JITTER) != 4 or min(cfg.INPUT.COLOR_JITTER) < 0:
-        raise ValueError(
-            "INPUT.COLOR_JITTER must be 4 numbers of 0 or more (brightness, contrast, saturation, "
-            f"hue), got {cfg.INPUT.COLOR_JITTER}."
-        )
-    augmentation: list = []
-    if cfg.INPUT.BASE_SIZE:
-        augmentation.append(T.Resize((cfg.INPUT.BASE_SIZE, cfg.INPUT.BASE_SIZE)))
-    augmentation += build_turn_augmentation(cfg)
-    if cfg.INPUT.RANDOM_FLIP != "none":
-        augmentation.append(_flip(cfg))
-    if any(cfg.INPUT.COLOR_JITTER):
-        augmentation.append(RandomColorJitter(cfg.INPUT.COLOR_JITTER, cfg.INPUT.FORMAT))
-    augmentation.append(CropOnCanvas(crop_size, cfg.MODEL.PIXEL_MEAN))
-    return augmentation
 
 
 def build_turn_augmentation(cfg: CfgNode) -> list[T.Augmentation]:
@@ -317,7 +270,44 @@ class ColorJitterTransform(Transform):
         return segmentation
 
 
-def _absolute_crop(cfg: CfgNode) -> tuple[int, int]:
+class InferenceSize:
+    """Brings a photo and its points to the size at which BESTIE's network sees it.
+
+    Instances are grouped on a grid whose longer side is ``length``, in whose pixels all lengths of
+    the method are counted. The network sees that grid, enlarged by ``scale``; both are made from
+    the photo in one step, so that no detail is lost.
+
+    Args:
+        length: INPUT.TEST_SIZE, pixels; 0: photos keep their size.
+        kept: INPUT.TEST_SIZE_KEPT, shortest and longest longer side of photos that keep their size.
+        scale: MODEL.BESTIE.TEST.SCALE.
+    """
+
+    def __init__(self, length: int, kept: Sequence[int] = (0, 0), scale: float = 1.0):
+        self.length, self.kept, self.scale = length, tuple(kept), scale
+
+    def grid(self, height: int, width: int) -> tuple[int, int] | None:
+        """Height and width of the grid; None for a photo that keeps its size."""
+        longer = max(height, width)
+        if not self.length or self.kept[0] <= longer <= self.kept[1]:
+            return None
+        return tuple(max(1, round(side * self.length / longer)) for side in (height, width))
+
+    def resize(self, image: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
+        """The (H, W, 3) uint8 photo as the network sees it."""
+        size = tuple(max(1, round(side * self.scale)) for side in grid)
+        if size == image.shape[:2]:
+            return image
+        return T.ResizeTransform(*image.shape[:2], *size).apply_image(image)
+
+    @staticmethod
+    def move_points(yx: np.ndarray, photo: tuple[int, int], grid: tuple[int, int]) -> np.ndarray:
+        """Pixels (P, 2) (y, x) of the grid that hold the centers of pixels of the photo."""
+        factor = np.array(grid) / np.array(photo)
+        return np.floor((np.floor(yx.astype(np.float64)) + 0.5) * factor)
+
+
+def absolute_crop(cfg: CfgNode) -> tuple[int, int]:
     crop = cfg.INPUT.CROP
     if not crop.ENABLED or crop.TYPE != "absolute" or len(crop.SIZE) != 2 or min(crop.SIZE) < 1:
         raise ValueError(
@@ -329,6 +319,6 @@ def _absolute_crop(cfg: CfgNode) -> tuple[int, int]:
     return int(height), int(width)
 
 
-def _flip(cfg: CfgNode) -> T.Augmentation:
+def horizontal_flip(cfg: CfgNode) -> T.Augmentation:
     horizontal = cfg.INPUT.RANDOM_FLIP == "horizontal"
     return T.RandomFlip(horizontal=horizontal, vertical=not horizontal)

@@ -60,6 +60,8 @@ def build_train_loader(
     for name in cfg.DATASETS.TRAIN:
         register_dataset(name)
     dicts = _training_dicts(cfg)
+    if hasattr(mapper, "samples"):  # a mapper whose samples are not whole images
+        dicts = mapper.samples(dicts)
     sampler = PositionSampler(len(dicts), cfg.SEED, rank=comm.get_rank(), world_size=world_size)
     # PyTorch's own loader: it hands whole batches to the workers and returns them in order.
     # Detectron2's gives each worker a share of the positions, and which one depends on its version.

@@ -9,36 +9,20 @@ device. Shape letters: H, W the crop (or image), C classes, P points, K componen
 """
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from detectron2.config import CfgNode, configurable
-from detectron2.data import DatasetMapper
-from detectron2.data import transforms as T
+from detectron2.config import CfgNode
 from fvcore.common.registry import Registry
-from fvcore.transforms.transform import Transform
 from torch import Tensor
 
-from bestie.data.augmentation import (
-    ResizeLongerSide,
-    augment,
-    build_bestie_augmentation,
-    build_pam_augmentation,
-    build_turn_augmentation,
-)
 from bestie.data.registration import POINT_FOLDERS
-from bestie.files import DataError, Points, read_image, read_points, read_semantic_map
-from bestie.labels.components import find_components
-from bestie.labels.pseudo_labels import accept_components
+from bestie.formats import DataError, read_image
 
 __all__ = [
     "MAPPER_REGISTRY",
-    "BESTIEMapper",
-    "InstanceMapper",
-    "PAMMapper",
     "build_mapper",
     "points_folder",
 ]
@@ -79,219 +63,7 @@ def points_folder(cfg: CfgNode) -> str:
     return POINT_FOLDERS[supervision]
 
 
-@MAPPER_REGISTRY.register()
-class BESTIEMapper:
-    """Image, weak semantic map, its components and the points.
-
-    In training returns, besides ``file_name``, ``image_id``, ``image_name``, ``height`` and
-    ``width``:
-
-    - ``image``: (3, H, W) uint8, channel order INPUT.FORMAT;
-    - ``image_labels``: (C,) bool, tags of the whole image;
-    - ``semantic_map``: (H, W) uint8, 0 background, class + 1, 255 ignore and outside the image;
-    - ``points``: (P, 2) float32 (y, x), whole pixel indices; ``point_classes``: (P,) int64; the
-      points above the confidence threshold, of tagged classes, inside the crop;
-    - ``components``: (H, W) int16 (int32 from 2^15 components on), 0 none, k + 1 component k
-      (tagged classes, 8-connected);
-    - ``component_classes``: (K,) int64; ``component_centroids``: (K, 2) int64 (y, x);
-      ``component_accepted``: (K,) bool, holds exactly one point of its class (paper, section 3.2).
-
-    At inference: ``image`` at its own size, ``image_labels`` and ``points``, ``point_classes`` if
-    the root has them.
-    """
-
-    @configurable
-    def __init__(
-        self,
-        is_train: bool,
-        *,
-        num_classes: int,
-        augmentation: Sequence[T.Augmentation | Transform] = (),
-        image_format: str = "RGB",
-        points_dir: str = "Peak_points",
-        maps_dir: str = "WSSS_maps",
-        point_score_thresh: float = 0.7,
-        min_area: int = 50,
-        points_required: bool = False,
-    ):
-        """
-        Args:
-            is_train: augment and ship labels.
-            num_classes: C.
-            augmentation: joint augmentation of the training samples.
-            image_format: "RGB" or "BGR".
-            points_dir: folder of the points, under the data root or absolute.
-            maps_dir: likewise, of the weak semantic maps.
-            point_score_thresh: points count above this confidence.
-            min_area: smallest component, pixels.
-            points_required: at inference, a missing point file is an error.
-        """
-        if num_classes < 1:
-            raise ValueError(f"MODEL.BESTIE.NUM_CLASSES must be 1 or more, got {num_classes}.")
-        self.is_train = is_train
-        self.num_classes = num_classes
-        self.augmentation = T.AugmentationList(augmentation)
-        self.image_format = image_format
-        self.points_dir = points_dir
-        self.maps_dir = maps_dir
-        self.point_score_thresh = point_score_thresh
-        self.min_area = min_area
-        self.points_required = points_required or is_train
-
-    @classmethod
-    def from_config(cls, cfg: CfgNode, is_train: bool = True) -> dict[str, Any]:
-        return {
-            "is_train": is_train,
-            "num_classes": cfg.MODEL.BESTIE.NUM_CLASSES,
-            "augmentation": build_bestie_augmentation(cfg) if is_train else (),
-            "image_format": cfg.INPUT.FORMAT,
-            "points_dir": points_folder(cfg),
-            "maps_dir": cfg.INPUT.MAPS_DIR,
-            "point_score_thresh": cfg.INPUT.POINT_SCORE_THRESH,
-            "min_area": cfg.MODEL.BESTIE.MIN_AREA,
-            "points_required": cfg.MODEL.BESTIE.TEST.USE_CLICKS,
-        }
-
-    def __call__(self, dataset_dict: dict[str, Any]) -> dict[str, Any]:
-        image = _read_image(dataset_dict, self.image_format)
-        sample = _identity(dataset_dict)
-        points = self._read_points(dataset_dict)
-        if self.is_train:
-            sample["image_labels"] = _required_tags(dataset_dict, self.num_classes)
-            sample.update(self._training_sample(dataset_dict, image, points))
-            return sample
-        sample["image"] = _to_tensor(image)
-        if "image_labels" in dataset_dict:
-            sample["image_labels"] = _required_tags(dataset_dict, self.num_classes)
-        if points is not None:
-            sample["points"] = torch.from_numpy(points.yx.astype(np.float32))
-            sample["point_classes"] = torch.from_numpy(points.classes)
-        return sample
-
-    def _training_sample(
-        self, dataset_dict: dict[str, Any], image: np.ndarray, points: Points
-    ) -> dict[str, Tensor]:
-        tags = dataset_dict["image_labels"]
-        semantic_map = self._read_semantic_map(dataset_dict, image)
-        tagged = np.isin(points.classes, tags)
-        image, semantic_map, yx, kept = augment(
-            self.augmentation, image, semantic_map, points.yx[tagged]
-        )
-        point_classes = points.classes[tagged][kept]
-        components = find_components(semantic_map, tags, self.min_area)
-        accepted = accept_components(components, yx, point_classes)
-        return {
-            "image": _to_tensor(image),
-            "semantic_map": torch.from_numpy(semantic_map.copy()),
-            "points": torch.from_numpy(yx),
-            "point_classes": torch.from_numpy(point_classes),
-            # Half the bytes on their way out of the worker; a huge crop may hold more of them.
-            "components": torch.from_numpy(
-                components.map.astype(np.int16 if len(components) < 2**15 else np.int32)
-            ),
-            "component_classes": torch.from_numpy(components.classes),
-            "component_centroids": torch.from_numpy(components.centroids),
-            "component_accepted": torch.from_numpy(accepted),
-        }
-
-    def _read_points(self, dataset_dict: dict[str, Any]) -> Points | None:
-        path = _label_path(dataset_dict, self.points_dir, ".txt")
-        if not self.points_required and (path is None or not os.path.isfile(path)):
-            return None
-        points = read_points(_required_path(path, dataset_dict, "points"))
-        for class_id, line in zip(points.classes, points.lines, strict=True):
-            if class_id >= self.num_classes:
-                accepted = f"0..{self.num_classes - 1} are accepted"
-                raise DataError(f"class {class_id}; {accepted}", path, int(line))
-        kept = points.scores > self.point_score_thresh
-        return Points(points.yx[kept], points.classes[kept], points.scores[kept])
-
-    def _read_semantic_map(self, dataset_dict: dict[str, Any], image: np.ndarray) -> np.ndarray:
-        path = _label_path(dataset_dict, self.maps_dir, ".png")
-        semantic_map = read_semantic_map(_required_path(path, dataset_dict, "a semantic map"))
-        if semantic_map.shape != image.shape[:2]:
-            raise DataError(
-                f"has {semantic_map.shape} pixels (height, width), its image {image.shape[:2]}",
-                path,
-            )
-        return semantic_map
-
-
-@MAPPER_REGISTRY.register()
-class PAMMapper:
-    """Image and tags, for the classifier: ``image`` (3, H, W) uint8 and ``image_labels`` (C,) bool.
-
-    In training a crop of INPUT.CROP.SIZE; at inference the image with INPUT.TEST_SIZE as its longer
-    side, and the tags if the root has them. ``height`` and ``width`` are those of the photo.
-    """
-
-    @configurable
-    def __init__(
-        self,
-        is_train: bool,
-        *,
-        num_classes: int,
-        augmentation: Sequence[T.Augmentation | Transform] = (),
-        image_format: str = "RGB",
-    ):
-        """
-        Args:
-            is_train: augment; tags are required.
-            num_classes: C.
-            augmentation: of the images; random in training.
-            image_format: "RGB" or "BGR".
-        """
-        if num_classes < 1:
-            raise ValueError(f"MODEL.PAM.NUM_CLASSES must be 1 or more, got {num_classes}.")
-        self.is_train = is_train
-        self.num_classes = num_classes
-        self.augmentation = T.AugmentationList(augmentation)
-        self.image_format = image_format
-
-    @classmethod
-    def from_config(cls, cfg: CfgNode, is_train: bool = True) -> dict[str, Any]:
-        return {
-            "is_train": is_train,
-            "num_classes": cfg.MODEL.PAM.NUM_CLASSES,
-            "augmentation": (
-                build_pam_augmentation(cfg) if is_train else [ResizeLongerSide(cfg.INPUT.TEST_SIZE)]
-            ),
-            "image_format": cfg.INPUT.FORMAT,
-        }
-
-    def __call__(self, dataset_dict: dict[str, Any]) -> dict[str, Any]:
-        image = _read_image(dataset_dict, self.image_format)
-        sample = _identity(dataset_dict)
-        sample["height"], sample["width"] = image.shape[:2]
-        if self.is_train or "image_labels" in dataset_dict:
-            sample["image_labels"] = _required_tags(dataset_dict, self.num_classes)
-        image, *_ = augment(self.augmentation, image)
-        sample["image"] = _to_tensor(image)
-        return sample
-
-
-@MAPPER_REGISTRY.register()
-class InstanceMapper(DatasetMapper):
-    """Detectron2's mapper (Mask R-CNN and its other models), with INPUT.RANDOM_ROTATE90."""
-
-    @classmethod
-    def from_config(cls, cfg: CfgNode, is_train: bool = True) -> dict[str, Any]:
-        arguments = super().from_config(cfg, is_train)
-        if is_train:
-            arguments["augmentations"] += build_turn_augmentation(cfg)
-        return arguments
-
-    def __call__(self, dataset_dict: dict[str, Any]) -> dict[str, Any]:
-        if self.is_train and "annotations" not in dataset_dict:
-            raise DataError(
-                "comes without instance annotations; InstanceMapper trains on data sets named "
-                "coco:JSON:IMAGE_DIR",
-                dataset_dict["file_name"],
-            )
-        return super().__call__(dataset_dict)
-
-
-def _read_image(dataset_dict: dict[str, Any], image_format: str) -> np.ndarray:
+def read_sample_image(dataset_dict: dict[str, Any], image_format: str) -> np.ndarray:
     image = read_image(dataset_dict["file_name"], image_format)
     listed = (dataset_dict.get("height"), dataset_dict.get("width"))
     if None not in listed and image.shape[:2] != listed:
@@ -302,14 +74,14 @@ def _read_image(dataset_dict: dict[str, Any], image_format: str) -> np.ndarray:
     return image
 
 
-def _label_path(dataset_dict: dict[str, Any], folder: str, suffix: str) -> str | None:
+def label_path(dataset_dict: dict[str, Any], folder: str, suffix: str) -> str | None:
     """``ROOT/<folder>/<id><suffix>``, or None for a data set without a root (coco:)."""
     if "root" not in dataset_dict:
         return None
     return os.path.join(dataset_dict["root"], folder, _image_name(dataset_dict) + suffix)
 
 
-def _identity(dataset_dict: dict[str, Any]) -> dict[str, Any]:
+def sample_identity(dataset_dict: dict[str, Any]) -> dict[str, Any]:
     """What a sample takes over; Detectron2's own data sets come without ``image_name``."""
     copied = {key: dataset_dict[key] for key in _COPIED_KEYS if key in dataset_dict}
     return copied | {"image_name": _image_name(dataset_dict)}
@@ -319,7 +91,7 @@ def _image_name(dataset_dict: dict[str, Any]) -> str:
     return dataset_dict.get("image_name") or Path(dataset_dict["file_name"]).stem
 
 
-def _required_path(path: str | None, dataset_dict: dict[str, Any], what: str) -> str:
+def required_path(path: str | None, dataset_dict: dict[str, Any], what: str) -> str:
     if path is None:
         raise DataError(
             f"comes without {what}; BESTIEMapper works on data sets named folder:ROOT:SPLIT",
@@ -328,7 +100,7 @@ def _required_path(path: str | None, dataset_dict: dict[str, Any], what: str) ->
     return path
 
 
-def _required_tags(dataset_dict: dict[str, Any], num_classes: int) -> Tensor:
+def required_tags(dataset_dict: dict[str, Any], num_classes: int) -> Tensor:
     """(C,) bool."""
     if "image_labels" not in dataset_dict:
         raise DataError(
@@ -340,6 +112,6 @@ def _required_tags(dataset_dict: dict[str, Any], num_classes: int) -> Tensor:
     return labels
 
 
-def _to_tensor(image: np.ndarray) -> Tensor:
+def image_tensor(image: np.ndarray) -> Tensor:
     """(H, W, 3) uint8 array -> (3, H, W) uint8 tensor."""
     return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))

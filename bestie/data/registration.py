@@ -19,8 +19,10 @@ from typing import Any, Literal
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.data.datasets import load_coco_json
 
-from bestie.files import (
+from bestie.formats import (
+    POINT_FOLDERS,
     DataError,
+    DatasetFolder,
     find_image,
     join_errors,
     read_class_names,
@@ -53,8 +55,9 @@ BUILTIN_DATASETS = {
     "coco2017_wsis_train": ("coco2017_wsis", "train2017"),
     "coco2017_wsis_val": ("coco2017_wsis", "val2017"),
 }
-# MODEL.BESTIE.SUPERVISION -> folder of its points in a root: cues, clicks.
-POINT_FOLDERS = {"tags": "Peak_points", "clicks": "Center_points"}
+# Fields of this project in the annotations of a COCO json: a click [x, y], a rough mask beside the
+# true one, and the scores of a label.
+EXTRA_KEYS = ["point", "rough", "score", "class_score"]
 
 
 def register_dataset(name: str) -> None:
@@ -155,7 +158,7 @@ def _ambiguous(name: str, pairs: list[tuple[str, str]]) -> ValueError:
 def _which_exist(kind: str, first: str, second: str) -> tuple[bool, bool]:
     """Whether the two parts of a name exist: root and split, or json and folder of images."""
     if kind == "folder":
-        split = os.path.join(first, "ImageSets", "Segmentation", f"{second}.txt")
+        split = DatasetFolder(first).split_file(second)
         return os.path.isdir(first), os.path.isfile(split)
     return os.path.isfile(first), os.path.isdir(second)
 
@@ -176,7 +179,7 @@ def _open_folder(name: str, root: str, split: str) -> tuple[Callable, dict[str, 
         "thing_dataset_id_to_contiguous_id": {k + 1: k for k in range(len(class_names))},
         "root": root,
         "split": split,
-        "image_root": os.path.join(root, "JPEGImages"),
+        "image_root": DatasetFolder(root).image_folder,
     }
     if os.path.isfile(ground_truth_json(root, split)):
         metadata["json_file"] = ground_truth_json(root, split)
@@ -218,7 +221,7 @@ def load_folder(root: str, split: str) -> list[dict[str, Any]]:
         record = {"root": root, "image_name": image_name, "image_id": position}
         record["file_name"] = find_image(root, image_name)
         if record["file_name"] is None:
-            path = os.path.join(root, "JPEGImages", image_name)
+            path = DatasetFolder(root).image_file(image_name, "")
             raise DataError("image does not exist (.jpg or .png)", path)
         if json_images is None:
             record["height"], record["width"] = read_image_size(record["file_name"])
@@ -235,17 +238,14 @@ def load_folder(root: str, split: str) -> list[dict[str, Any]]:
 
 
 def _label_files(root: str, image_name: str) -> dict[str, Any]:
+    folder = DatasetFolder(root)
     files: dict[str, Any] = {
-        "semantic_map_file": os.path.join(root, "WSSS_maps", f"{image_name}.png"),
+        "semantic_map_file": folder.map_file(image_name),
         "points_files": {
-            folder: os.path.join(root, folder, f"{image_name}.txt")
-            for folder in POINT_FOLDERS.values()
+            points: folder.points_file(image_name, points) for points in POINT_FOLDERS.values()
         },
     }
-    masks = {
-        "instance_file": os.path.join(root, "SegmentationObject", f"{image_name}.png"),
-        "class_file": os.path.join(root, "SegmentationClass", f"{image_name}.png"),
-    }
+    masks = dict(zip(("instance_file", "class_file"), folder.mask_files(image_name), strict=True))
     if all(os.path.isfile(path) for path in masks.values()):
         files.update(masks)
     return files
@@ -264,7 +264,7 @@ def _read_json_images(root: str, split: str, class_names: list[str]) -> dict[str
 
 def ground_truth_json(root: str, split: str) -> str:
     """Where the COCO ground truth of a split of a root lies, if there is any."""
-    return os.path.join(root, "annotations", f"instances_{split}.json")
+    return DatasetFolder(root).ground_truth_json(split)
 
 
 def categories_mistake(coco: dict[str, Any], class_names: list[str]) -> str | None:
@@ -291,7 +291,7 @@ def images_by_name(coco: dict[str, Any]) -> dict[str, dict]:
 
 
 def _load_coco(name: str, json_file: str, image_root: str) -> list[dict[str, Any]]:
-    dicts = load_coco_json(json_file, image_root, name)
+    dicts = load_coco_json(json_file, image_root, name, extra_annotation_keys=EXTRA_KEYS)
     for record in dicts:
         record["image_name"] = os.path.splitext(os.path.basename(record["file_name"]))[0]
         objects = (entry for entry in record["annotations"] if not entry.get("iscrowd", 0))

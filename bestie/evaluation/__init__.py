@@ -7,30 +7,22 @@ Called by the trainer, the pipeline and the tools.
 
 from bestie.evaluation.build import build_evaluator
 from bestie.evaluation.coco_export import COCOExporter
-from bestie.evaluation.components_baseline import labels_from_components
-from bestie.evaluation.cue_report import CueReport, report_cues
 from bestie.evaluation.label_quality import LabelQuality, evaluate_labels, measure_label_quality
 from bestie.evaluation.label_summary import LabelSummary, summarize_labels
-from bestie.evaluation.map_report import MapReport, report_maps
 from bestie.evaluation.masks import LabelledMasks
 from bestie.evaluation.tags import TagEvaluator
 from bestie.evaluation.voc_ap import VOCInstanceEvaluator, instance_average_precision
 
 __all__ = [
     "COCOExporter",
-    "CueReport",
     "LabelQuality",
     "LabelSummary",
     "LabelledMasks",
-    "MapReport",
     "TagEvaluator",
     "VOCInstanceEvaluator",
     "build_evaluator",
     "evaluate_labels",
     "instance_average_precision",
-    "labels_from_components",
     "measure_label_quality",
-    "report_cues",
-    "report_maps",
     "summarize_labels",
 ]

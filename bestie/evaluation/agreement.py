@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from bestie.evaluation.masks import LabelledMasks
-from bestie.files import Points, decode_mask
+from bestie.formats import Points, decode_mask
 
 __all__ = ["measure_agreement"]
 

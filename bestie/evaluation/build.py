@@ -30,6 +30,11 @@ def build_evaluator(
         ValueError: an evaluator that is not known or does not fit the model, or a data set
             without the ground truth that one needs.
     """
+    if cfg.MODEL.META_ARCHITECTURE == "PromptedSOLO" and cfg.MODEL.POINTWSSIS.PROMPT != "none":
+        raise ValueError(
+            "evaluation of a detector needs MODEL.POINTWSSIS.PROMPT none, got "
+            f"{cfg.MODEL.POINTWSSIS.PROMPT!r}: with clicks given, the AP is that of labels"
+        )
     is_classifier = cfg.MODEL.META_ARCHITECTURE == "PAMClassifier"
     accepted = ("tags",) if is_classifier else ("voc", "coco")
     wrong = [name for name in cfg.TEST.EVALUATORS if name not in accepted]

@@ -22,6 +22,7 @@ from collections.abc import Mapping
 import numpy as np
 from detectron2.data import MetadataCatalog
 from detectron2.evaluation import COCOEvaluator
+from detectron2.structures import BoxMode
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
@@ -70,7 +71,9 @@ def largest_crowd(annotations: list[Mapping]) -> int:
 
 
 class _MaskEvaluator(COCOEvaluator):
-    """Detectron2's evaluator, right for annotation id 0; its results name the limit."""
+    """Detectron2's evaluator, right for annotation id 0; masks may be run-length codes.
+
+    Its results name the limit."""
 
     def __init__(self, dataset_name: str, **options):
         super().__init__(dataset_name, tasks=("segm",), use_fast_impl=False, **options)
@@ -90,6 +93,21 @@ class _MaskEvaluator(COCOEvaluator):
                 limit,
                 detection_limit(crowd),
             )
+
+    def process(self, inputs: list[dict], outputs: list[dict]) -> None:
+        """Keep the ``instances`` of some images (by ``image_id``) as COCO results."""
+        for given, output in zip(inputs, outputs, strict=True):
+            instances = output["instances"]
+            masks = LabelledMasks.from_instances(instances)
+            corners = instances.pred_boxes.tensor.cpu().numpy()
+            boxes = BoxMode.convert(corners, BoxMode.XYXY_ABS, BoxMode.XYWH_ABS)
+            columns = (masks.classes.tolist(), boxes.tolist(), masks.scores.tolist(), masks.rles)
+            names = ("category_id", "bbox", "score", "segmentation")
+            results = [
+                {"image_id": given["image_id"]} | dict(zip(names, values, strict=True))
+                for values in zip(*columns, strict=True)
+            ]
+            self._predictions.append({"image_id": given["image_id"], "instances": results})
 
     def _derive_coco_results(self, coco_eval, iou_type, class_names=None) -> dict[str, float]:
         results = super()._derive_coco_results(coco_eval, iou_type, class_names)

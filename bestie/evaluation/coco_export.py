@@ -1,7 +1,7 @@
 """Export of a model's instances as COCO json: the labels that Mask R-CNN (or any model) trains on.
 
 Comes in: predictions, image by image, through Detectron2's ``inference_on_dataset``. Goes out:
-one json with every image of the data set and its labels. Called by ``bestie.engine.export``.
+one json with every image of the data set and its labels. Called by ``bestie.training.export``.
 
 Each process writes the labels of its share of the images, an image a line, to a file of its own
 under ``<output>.parts/``; the main process joins them in the order of the data set, an image at
@@ -16,7 +16,6 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.evaluation import DatasetEvaluator
 from detectron2.structures import Instances
@@ -25,7 +24,7 @@ from pycocotools import mask as mask_util
 
 from bestie.evaluation.label_summary import LabelCounter, LabelSummary
 from bestie.evaluation.masks import LabelledMasks
-from bestie.files import write_coco_stream
+from bestie.formats import write_coco_stream
 
 __all__ = ["COCOExporter", "coco_labels", "label_annotations"]
 
@@ -33,9 +32,10 @@ __all__ = ["COCOExporter", "coco_labels", "label_annotations"]
 def label_annotations(labels: LabelledMasks) -> list[dict]:
     """COCO annotations of one image's labels, without ids; the score is rounded to 6 decimals.
 
-    Area and box are those of the mask: pixels; x, y, width, height.
+    Area and box are those of the mask: pixels; x, y, width, height. Labels of clicks also get their
+    "point" [x, y] (pixel indices) and "class_score", the class probability apart from "score".
     """
-    return [
+    entries = [
         {
             "category_id": int(class_id) + 1,
             "segmentation": rle,
@@ -46,6 +46,13 @@ def label_annotations(labels: LabelledMasks) -> list[dict]:
         }
         for rle, class_id, score in zip(labels.rles, labels.classes, labels.scores, strict=True)
     ]
+    if "points" in labels.extra:
+        for entry, (y, x) in zip(entries, labels.extra["points"], strict=True):
+            entry["point"] = [round(float(x), 3), round(float(y), 3)]
+    if "class_scores" in labels.extra:
+        for entry, score in zip(entries, labels.extra["class_scores"], strict=True):
+            entry["class_score"] = round(float(score), 6)
+    return entries
 
 
 def coco_labels(
@@ -205,10 +212,8 @@ class COCOExporter(DatasetEvaluator):
             tagged = keep.new_zeros(num_classes)
             tagged[record["image_labels"]] = True
             keep &= tagged[instances.pred_classes]
-        labels = LabelledMasks.from_instances(instances[keep])
-        # Areas of run-length codes: summing the masks takes longer than all the rest.
-        areas = np.array([int(mask_util.area(rle)) for rle in labels.rles])
-        return labels.select(areas >= self._min_area)
+        labels = LabelledMasks.from_instances(instances, keep)
+        return labels.select(labels.areas() >= self._min_area)
 
     def _read_shards(self) -> Iterator[list[dict]]:
         """Annotations of each image, in the order of the data set."""

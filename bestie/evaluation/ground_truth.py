@@ -7,11 +7,10 @@ quality and the reports of cues and maps.
 
 import os
 
-import numpy as np
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from bestie.evaluation.masks import LabelledMasks, annotations_by_image
-from bestie.files import DataError, read_coco, read_instances
+from bestie.formats import DataError, read_coco, read_instances
 
 __all__ = ["GroundTruth", "has_ground_truth"]
 
@@ -73,8 +72,7 @@ class GroundTruth:
         record = self.records[image_id]
         if self._annotations is None:
             instance_map, _, classes = read_instances(record["instance_file"], record["class_file"])
-            numbers = np.arange(1, len(classes) + 1)[:, None, None]
-            return LabelledMasks.from_arrays(instance_map[None] == numbers, classes)
+            return LabelledMasks.from_label_map(instance_map, classes)
         return LabelledMasks.from_annotations(
             self._annotations[image_id],
             (record["height"], record["width"]),

@@ -24,7 +24,7 @@ from bestie.evaluation.voc_ap import (
     match_predictions,
     summarize_average_precision,
 )
-from bestie.files import DataError, read_coco
+from bestie.formats import DataError, read_coco
 
 __all__ = [
     "LabelEvaluation",

@@ -6,13 +6,14 @@ modules of this package.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from detectron2.structures import Instances
 from pycocotools import mask as mask_util
+from torch import Tensor
 
-from bestie.files import encode_mask, segmentation_rle
+from bestie.formats import RLEMasks, encode_label_map, encode_mask, segmentation_rle
 
 __all__ = ["LabelledMasks", "annotations_by_image", "mask_iou"]
 
@@ -25,11 +26,13 @@ class LabelledMasks:
         rles (list[dict]): N COCO run-length codes of one size.
         classes (np.ndarray): (N,) int64 in [0, C).
         scores (np.ndarray): (N,) float64.
+        extra (dict[str, np.ndarray]): further values of each instance, (N,) or (N, ...) by name.
     """
 
     rles: list[dict]
     classes: np.ndarray
     scores: np.ndarray
+    extra: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         assert len(self.rles) == len(self.classes) == len(self.scores)
@@ -37,10 +40,15 @@ class LabelledMasks:
     def __len__(self) -> int:
         return len(self.rles)
 
+    def areas(self) -> np.ndarray:
+        """(N,) int64, pixels: of the run-length codes, which takes no pictures of masks."""
+        return np.array([int(mask_util.area(rle)) for rle in self.rles], np.int64)
+
     def select(self, keep: np.ndarray) -> "LabelledMasks":
         """The instances where ``keep``, (N,) bool, is True."""
         rles = [self.rles[index] for index in np.flatnonzero(keep)]
-        return LabelledMasks(rles, self.classes[keep], self.scores[keep])
+        extra = {name: values[keep] for name, values in self.extra.items()}
+        return LabelledMasks(rles, self.classes[keep], self.scores[keep], extra)
 
     @classmethod
     def from_arrays(
@@ -55,13 +63,43 @@ class LabelledMasks:
         )
 
     @classmethod
-    def from_instances(cls, instances: Instances) -> "LabelledMasks":
-        """Encode a model's output (``pred_masks`` (N, H, W) bool, ``pred_classes``, ``scores``)."""
-        return cls.from_arrays(
-            instances.pred_masks.cpu().numpy().astype(bool),
-            instances.pred_classes.cpu().numpy(),
-            instances.scores.cpu().numpy(),
+    def from_label_map(
+        cls, label_map: np.ndarray, classes: Sequence[int], scores: Sequence[float] | None = None
+    ) -> "LabelledMasks":
+        """Encode an (H, W) map of integers, 0 none, i + 1 instance i; see :meth:`from_arrays`."""
+        scores = np.ones(len(classes)) if scores is None else scores
+        return cls(
+            encode_label_map(label_map, len(classes)),
+            np.asarray(classes, dtype=np.int64).reshape(-1),
+            np.asarray(scores, dtype=np.float64).reshape(-1),
         )
+
+    @classmethod
+    def from_instances(cls, instances: Instances, keep: Tensor | None = None) -> "LabelledMasks":
+        """Encode a model's output, one mask at a time.
+
+        ``extra`` takes what the model says about the points of labels: ``points``,
+        ``class_scores``.
+
+        Args:
+            instances: N with ``pred_masks`` (``RLEMasks``, or (N, H, W) bool of any other
+                Detectron2 model), ``pred_classes``, ``scores``.
+            keep: (N,) bool, those to take; None: all.
+        """
+        chosen = range(len(instances)) if keep is None else keep.nonzero()[:, 0].tolist()
+        masks = instances.pred_masks
+        if isinstance(masks, RLEMasks):
+            rles = [masks.rles[index] for index in chosen]
+        else:
+            rles = [encode_mask(masks[index].cpu().numpy().astype(bool)) for index in chosen]
+        classes = instances.pred_classes.cpu().numpy()[list(chosen)]
+        scores = instances.scores.cpu().numpy()[list(chosen)]
+        extra = {
+            name: instances.get(name).cpu().numpy().astype(np.float64)[list(chosen)]
+            for name in ("points", "class_scores")
+            if instances.has(name)
+        }
+        return cls(rles, classes.astype(np.int64), scores.astype(np.float64), extra)
 
     @classmethod
     def from_annotations(

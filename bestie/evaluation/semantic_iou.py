@@ -1,15 +1,15 @@
 """Mean IoU of semantic maps.
 
 Comes in: maps (0 background, class + 1, 255 ignore) and the ground truth of a data set. Goes out:
-confusion matrices, IoU per class. Called by ``bestie.engine.maps`` and
-:mod:`bestie.evaluation.map_report`.
+confusion matrices, IoU per class. Called by ``bestie.methods.pam.maps`` and
+:mod:`bestie.methods.pam.map_report`.
 """
 
 import numpy as np
 from detectron2.data import DatasetCatalog
 
 from bestie.evaluation.ground_truth import GroundTruth
-from bestie.files import decode_mask, read_semantic_map
+from bestie.formats import decode_mask, read_semantic_map
 
 __all__ = ["SemanticTruth", "class_iou", "count_confusions"]
 

@@ -4,7 +4,7 @@
 heatmaps, offsets on images). ``layers`` draws what the disk holds of one image, ``label_file``
 finds an image's annotations in a json, ``contact_sheet`` sets many images side by side,
 ``training_picture`` shows one training image in TensorBoard, ``plots`` makes the charts. Called by
-the engine, the tools and the report.
+the training, the tools and the report.
 """
 
 from bestie.visualization.canvas import save_png

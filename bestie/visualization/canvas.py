@@ -14,7 +14,7 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from bestie import files
+from bestie import formats
 
 __all__ = [
     "add_legend",
@@ -179,12 +179,12 @@ def save_jpeg(path: str | Path, image: np.ndarray, quality: int = 90) -> None:
     """Write an (H, W, 3) uint8 RGB array as a JPEG file, complete or not at all."""
     parameters = [cv2.IMWRITE_JPEG_QUALITY, quality]
     encoded = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), parameters)[1]
-    with files.atomic_write(path, "wb") as file:
+    with formats.atomic_write(path, "wb") as file:
         file.write(encoded.tobytes())
 
 
 def save_png(path: str | Path, image: np.ndarray) -> None:
     """Write an (H, W, 3) uint8 RGB array as a PNG file, complete or not at all."""
     encoded = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1]
-    with files.atomic_write(path, "wb") as file:
+    with formats.atomic_write(path, "wb") as file:
         file.write(encoded.tobytes())

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from bestie import files
+from bestie import formats
 from bestie.visualization.canvas import BLACK, WHITE, Color, draw_texts, text_size
 
 __all__ = [
@@ -49,7 +49,7 @@ INSTANCE_COLORS = np.array(
 
 def class_color(class_id: int) -> Color:
     """RGB of foreground class ``class_id`` in the VOC palette (whose entry 0 is the background)."""
-    return tuple(int(value) for value in files.voc_palette()[class_id + 1])
+    return tuple(int(value) for value in formats.voc_palette()[class_id + 1])
 
 
 def dim(image: np.ndarray, amount: float = 0.5) -> np.ndarray:
@@ -72,7 +72,7 @@ def draw_semantic_map(
         ValueError: the two differ in size.
     """
     _check_size(image, semantic_map, "semantic_map")
-    colors = files.voc_palette()[np.clip(semantic_map, 0, IGNORE)]
+    colors = formats.voc_palette()[np.clip(semantic_map, 0, IGNORE)]
     ignored = semantic_map == IGNORE
     y, x = np.indices(semantic_map.shape)
     stripes = np.where(((y + x) // 4 % 2)[..., None] == 0, 235, 90)

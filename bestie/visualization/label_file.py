@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bestie import files
+from bestie import formats
 
 __all__ = ["LabelFile", "read_label_file"]
 
@@ -50,7 +50,7 @@ def read_label_file(
         DataError: missing or malformed file, a category that is no class, none of the images in the
             file.
     """
-    content = files.read_coco_or_results(path)
+    content = formats.read_coco_or_results(path)
     is_coco = isinstance(content, dict)
     if is_coco:
         to_class = _classes_by_name(path, content["categories"], class_names)
@@ -64,7 +64,7 @@ def read_label_file(
         keys = {row["image_id"]: row["image_id"] for row in content if row["image_id"] in chosen}
         rows = content
     if not keys:
-        raise files.DataError(
+        raise formats.DataError(
             f"holds none of the {len(records)} chosen images; is it of another data set or split?",
             path,
         )
@@ -73,7 +73,7 @@ def read_label_file(
         if row["image_id"] not in keys or row.get("iscrowd", 0):
             continue
         if row["category_id"] not in to_class:
-            raise files.DataError(
+            raise formats.DataError(
                 f"has the category id {row['category_id']}; known are {sorted(to_class)}", path
             )
         annotations[keys[row["image_id"]]].append(
@@ -96,7 +96,7 @@ def _classes_by_name(
     number = {name: class_id for class_id, name in enumerate(class_names)}
     unknown = [category["name"] for category in categories if category["name"] not in number]
     if unknown:
-        raise files.DataError(
+        raise formats.DataError(
             f"has categories that the data set has not: {', '.join(unknown[:5])}; "
             f"its classes are {', '.join(list(class_names)[:10])}",
             path,

@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from bestie import files
-from bestie.labels.components import find_components
-from bestie.labels.pseudo_labels import accept_components
+from bestie import formats
+from bestie.regions.components import count_points, find_components
 from bestie.visualization.canvas import add_legend, fit_size, resize_image, resize_nearest
 from bestie.visualization.draw import (
     class_color,
@@ -71,10 +70,10 @@ def with_label_folders(
         if not folder:
             continue
         if not Path(folder).is_dir():
-            raise files.DataError("is not a folder", folder)
+            raise formats.DataError("is not a folder", folder)
         paths = [Path(folder, f"{record['image_name']}{suffix}") for record in records]
         if not any(path.is_file() for path in paths):
-            raise files.DataError(f"does not hold {paths[0].name} nor any other image's", folder)
+            raise formats.DataError(f"does not hold {paths[0].name} nor any other image's", folder)
         for record, path in zip(changed, paths, strict=True):
             if suffix == ".txt":
                 record["points_files"] = {Path(folder).name: str(path)}
@@ -109,7 +108,7 @@ class ImageLayers:
     def __init__(self, record: Mapping[str, Any], settings: LayerSettings):
         self.record = record
         self.settings = settings
-        image = files.read_image(record["file_name"])
+        image = formats.read_image(record["file_name"])
         self.original_size = image.shape[:2]
         self.size = fit_size(*self.original_size, settings.side)
         self.photo = resize_image(image, self.size)
@@ -176,7 +175,8 @@ class ImageLayers:
         confident = points.scores > self.settings.point_score_thresh
         classes = self.record.get("image_labels", range(len(self.settings.class_names)))
         components = find_components(semantic_map, classes, self.settings.min_area)
-        accepted = accept_components(components, points.yx[confident], points.classes[confident])
+        held = count_points(components, points.yx[confident], points.classes[confident])
+        accepted = held == 1
         ids = np.flatnonzero(accepted) + 1
         component_map = resize_nearest(components.map, self.size)
         masks = component_map[None] == ids[:, None, None]
@@ -187,7 +187,7 @@ class ImageLayers:
 
     def _draw_ground_truth(self) -> tuple[str, np.ndarray]:
         if "instance_file" in self.record:
-            instance_map, _, classes = files.read_instances(
+            instance_map, _, classes = formats.read_instances(
                 self.record["instance_file"], self.record["class_file"]
             )
             self._check_size(instance_map, self.record["instance_file"])
@@ -199,7 +199,7 @@ class ImageLayers:
             masks = self._decode([a["segmentation"] for a in annotations])
             classes = np.array([a["category_id"] for a in annotations], np.int64)
         else:
-            raise files.DataError(
+            raise formats.DataError(
                 "the image has no ground truth (SegmentationObject and SegmentationClass, or the "
                 "annotations of a COCO json)",
                 self.record["file_name"],
@@ -226,53 +226,53 @@ class ImageLayers:
         entries = [(f"{self._name(c)} × {n}", None) for c, n in enumerate(counts) if n]
         return add_legend(panel, [*(entries or [("none", None)]), *notes])
 
-    def _read_points(self) -> tuple[str, files.Points]:
+    def _read_points(self) -> tuple[str, formats.Points]:
         paths = self.record.get("points_files", {})
         chosen = self.settings.points
         wanted = [chosen] if chosen else sorted(paths) or ["Center_points", "Peak_points"]
         for folder in wanted:
             if folder in paths and Path(paths[folder]).is_file():
-                points = files.read_points(paths[folder])
+                points = formats.read_points(paths[folder])
                 self._check_classes(points.classes, paths[folder])
                 return folder, points
-        raise files.DataError(
+        raise formats.DataError(
             f"the image has no points in {' or '.join(wanted)}", self.record["file_name"]
         )
 
     def _read_map(self) -> np.ndarray:
         path = self.record.get("semantic_map_file")
         if path is None:
-            raise files.DataError("the image has no weak semantic map", self.record["file_name"])
-        semantic_map = files.read_semantic_map(path)
+            raise formats.DataError("the image has no weak semantic map", self.record["file_name"])
+        semantic_map = formats.read_semantic_map(path)
         self._check_size(semantic_map, path)
         self._check_classes(semantic_map[(semantic_map > 0) & (semantic_map < 255)] - 1, path)
         return semantic_map
 
     def _check_size(self, array: np.ndarray, path: str) -> None:
         if array.shape != self.original_size:
-            raise files.DataError(
+            raise formats.DataError(
                 f"has the size {array.shape}, its image {self.original_size} (height, width)", path
             )
 
     def _check_classes(self, classes: np.ndarray, path: str) -> None:
         number = len(self.settings.class_names)
         if classes.size and classes.max() >= number:
-            raise files.DataError(
+            raise formats.DataError(
                 f"holds the class {classes.max()}; classes are 0..{number - 1}", path
             )
 
     def _tags(self) -> list[int]:
         if "image_labels" not in self.record:
-            raise files.DataError("the image has no tags", self.record["file_name"])
+            raise formats.DataError("the image has no tags", self.record["file_name"])
         return self.record["image_labels"]
 
     def _decode(self, segmentations: Sequence[Any]) -> np.ndarray:
         """COCO segmentations -> (N, height, width) bool masks of the panel."""
         masks = np.zeros((len(segmentations), *self.size), bool)
         for mask, segmentation in zip(masks, segmentations, strict=True):
-            decoded = files.decode_mask(segmentation, *self.original_size)
+            decoded = formats.decode_mask(segmentation, *self.original_size)
             if decoded.shape != self.original_size:
-                raise files.DataError(
+                raise formats.DataError(
                     f"an annotation has the size {decoded.shape}, the image {self.original_size}",
                     self.record["file_name"],
                 )

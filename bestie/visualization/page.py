@@ -2,7 +2,7 @@
 
 Comes in: a :class:`Page` of sections of blocks. Goes out: html with its style and its pictures
 inside, so that one file opens offline; nothing in it runs. Called by the report
-(``bestie.engine.report``). The template ``page.html`` beside this file knows how a block looks.
+(``bestie.report``). The template ``page.html`` beside this file knows how a block looks.
 """
 
 import base64

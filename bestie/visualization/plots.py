@@ -18,7 +18,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from bestie.files import DataError
+from bestie.formats import DataError
 
 __all__ = ["plot_bars", "plot_curves", "plot_histogram", "read_metrics"]
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bestie.labels.targets import InstanceTargets
+from bestie.methods.bestie.targets import InstanceTargets
 from bestie.visualization.canvas import add_title, fit_size, resize_image, resize_nearest, tile
 from bestie.visualization.draw import (
     dim,

@@ -10,7 +10,7 @@ from PIL import Image
 
 from bestie.config import add_bestie_config
 from bestie.data import register_dataset
-from bestie.files import Points, encode_mask, write_coco, write_points, write_semantic_map
+from bestie.formats import Points, encode_mask, write_coco, write_points, write_semantic_map
 
 CLASSES = ["disc", "square", "cross"]
 HEIGHT, WIDTH = 40, 56

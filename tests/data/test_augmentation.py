@@ -6,7 +6,7 @@ from detectron2.data import transforms as T
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bestie.data import augment, build_bestie_augmentation, build_pam_augmentation, seeded
+from bestie.data import augment, seeded
 from bestie.data.augmentation import (
     CanvasCrop,
     CropOnCanvas,
@@ -15,6 +15,8 @@ from bestie.data.augmentation import (
     RandomQuarterTurn,
     ResizeAndScale,
 )
+from bestie.methods.bestie.augmentation import build_bestie_augmentation
+from bestie.methods.pam.augmentation import build_pam_augmentation
 
 
 def coordinate_image(height, width):

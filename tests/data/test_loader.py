@@ -16,7 +16,7 @@ from bestie.data import (
     seeded,
 )
 from bestie.data.loader import BatchLoader, _pack
-from bestie.files import read_coco, write_coco
+from bestie.formats import read_coco, write_coco
 
 
 def take(iterable, number):

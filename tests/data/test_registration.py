@@ -4,7 +4,7 @@ import pytest
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from bestie.data import register_builtin_datasets, register_dataset
-from bestie.files import DataError, read_coco, write_coco
+from bestie.formats import DataError, read_coco, write_coco
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import prepare_coco
 import pytest
 from detectron2.data import DatasetCatalog
 
-from bestie import files
+from bestie import formats
 from bestie.data import register_dataset
 
 HEIGHT, WIDTH = 24, 32
@@ -80,15 +80,15 @@ def test_tags_clicks_and_splits(coco, output):
         "train2017": {"images": 2, "instances": 3},
         "val2017": {"images": 2, "instances": 1},
     }
-    assert files.read_class_names(output) == ["person", "dog", "toothbrush"]
-    tags = files.read_image_labels(output, ["person", "dog", "toothbrush"])
+    assert formats.read_class_names(output) == ["person", "dog", "toothbrush"]
+    tags = formats.read_image_labels(output, ["person", "dog", "toothbrush"])
     assert tags == {
         "000000000009": [1],
         "000000000025": [0, 2],  # the crowd of dogs is no tag
         "000000000139": [1],
         "000000000285": [],
     }
-    clicks = files.read_points(output / "Center_points" / "000000000025.txt")
+    clicks = formats.read_points(output / "Center_points" / "000000000025.txt")
     assert clicks.classes.tolist() == [2, 0]
     np.testing.assert_array_equal(clicks.scores, 1)
     assert np.abs(clicks.yx - [[4.5, 5.5], [15.5, 21.5]]).max() <= 0.5
@@ -96,14 +96,14 @@ def test_tags_clicks_and_splits(coco, output):
 
 def test_training_images_without_an_object_are_left_out_but_not_those_of_val(coco, output):
     prepare_coco.prepare_coco(coco, output)
-    assert files.read_split(output, "train2017") == ["000000000009", "000000000025"]
-    assert files.read_split(output, "val2017") == ["000000000139", "000000000285"]
-    assert files.read_points(output / "Center_points" / "000000000285.txt").classes.size == 0
+    assert formats.read_split(output, "train2017") == ["000000000009", "000000000025"]
+    assert formats.read_split(output, "val2017") == ["000000000139", "000000000285"]
+    assert formats.read_points(output / "Center_points" / "000000000285.txt").classes.size == 0
 
 
 def test_categories_are_renumbered_and_keep_their_coco_id(coco, output):
     prepare_coco.prepare_coco(coco, output)
-    made = files.read_coco(output / "annotations" / "instances_train2017.json")
+    made = formats.read_coco(output / "annotations" / "instances_train2017.json")
     found = [(entry["id"], entry["coco_id"], entry["name"]) for entry in made["categories"]]
     assert found == [(1, 1, "person"), (2, 18, "dog"), (3, 90, "toothbrush")]
     numbers = {entry["id"]: entry["category_id"] for entry in made["annotations"]}
@@ -143,14 +143,14 @@ def test_existing_clicks_stay_unless_overwritten(coco, output):
 
 def test_an_interrupted_run_goes_on(coco, output, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(files, "write_coco", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(formats, "write_coco", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             prepare_coco.prepare_coco(coco, output)
     assert not (output / "ImageSets").exists()
     before = (output / "Center_points" / "000000000009.txt").stat().st_mtime_ns
     prepare_coco.prepare_coco(coco, output)
     assert (output / "Center_points" / "000000000009.txt").stat().st_mtime_ns == before
-    assert files.list_splits(output) == ["train2017", "val2017"]
+    assert formats.list_splits(output) == ["train2017", "val2017"]
 
 
 def test_polygon_without_a_pixel_is_clicked_inside_its_box(coco, output):
@@ -158,32 +158,32 @@ def test_polygon_without_a_pixel_is_clicked_inside_its_box(coco, output):
     sliver["segmentation"] = [[31.4, 23.4, 31.4, 23.4, 31.4, 23.4]]
     sliver["bbox"] = [31.4, 23.4, 1.4, 1.4]
     write_split(coco, "val2017", [139], [sliver])
-    mask = files.decode_mask(sliver["segmentation"], HEIGHT, WIDTH)
+    mask = formats.decode_mask(sliver["segmentation"], HEIGHT, WIDTH)
     prepare_coco.prepare_coco(coco, output, ["val2017"])
-    clicks = files.read_points(output / "Center_points" / "000000000139.txt")
+    clicks = formats.read_points(output / "Center_points" / "000000000139.txt")
     assert not mask.any() and clicks.yx.tolist() == [[23, 31]]
 
 
 def test_one_split_alone(coco, output):
     (coco / "annotations" / "instances_train2017.json").unlink()
     prepare_coco.prepare_coco(coco, output, ["val2017"])
-    assert files.list_splits(output) == ["val2017"]
+    assert formats.list_splits(output) == ["val2017"]
 
 
 def test_incomplete_download_names_the_missing_and_the_source(coco, output):
     (coco / "train2017" / "000000000025.jpg").unlink()
-    with pytest.raises(files.DataError) as caught:
+    with pytest.raises(formats.DataError) as caught:
         prepare_coco.prepare_coco(coco, output)
     assert "1 file(s) missing: train2017/000000000025.jpg" in str(caught.value)
     assert "zips/train2017.zip" in str(caught.value)
     assert not output.exists()
     (coco / "annotations" / "instances_val2017.json").unlink()
-    with pytest.raises(files.DataError, match="instances_val2017.json.*annotations_trainval2017"):
+    with pytest.raises(formats.DataError, match="instances_val2017.json.*annotations_trainval2017"):
         prepare_coco.prepare_coco(coco, output)
 
 
 def test_the_official_folder_is_no_place_for_the_output(coco):
-    with pytest.raises(files.DataError, match="another folder"):
+    with pytest.raises(formats.DataError, match="another folder"):
         prepare_coco.prepare_coco(coco, coco)
 
 

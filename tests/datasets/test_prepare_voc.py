@@ -5,7 +5,7 @@ from detectron2.data import DatasetCatalog
 from prepare_voc import VOC_CLASSES
 from scipy.io import savemat
 
-from bestie import files
+from bestie import formats
 from bestie.data import register_dataset
 
 HEIGHT, WIDTH = 20, 30
@@ -21,7 +21,9 @@ def write_xml(path, names):
 
 def write_image(root, image_id, names):
     image = np.full((HEIGHT, WIDTH), 99, np.uint8)
-    files.write_semantic_map(root / "JPEGImages" / f"{image_id}.jpg", image)  # content is not read
+    formats.write_semantic_map(
+        root / "JPEGImages" / f"{image_id}.jpg", image
+    )  # content is not read
     write_xml(root / "Annotations" / f"{image_id}.xml", names)
 
 
@@ -32,8 +34,8 @@ def write_masks(root, image_id, rectangles):
         for values, inner in ((objects, number), (class_map, class_value)):
             values[top:bottom, left:right] = 255
             values[top + 1 : bottom - 1, left + 1 : right - 1] = inner
-    files.write_semantic_map(root / "SegmentationObject" / f"{image_id}.png", objects)
-    files.write_semantic_map(root / "SegmentationClass" / f"{image_id}.png", class_map)
+    formats.write_semantic_map(root / "SegmentationObject" / f"{image_id}.png", objects)
+    formats.write_semantic_map(root / "SegmentationClass" / f"{image_id}.png", class_map)
 
 
 @pytest.fixture
@@ -71,13 +73,13 @@ def test_tags_clicks_and_json_of_the_official_download(voc):
         "train": {"images": 1, "instances": 2},
         "val": {"images": 1, "instances": 1},
     }
-    assert files.read_class_names(voc) == list(VOC_CLASSES)
-    tags = files.read_image_labels(voc, list(VOC_CLASSES))
+    assert formats.read_class_names(voc) == list(VOC_CLASSES)
+    tags = formats.read_image_labels(voc, list(VOC_CLASSES))
     assert tags == {"2007_000032": [7, 11], "2007_000042": [18]}
-    clicks = files.read_points(voc / "Center_points" / "2007_000032.txt")
+    clicks = formats.read_points(voc / "Center_points" / "2007_000032.txt")
     assert clicks.classes.tolist() == [7, 11]
     assert clicks.yx.tolist() == [[4, 4], [14, 19]]
-    coco = files.read_coco(voc / "annotations" / "instances_train.json")
+    coco = formats.read_coco(voc / "annotations" / "instances_train.json")
     assert [entry["category_id"] for entry in coco["annotations"]] == [8, 12]
     assert coco["images"][0] == {
         "id": 2007000032,
@@ -89,7 +91,7 @@ def test_tags_clicks_and_json_of_the_official_download(voc):
 
 def test_border_pixels_belong_to_nobody(voc):
     prepare_voc.prepare_voc(voc)
-    coco = files.read_coco(voc / "annotations" / "instances_val.json")
+    coco = formats.read_coco(voc / "annotations" / "instances_val.json")
     (entry,) = coco["annotations"]
     assert entry["bbox"] == [3, 3, 5, 5] and entry["area"] == 25
 
@@ -107,22 +109,22 @@ def test_sbd_adds_masks_and_the_split_train_aug(voc, sbd):
     official = (voc / "SegmentationObject" / "2007_000032.png").read_bytes()
     report = prepare_voc.prepare_voc(voc, sbd)
     assert report["train_aug"] == {"images": 2, "instances": 4}
-    assert files.read_split(voc, "train_aug") == ["2007_000032", "2008_000099"]
+    assert formats.read_split(voc, "train_aug") == ["2007_000032", "2008_000099"]
     assert (voc / "SegmentationObject" / "2007_000032.png").read_bytes() == official
-    instance_map, ignore, classes = files.read_instances(
+    instance_map, ignore, classes = formats.read_instances(
         voc / "SegmentationObject" / "2008_000099.png",
         voc / "SegmentationClass" / "2008_000099.png",
     )
     assert classes.tolist() == [14, 2] and not ignore.any()
     assert np.bincount(instance_map.ravel()).tolist() == [600 - 42 - 32, 42, 32]
-    tags = files.read_image_labels(voc, list(VOC_CLASSES))
+    tags = formats.read_image_labels(voc, list(VOC_CLASSES))
     assert tags["2008_000099"] == [2, 14]
 
 
 def test_sbd_can_be_added_later(voc, sbd):
     prepare_voc.prepare_voc(voc)
     prepare_voc.prepare_voc(voc, sbd)
-    tags = files.read_image_labels(voc, list(VOC_CLASSES))
+    tags = formats.read_image_labels(voc, list(VOC_CLASSES))
     assert tags == {"2007_000032": [7, 11], "2007_000042": [18], "2008_000099": [2, 14]}
 
 
@@ -134,15 +136,15 @@ def test_existing_files_stay_unless_overwritten(voc):
     (voc / "image_labels.txt").write_text("2007_000042 0\n")
     prepare_voc.prepare_voc(voc)
     assert own.read_text() == "5 6 18 1.0\n"
-    assert files.read_image_labels(voc, list(VOC_CLASSES))["2007_000042"] == [0]
+    assert formats.read_image_labels(voc, list(VOC_CLASSES))["2007_000042"] == [0]
     prepare_voc.prepare_voc(voc, overwrite=True)
-    assert files.read_points(own).yx.tolist() == [[5, 5]]
-    assert files.read_image_labels(voc, list(VOC_CLASSES))["2007_000042"] == [18]
+    assert formats.read_points(own).yx.tolist() == [[5, 5]]
+    assert formats.read_image_labels(voc, list(VOC_CLASSES))["2007_000042"] == [18]
 
 
 def test_an_interrupted_run_goes_on(voc, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(files, "write_coco", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(formats, "write_coco", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             prepare_voc.prepare_voc(voc)
     assert not (voc / "annotations").exists()
@@ -155,7 +157,7 @@ def test_an_interrupted_run_goes_on(voc, monkeypatch):
 def test_incomplete_download_names_all_missing_files_and_the_source(voc):
     (voc / "JPEGImages" / "2007_000032.jpg").unlink()
     (voc / "SegmentationClass" / "2007_000042.png").unlink()
-    with pytest.raises(files.DataError) as caught:
+    with pytest.raises(formats.DataError) as caught:
         prepare_voc.prepare_voc(voc)
     message = str(caught.value)
     assert "2 file(s) missing" in message and "JPEGImages/2007_000032.jpg" in message
@@ -164,15 +166,15 @@ def test_incomplete_download_names_all_missing_files_and_the_source(voc):
 
 
 def test_wrong_folder_says_which_one_is_wanted(voc, tmp_path):
-    with pytest.raises(files.DataError, match="give the folder VOCdevkit/VOC2012"):
+    with pytest.raises(formats.DataError, match="give the folder VOCdevkit/VOC2012"):
         prepare_voc.prepare_voc(voc.parent)
-    with pytest.raises(files.DataError, match="give the folder benchmark_RELEASE/dataset"):
+    with pytest.raises(formats.DataError, match="give the folder benchmark_RELEASE/dataset"):
         prepare_voc.prepare_voc(voc, tmp_path)
 
 
 def test_broken_sbd_file_is_named(voc, sbd):
     (sbd / "inst" / "2008_000099.mat").write_bytes(b"no mat file")
-    with pytest.raises(files.DataError, match="2008_000099.mat: is no instance file of SBD"):
+    with pytest.raises(formats.DataError, match="2008_000099.mat: is no instance file of SBD"):
         prepare_voc.prepare_voc(voc, sbd)
 
 

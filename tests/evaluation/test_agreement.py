@@ -3,7 +3,7 @@ import pytest
 
 from bestie.evaluation.agreement import measure_agreement
 from bestie.evaluation.masks import LabelledMasks
-from bestie.files import Points
+from bestie.formats import Points
 
 
 def points(*rows) -> Points:

@@ -5,9 +5,9 @@ import pytest
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from bestie.data import register_dataset
-from bestie.evaluation import labels_from_components
 from bestie.evaluation.coco import build_coco_evaluator, coco_average_precision
 from bestie.evaluation.masks import LabelledMasks, annotations_by_image
+from bestie.methods.bestie.baseline import labels_from_components
 from tests.conftest import shared_data
 from tests.evaluation.tiny_data import OBJECTS, instances_of, labels_of, write_root
 

@@ -11,8 +11,8 @@ from pycocotools.coco import COCO
 from torch import nn
 
 from bestie.data import register_dataset
-from bestie.engine.launch import launch
 from bestie.evaluation import COCOExporter, VOCInstanceEvaluator
+from bestie.training.launch import launch
 from tests.evaluation.tiny_data import (
     CLASS_NAMES,
     HEIGHT,

@@ -14,7 +14,7 @@ from PIL import Image
 from bestie.data import register_dataset
 from bestie.evaluation import evaluate_labels
 from bestie.evaluation.coco import build_coco_evaluator, detection_limit, largest_crowd
-from bestie.files import encode_mask, plain_json, to_json
+from bestie.formats import encode_mask, plain_json, to_json
 from tests.conftest import PROJECT, shared_data
 from tests.evaluation.tiny_data import instances_of, write_root
 

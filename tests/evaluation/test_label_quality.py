@@ -4,9 +4,10 @@ import math
 import numpy as np
 import pytest
 
-from bestie.evaluation import evaluate_labels, labels_from_components, measure_label_quality
+from bestie.evaluation import evaluate_labels, measure_label_quality
 from bestie.evaluation.label_quality import match_labels
-from bestie.files import write_coco, write_semantic_map
+from bestie.formats import write_coco, write_semantic_map
+from bestie.methods.bestie.baseline import labels_from_components
 from tests.evaluation.tiny_data import OBJECTS, coco_of, labels_of, write_root
 
 NAMES = [f"img{number}" for number in range(len(OBJECTS))]

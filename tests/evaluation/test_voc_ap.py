@@ -14,7 +14,7 @@ from bestie.evaluation.voc_ap import (
     match_predictions,
     summarize_average_precision,
 )
-from bestie.files import write_semantic_map
+from bestie.formats import write_semantic_map
 from tests.conftest import reference_cases
 from tests.evaluation.tiny_data import CLASS_NAMES, OBJECTS, instances_of, labels_of, write_root
 

@@ -10,7 +10,7 @@ from torch import as_tensor
 from bestie.data import register_dataset
 from bestie.evaluation.coco_export import coco_labels, label_annotations
 from bestie.evaluation.masks import LabelledMasks
-from bestie.files import write_coco, write_semantic_map
+from bestie.formats import write_coco, write_semantic_map
 
 HEIGHT, WIDTH = 12, 20
 CLASS_NAMES = ["cat", "dog"]

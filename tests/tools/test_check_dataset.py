@@ -1,7 +1,7 @@
 import importlib.util
 
 from tests.conftest import PROJECT
-from tests.data.planting import append
+from tests.data.checks.planting import append
 from tests.evaluation.tiny_data import write_root
 
 spec = importlib.util.spec_from_file_location("check_dataset", PROJECT / "tools/check_dataset.py")

@@ -2,10 +2,10 @@ import importlib.util
 
 import pytest
 
-from bestie.files import read_points, read_semantic_map
+from bestie.formats import read_points, read_semantic_map
 from tests.conftest import PROJECT
-from tests.engine.tiny_classifier import write_classifier
 from tests.evaluation.tiny_data import HEIGHT, WIDTH, write_root
+from tests.methods.pam.tiny_classifier import write_classifier
 
 
 def load_tool(name: str):

@@ -5,7 +5,7 @@ import importlib.util
 from detectron2.config import get_cfg
 from detectron2.projects.point_rend import add_pointrend_config
 
-from bestie.engine import default_config
+from bestie.training import default_config
 from tests.conftest import PROJECT
 
 spec = importlib.util.spec_from_file_location(
@@ -14,7 +14,7 @@ spec = importlib.util.spec_from_file_location(
 tool = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(tool)
 
-SOURCE = (PROJECT / "bestie/config.py").read_text()
+SOURCE = tool.read_sources()
 
 
 def flat(cfg, prefix=""):

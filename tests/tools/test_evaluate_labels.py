@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from bestie.files import write_coco
+from bestie.formats import write_coco
 from tests.conftest import PROJECT
 from tests.evaluation.tiny_data import OBJECTS, coco_of, write_root
 

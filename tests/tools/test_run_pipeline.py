@@ -2,9 +2,9 @@ import importlib.util
 
 import pytest
 
-from bestie.engine.pipeline import StageError
+from bestie.pipeline import StageError
 from tests.conftest import PROJECT
-from tests.engine.pipeline.tiny_root import write_tiny_root
+from tests.pipeline.tiny_root import write_tiny_root
 
 
 def load_tool():

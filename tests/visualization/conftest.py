@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
-from bestie.files import Points, write_points
+from bestie.formats import Points, write_points
 from tests.evaluation.tiny_data import OBJECTS, write_root
 
 TOOL = Path(__file__).parents[2] / "tools" / "visualize.py"

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from bestie.files import read_image
+from bestie.formats import read_image
 from bestie.visualization.canvas import (
     PAPER,
     add_legend,

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from detectron2.data import DatasetCatalog
 
-from bestie.files import DataError, write_coco
+from bestie.formats import DataError, write_coco
 from bestie.visualization import LayerSettings, choose_evenly, contact_sheet, results_sheet
 from bestie.visualization.label_file import read_label_file
 from tests.evaluation.tiny_data import CLASS_NAMES, OBJECTS, coco_of

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from detectron2.data import DatasetCatalog
 
-from bestie.files import DataError, encode_mask, write_semantic_map
+from bestie.formats import DataError, encode_mask, write_semantic_map
 from bestie.visualization.layers import LAYERS, ImageLayers, LayerSettings, available_layers
 from tests.evaluation.tiny_data import CLASS_NAMES, HEIGHT, WIDTH
 

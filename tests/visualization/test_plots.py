@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from bestie.files import DataError
+from bestie.formats import DataError
 from bestie.visualization import plot_bars, plot_curves, plot_histogram, read_metrics
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from bestie.labels.targets import CenterHeatmap, InstanceTargets
+from bestie.methods.bestie.targets import CenterHeatmap, InstanceTargets
 from bestie.visualization import NetworkView, training_picture
 
 CLASSES, HEIGHT, WIDTH = 2, 32, 48

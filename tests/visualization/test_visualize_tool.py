@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from bestie.engine import default_config
-from bestie.engine.run_files import find_run_files
-from bestie.files import read_image, write_coco
+from bestie.formats import read_image, write_coco
+from bestie.training import default_config
+from bestie.training.run_files import find_run_files
 from tests.evaluation.tiny_data import OBJECTS, coco_of
 from tests.visualization.conftest import TOOL
 

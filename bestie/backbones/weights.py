@@ -1,0 +1,439 @@
+"""Weights into networks: nothing is loaded by half, nothing stays random in silence.
+
+Comes in: weight files and networks. Goes out: filled networks, or an error that says what is
+missing. Called by the backbones (initial weights) and by the trainer (:class:`StrictCheckpointer`).
+
+Naming of the official weights (BESTIE's reference networks) in this project:
+
+Official HRNet: ``seg``, ``center`` and ``offset`` become ``head.semantic``, ``head.center`` and
+``head.offset``; anything else goes under ``backbone.network``.
+
+Official ResNet, D being ``semantic_decoder`` or ``instance_decoder``, and N ``center``, ``offset``
+or ``semantic`` (there ``seg``):
+
+===========================================  ===============================================
+official                                     ``BESTIE``
+===========================================  ===============================================
+``backbone.*``                               ``backbone.network.*``
+``decoder.D.aspp.convs.I.0`` (``.1``)        ``head.D.decoder.res5.project_conv.convs.I``
+``decoder.D.aspp.convs.4.aspp_pooling.1``    ``head.D.decoder.res5.project_conv.convs.4.1``
+``decoder.D.aspp.project.0`` (``.1``)        ``head.D.decoder.res5.project_conv.project``
+``decoder.D.project.I.0`` (``.1``)           ``head.D.decoder.res{4-I}.project_conv``
+``decoder.D.fuse.I.*``                       ``head.D.decoder.res{4-I}.fuse_conv.*``
+``decoder.*_head.classifier.N.0.*``          ``head.{N}_head.*``
+``decoder.*_head.classifier.N.1``            ``head.{N}_predictor``
+===========================================  ===============================================
+
+``(.1)`` is the norm of that convolution, ``.norm`` here. In ``fuse.I`` and ``N.0`` ``0.0.0`` and
+``0.0.1`` are the depthwise convolution and its norm, ``0.1`` and ``0.2`` the pointwise ones. The
+pooling's convolution has no bias there; here it is 0.
+
+Official PAM classifier: ``features`` goes under ``backbone``, ``extra_conv1`` to ``extra_conv3``
+become ``head.convs.0`` to ``head.convs.2``, ``extra_conv4`` becomes ``head.classifier``;
+``layerI_convJ`` are aliases and dropped.
+"""
+
+import logging
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import IO, Any
+
+import timm
+import torch
+from detectron2.checkpoint import DetectionCheckpointer
+from detectron2.modeling import GeneralizedRCNN
+from torch import Tensor, nn
+
+from bestie.backbones.weight_files import read_model_file, read_weights, strip_wrapper
+from bestie.formats import atomic_write
+
+__all__ = [
+    "StrictCheckpointer",
+    "check_incompatible",
+    "convert_official_bestie",
+    "convert_official_pam",
+    "load_backbone_weights",
+    "load_timm_weights",
+]
+
+logger = logging.getLogger(__name__)
+
+# Names and shapes in an error message, per kind.
+MAX_LISTED = 10
+
+Mismatch = tuple[str, tuple[int, ...], tuple[int, ...]]
+
+
+def load_backbone_weights(
+    module: nn.Module, path: str | os.PathLike, key: str = "MODEL.TIMM.WEIGHTS"
+) -> None:
+    """Fill a backbone with the weights of a file; everything that it needs must be there.
+
+    Names as in timm, torchvision or official HRNet, or those of a checkpoint of this project (Mask
+    R-CNN included), of which the backbone is taken. Layers that the backbone does not have at all
+    (an ImageNet classifier, HRNet's classification head, a later stage) may be left over.
+
+    Args:
+        module: backbone, filled in place.
+        path: see :func:`bestie.backbones.weight_files.read_weights`.
+        key: config key of the path, for messages.
+
+    Raises:
+        ValueError: the file cannot be read, or does not fit; says what is missing.
+    """
+    try:
+        state = _convert_official(read_weights(path))
+    except ValueError as error:
+        raise ValueError(f"{key}: {error}") from error
+    _fill_backbone(module, state, source=f"{key}: {path}")
+
+
+def load_timm_weights(module: nn.Module, name: str) -> None:
+    """Fill a timm backbone with timm's default ImageNet weights, downloading them if need be.
+
+    Raises:
+        ValueError: they cannot be had.
+    """
+    try:
+        state = timm.create_model(name, pretrained=True).state_dict()
+    except (OSError, RuntimeError) as error:  # not reachable; none exist
+        raise ValueError(
+            f"MODEL.TIMM.WEIGHTS timm: the weights of {name} cannot be had from timm "
+            f"({type(error).__name__}: {error}). Give the path of a file instead."
+        ) from error
+    _fill_backbone(module, state, source=f"timm's default weights of {name}")
+
+
+def convert_official_bestie(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """State dict of ``BESTIE`` from one of the official networks (tables in the module's
+    docstring).
+
+    Raises:
+        ValueError: these are not official BESTIE weights.
+    """
+    if "seg.2.weight" in state:
+        return {_rename_hrnet(name): value for name, value in state.items()}
+    if not any(name.startswith("decoder.semantic_decoder.") for name in state):
+        raise ValueError("These are no official BESTIE weights: neither seg.* nor decoder.* found.")
+    converted = {_rename_resnet(name): value for name, value in state.items()}
+    for name in [name for name in converted if name.endswith("project_conv.convs.4.1.weight")]:
+        converted[name.removesuffix("weight") + "bias"] = torch.zeros(len(converted[name]))
+    return converted
+
+
+def convert_official_pam(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """State dict of ``PAMClassifier`` on VGG16 from the official one."""
+    converted = {}
+    for name, value in state.items():
+        if name.startswith("features."):
+            converted[f"backbone.{name}"] = value
+        elif match := re.match(r"extra_conv([1-4])\.(.*)", name):
+            index = int(match[1]) - 1
+            layer = "classifier" if index == 3 else f"convs.{index}"
+            converted[f"head.{layer}.{match[2]}"] = value
+        elif not re.match(r"layer\d_conv\d\.", name):
+            converted[name] = value
+    return converted
+
+
+class StrictCheckpointer(DetectionCheckpointer):
+    """Detectron2's checkpointer, which loads all or nothing and never code.
+
+    Files are read with ``weights_only`` (.pkl: arrays only), official BESTIE and PAM weights are
+    renamed, and what does not fit is an error. Files are written to a temporary name and renamed.
+    """
+
+    def __init__(
+        self, model: nn.Module, *args: Any, allow_backbone_only: bool = False, **kwargs: Any
+    ):
+        """
+        Args:
+            model: network to fill or to save.
+            *args: as Detectron2's.
+            allow_backbone_only: a detector may start from a file of its backbone alone (training).
+            **kwargs: as Detectron2's.
+        """
+        super().__init__(model, *args, **kwargs)
+        self.allow_backbone_only = allow_backbone_only
+        self._source = ""
+        self._match_by_heuristics = False
+
+    def load(self, path: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """As Detectron2's; every version takes "FILE?matching_heuristics=True".
+
+        Raises:
+            ValueError: the file is missing, damaged, or does not fit the model; another query.
+        """
+        address, _, query = (path or "").partition("?")
+        if query not in ("", "matching_heuristics=True", "matching_heuristics=False"):
+            raise ValueError(
+                f"MODEL.WEIGHTS: after the ? of {path} matching_heuristics=True or False is "
+                f"accepted, got {query}."
+            )
+        if address and "://" not in address and not os.path.isfile(address):
+            raise ValueError(f"MODEL.WEIGHTS: there is no file {path}.")
+        self._source, self._match_by_heuristics = path, query == "matching_heuristics=True"
+        try:
+            return super().load(address, *args, **kwargs)
+        finally:
+            # Detectron2's main branch keeps it after an error, and then refuses to load again.
+            self._parsed_url_during_load = None
+
+    def save(self, name: str, **kwargs: Any) -> None:
+        """Write ``name``.pth (model, checkpointables, ``kwargs``), then tag it as the last one.
+
+        Raises:
+            OSError: it cannot be written (a full disk); what was there stays.
+        """
+        if not self.save_dir or not self.save_to_disk:
+            return
+        content = {"model": self.model.state_dict()}
+        content |= {key: thing.state_dict() for key, thing in self.checkpointables.items()}
+        path = os.path.join(self.save_dir, f"{name}.pth")
+        self.logger.info("Saving checkpoint to %s", path)
+        with atomic_write(path, "wb") as file:
+            _save(content | kwargs, file, path)
+        self.tag_last_checkpoint(os.path.basename(path))
+
+    def tag_last_checkpoint(self, last_filename_basename: str) -> None:
+        with atomic_write(os.path.join(self.save_dir, "last_checkpoint"), "w") as file:
+            file.write(last_filename_basename)
+
+    def _load_file(self, filename: str) -> dict[str, Any]:
+        # Detectron2's would execute code, by ways that differ between its versions.
+        content = read_model_file(filename)
+        return content | {"matching_heuristics": True} if self._match_by_heuristics else content
+
+    def _load_model(self, checkpoint: dict[str, Any]) -> Any:
+        checkpoint["model"] = _convert_official(strip_wrapper(checkpoint["model"]))
+        incompatible = super()._load_model(checkpoint)
+        check_incompatible(
+            self.model,
+            missing=incompatible.missing_keys,
+            unexpected=incompatible.unexpected_keys,
+            mismatched=incompatible.incorrect_shapes,
+            source=f"MODEL.WEIGHTS: {self._source}",
+            allow_backbone_only=self.allow_backbone_only,
+        )
+        return incompatible
+
+
+def _save(content: dict[str, Any], file: IO[bytes], path: str) -> None:
+    """``torch.save``, which hides what is wrong with a file behind a RuntimeError of its own."""
+    errors = []
+
+    class Writer:
+        def write(self, data: Any) -> int:
+            try:
+                return file.write(data)
+            except OSError as error:
+                errors.append(error)
+                raise
+
+        def flush(self) -> None:
+            file.flush()
+
+    try:
+        torch.save(content, Writer())
+    except RuntimeError as error:
+        if not errors:
+            raise
+        raise OSError(errors[0].errno, errors[0].strerror, path) from error
+
+
+def check_incompatible(
+    model: nn.Module,
+    *,
+    missing: Iterable[str],
+    unexpected: Iterable[str],
+    mismatched: Iterable[Mismatch],
+    source: str,
+    allow_backbone_only: bool = False,
+) -> None:
+    """Pass if a file filled all of the model.
+
+    Args:
+        model: network that was loaded.
+        missing: names of the model that the file lacks.
+        unexpected: names of the file that the model lacks.
+        mismatched: (name, shape in the file, shape in the model).
+        source: the file, opens the message.
+        allow_backbone_only: pass, too, if it filled the backbone of a detector and nothing else.
+
+    Raises:
+        ValueError: otherwise; lists the first names of each kind.
+    """
+    mismatched = list(mismatched)
+    known = {name for name, *_ in mismatched}  # fvcore lists these under missing, too
+    missing = [name for name in missing if name in _needed_names(model) - known]
+    unexpected = [name for name in unexpected if name not in ("pixel_mean", "pixel_std")]
+    if allow_backbone_only and _is_imagenet_backbone(model, missing, mismatched):
+        # What is left of the ImageNet classifier, as the converters call it.
+        unexpected = [name for name in unexpected if not re.match(r"(stem\.)?fc\d*[._]", name)]
+        logger.warning("%s holds the backbone only; the heads start from random weights.", source)
+        missing = []
+    if not (missing or unexpected or mismatched):
+        return
+    message = f"{source} does not fit the model: {_describe(missing, unexpected, mismatched)}."
+    message += _class_hint(mismatched)
+    if not mismatched and set(missing) == _needed_names(model):
+        message += (
+            " Nothing in the file has a name of the model; weights of the backbone alone belong to "
+            "MODEL.TIMM.WEIGHTS or MODEL.PAM.VGG_WEIGHTS."
+        )
+    raise ValueError(message)
+
+
+def _is_imagenet_backbone(model: nn.Module, missing: list[str], mismatched: list[Mismatch]) -> bool:
+    """Whether a file filled all of a detector's bottom-up network and none of its other layers."""
+    takes_backbone = getattr(model, "starts_from_backbone", isinstance(model, GeneralizedRCNN))
+    if not takes_backbone or mismatched or not missing:
+        return False
+    prefix = "backbone.bottom_up." if hasattr(model.backbone, "bottom_up") else "backbone."
+    return set(missing) == {name for name in _needed_names(model) if not name.startswith(prefix)}
+
+
+def _needed_names(module: nn.Module) -> set[str]:
+    """Names that a file must have; counters of batch norms are absent from old ones."""
+    return {name for name in module.state_dict() if not name.endswith("num_batches_tracked")}
+
+
+def _fill_backbone(module: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
+    found = _backbone_part(state)
+    own = {name.removeprefix("network."): value for name, value in module.state_dict().items()}
+    needed = {name.removeprefix("network.") for name in _needed_names(module)}
+    layers = {name.split(".")[0] for name in own}
+    missing = [name for name in own if name in needed and name not in found]
+    unexpected = [
+        name
+        for name in found
+        if name not in own
+        and name.split(".")[0] in layers
+        # HRNet's last fusion, of which TimmBackbone keeps what is read.
+        and not re.match(r"stage4\.\d+\.fuse_layers\.", name)
+    ]
+    mismatched = [
+        (name, tuple(found[name].shape), tuple(own[name].shape))
+        for name in own
+        if name in found and found[name].shape != own[name].shape
+    ]
+    if missing or unexpected or mismatched:
+        raise ValueError(
+            f"{source} does not fit the backbone: {_describe(missing, unexpected, mismatched)}."
+        )
+    filled = {
+        name: found[name.removeprefix("network.")]
+        for name in module.state_dict()
+        if name.removeprefix("network.") in found
+    }
+    module.load_state_dict(filled, strict=False)
+    logger.info("%s: %d tensors loaded into the backbone.", source, len(filled))
+
+
+def _backbone_part(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What belongs to the backbone, without the prefixes of checkpoints."""
+    state = {name.removeprefix("model."): value for name, value in state.items()}
+    for prefix in ("backbone.bottom_up.", "backbone."):
+        if any(name.startswith(prefix) for name in state):
+            state = {
+                name.removeprefix(prefix): value
+                for name, value in state.items()
+                if name.startswith(prefix)
+            }
+            break
+    return {name.removeprefix("network."): value for name, value in state.items()}
+
+
+def _convert_official(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Rename official weights, known by their names; others pass."""
+    if "extra_conv4.weight" in state:
+        return convert_official_pam(state)
+    if "seg.2.weight" in state or "decoder.semantic_decoder.project.0.0.weight" in state:
+        return convert_official_bestie(state)
+    return dict(state)
+
+
+_HEADS = {"seg": "semantic", "center": "center", "offset": "offset"}
+
+
+def _rename_hrnet(name: str) -> str:
+    head, _, rest = name.partition(".")
+    return f"head.{_HEADS[head]}.{rest}" if head in _HEADS else f"backbone.network.{name}"
+
+
+_SEPARABLE = {
+    "0.0.0": "depthwise",
+    "0.0.1": "depthwise.norm",
+    "0.1": "pointwise",
+    "0.2": "pointwise.norm",
+}
+_NORM = {"0": "", "1": ".norm"}
+
+# Pattern of an official name, new name as a function of the match.
+_RESNET_RULES: tuple[tuple[str, Callable[[re.Match], str]], ...] = (
+    (r"backbone\.(.*)", lambda m: f"backbone.network.{m[1]}"),
+    (
+        r"decoder\.(\w+_decoder)\.aspp\.convs\.4\.aspp_pooling\.1\.(.*)",
+        lambda m: f"head.{m[1]}.decoder.res5.project_conv.convs.4.1.{m[2]}",
+    ),
+    (
+        r"decoder\.(\w+_decoder)\.aspp\.(convs\.\d|project)\.([01])\.(.*)",
+        lambda m: f"head.{m[1]}.decoder.res5.project_conv.{m[2]}{_NORM[m[3]]}.{m[4]}",
+    ),
+    (
+        r"decoder\.(\w+_decoder)\.project\.(\d)\.([01])\.(.*)",
+        lambda m: f"head.{m[1]}.decoder.res{4 - int(m[2])}.project_conv{_NORM[m[3]]}.{m[4]}",
+    ),
+    (
+        r"decoder\.(\w+_decoder)\.fuse\.(\d)\.(0\.0\.[01]|0\.[12])\.(.*)",
+        lambda m: f"head.{m[1]}.decoder.res{4 - int(m[2])}.fuse_conv.{_SEPARABLE[m[3]]}.{m[4]}",
+    ),
+    (
+        r"decoder\.\w+_head\.classifier\.(\w+)\.0\.(0\.0\.[01]|0\.[12])\.(.*)",
+        lambda m: f"head.{_HEADS[m[1]]}_head.{_SEPARABLE[m[2]]}.{m[3]}",
+    ),
+    (
+        r"decoder\.\w+_head\.classifier\.(\w+)\.1\.(weight|bias)",
+        lambda m: f"head.{_HEADS[m[1]]}_predictor.{m[2]}",
+    ),
+)
+
+
+def _rename_resnet(name: str) -> str:
+    for pattern, rename in _RESNET_RULES:
+        if match := re.fullmatch(pattern, name):
+            return rename(match)
+    return name
+
+
+def _describe(missing: list[str], unexpected: list[str], mismatched: list[Mismatch]) -> str:
+    def listed(names: list[str]) -> str:
+        return ", ".join(names[:MAX_LISTED]) + (", ..." if len(names) > MAX_LISTED else "")
+
+    parts = []
+    if missing:
+        parts.append(f"{len(missing)} missing in the file ({listed(missing)})")
+    if unexpected:
+        parts.append(f"{len(unexpected)} in the file only ({listed(unexpected)})")
+    if mismatched:
+        shapes = [f"{name} {in_file} in the file, {own} here" for name, in_file, own in mismatched]
+        parts.append(f"{len(mismatched)} of another shape ({listed(shapes)})")
+    return "; ".join(parts)
+
+
+def _class_hint(mismatched: list[Mismatch]) -> str:
+    """Says so if the file was made for another number of classes."""
+    # Layers with an output channel a class, and how many channels more.
+    layers = {
+        r"head\.center(\.2|_predictor)\.weight": 0,
+        r"head\.classifier\.weight": 0,
+        r"roi_heads\.box_predictor\.cls_score\.weight": 1,
+    }
+    for name, in_file, own in mismatched:
+        for pattern, more in layers.items():
+            if re.fullmatch(pattern, name) and in_file[1:] == own[1:]:
+                return (
+                    f" The file is for {in_file[0] - more} classes, the model for {own[0] - more}."
+                )
+    return ""

@@ -1,0 +1,78 @@
+"""Make a data set of your own images and labels: clicks or tags, from CSV, COCO or LabelMe.
+
+Comes in: a folder of images and their labels. Goes out: a new folder-contract root with images
+(links, or copies), class names, tags, clicks and splits. Called by hand, once.
+
+    python datasets/import_labels.py --images photos --labels tags.csv --output ROOT
+    python datasets/import_labels.py --images photos --labels clicks.csv --output ROOT
+    python datasets/import_labels.py --images photos --labels coco.json --output ROOT
+    python datasets/import_labels.py --images photos --labels labelme_folder --output ROOT
+
+The first line of a CSV names its columns: image,x,y,class for clicks (a line each, x and y in
+pixels from the top left corner), image,class for tags (several as dog;bottle, or a line each). A
+COCO json gives clicks if its annotations have keypoints, "points" or a "point", else tags. In
+LabelMe's files points are clicks, and flags of the image are tags. An image is found by its path in
+the folder, or by its name with or without suffix.
+
+Mistakes are reported all at once, and nothing is written then.
+"""
+
+import argparse
+from pathlib import Path
+
+from bestie.formats.labels.importer import Imported, import_labels
+from bestie.formats.labels.sources import FORMATS
+
+__all__ = ["main"]
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Parse the arguments, make the root and say what it holds and what comes next."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--images", type=Path, required=True, help="folder of the images")
+    parser.add_argument("--labels", type=Path, required=True, help="CSV, COCO json or folder")
+    parser.add_argument("--output", type=Path, required=True, help="root to make")
+    parser.add_argument("--format", choices=FORMATS, help="of the labels (default: by their name)")
+    parser.add_argument(
+        "--classes", type=Path, help="text file, a class name a line (default: those that occur)"
+    )
+    parser.add_argument(
+        "--val-share", type=float, default=0.1, help="of the images, for validation (%(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the split (%(default)s)")
+    parser.add_argument("--copy", action="store_true", help="copy the images instead of linking")
+    parser.add_argument(
+        "--keep-unlabelled", action="store_true", help="images without labels hold no object"
+    )
+    args = parser.parse_args(argv)
+    made = import_labels(
+        args.images,
+        args.labels,
+        args.output,
+        format=args.format,
+        classes=args.classes,
+        val_share=args.val_share,
+        seed=args.seed,
+        copy=args.copy,
+        keep_unlabelled=args.keep_unlabelled,
+    )
+    print(_summary(made, args.output))
+
+
+def _summary(made: Imported, output: Path) -> str:
+    lines = [f"{output}: {made.kind}, {len(made.class_names)} classes"]
+    lines += [f"  split {name}: {len(ids)} images" for name, ids in made.splits.items()]
+    for name in made.class_names:
+        clicks = f", {made.clicks_per_class[name]} clicks" * (made.kind == "clicks")
+        lines.append(f"  {name}: {made.images_per_class[name]} images{clicks}")
+    if made.left_out:
+        lines.append(f"  {made.left_out} images are not in the labels and were left out")
+    command = f"{output} --supervision {made.kind}"
+    lines += [
+        "Next:",
+        f"  python tools/check_dataset.py {command}",
+        f"  python tools/run_pipeline.py --data {command} --output output/run",
+    ]
+    return "\n".join(lines)

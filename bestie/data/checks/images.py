@@ -1,0 +1,241 @@
+"""Checks of the files of one image: photograph, weak semantic map, points, ground-truth masks.
+
+Comes in: the id of an image and what is known of its data set. Goes out: problems and counts.
+Called by ``data.checks.dataset`` for every image of a split.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from bestie.formats import (
+    POINT_FOLDERS,
+    DataError,
+    DatasetFolder,
+    Points,
+    find_image,
+    missing_image,
+    read_image,
+    read_image_size,
+    read_instances,
+    read_points,
+    read_semantic_map,
+)
+from bestie.formats.dataset_folder import MAPS
+
+__all__ = ["NEEDED_FOLDERS", "ImageChecker", "ImageFindings", "Problem", "size_mismatch"]
+
+# What a stage may need -> folder in the root.
+NEEDED_FOLDERS = {
+    "maps": MAPS,
+    "peak_points": POINT_FOLDERS["tags"],
+    "clicks": POINT_FOLDERS["clicks"],
+}
+IGNORE = 255
+SMALL_SIDE = 16
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong ("error") or odd ("warning") in a data set.
+
+    Attributes:
+        severity: "error" or "warning".
+        file: the file or folder that it is about.
+        line: line of a text file from 1, or None.
+        message: what was found and what is accepted.
+    """
+
+    severity: str
+    file: str
+    line: int | None
+    message: str
+
+    @classmethod
+    def from_error(cls, error: DataError) -> "Problem":
+        return cls("error", error.file, error.line, error.message)
+
+    def __str__(self) -> str:
+        place = self.file if self.line is None else f"{self.file}, line {self.line}"
+        return f"{self.severity}: {place}: {self.message}"
+
+
+@dataclass
+class ImageFindings:
+    """What was found for one image; counts as in DatasetReport."""
+
+    problems: list[Problem] = field(default_factory=list)
+    map_pixels: np.ndarray | int = 0
+    points_per_class: dict[str, np.ndarray] = field(default_factory=dict)
+    trusted_points: dict[str, int] = field(default_factory=dict)
+
+    def error(self, file: str, message: str, line: int | None = None) -> None:
+        self.problems.append(Problem("error", file, line, message))
+
+    def warning(self, file: str, message: str, line: int | None = None) -> None:
+        self.problems.append(Problem("warning", file, line, message))
+
+    def attempt(self, function: Callable, *arguments: Any) -> Any:
+        """Result of the function; None if it raised a DataError, which becomes a problem."""
+        try:
+            return function(*arguments)
+        except DataError as error:
+            self.problems.append(Problem.from_error(error))
+            return None
+
+
+@dataclass(frozen=True)
+class ImageChecker:
+    """Checks the files of one image, called with its id.
+
+    Attributes:
+        root: folder-contract root.
+        class_names: C names; empty: classes are not checked.
+        decode: read whole images, not only their sizes.
+        folders: folder under the root of what is checked, keys of NEEDED_FOLDERS.
+        tags: image id -> class ids; None: disagreements with tags are not looked for.
+        masks: "required", "optional" (looked at where they are) or "" (not looked at).
+        json_file: the COCO json of the split.
+        listed: image id -> (height, width) in it; empty if it does not exist.
+        score_thresh: confidence above which points train.
+    """
+
+    root: str
+    class_names: list[str]
+    decode: bool
+    folders: dict[str, str]
+    tags: Mapping[str, list[int]] | None
+    masks: str
+    json_file: str
+    listed: Mapping[str, tuple[int, int]]
+    score_thresh: float
+
+    def __call__(self, image_id: str) -> ImageFindings:
+        found = ImageFindings()
+        shape = self._check_image(image_id, found)
+        if shape is not None and self.listed.get(image_id, shape) != shape:
+            mismatch = size_mismatch(self.listed[image_id], "the image itself", shape)
+            found.error(self.json_file, f"its image '{image_id}' {mismatch}")
+        tags = None if self.tags is None else self.tags.get(image_id)
+        if "maps" in self.folders:
+            path = os.path.join(self.root, self.folders["maps"], f"{image_id}.png")
+            self._check_map(path, shape, tags, found)
+        for need in ("peak_points", "clicks"):
+            if need not in self.folders:
+                continue
+            path = os.path.join(self.root, self.folders[need], f"{image_id}.txt")
+            points = self._check_points(path, shape, tags, found, clicks=need == "clicks")
+            folder = self.folders[need]
+            found.points_per_class[folder] = _count_points(points, len(self.class_names))
+            found.trusted_points[folder] = int((points.scores > self.score_thresh).sum())
+        if self.masks:
+            self._check_masks(image_id, shape, found)
+        return found
+
+    def _check_image(self, image_id: str, found: ImageFindings) -> tuple[int, int] | None:
+        path = find_image(self.root, image_id)
+        if path is None:
+            if os.path.isdir(DatasetFolder(self.root).image_folder):
+                found.problems.append(Problem.from_error(missing_image(self.root, image_id)))
+            return None
+        stem, suffix = os.path.splitext(path)
+        if suffix != ".png" and os.path.isfile(f"{stem}.png"):
+            name = f"{image_id}{suffix}"
+            found.warning(f"{stem}.png", f"is not used: {name} is the image of this id")
+        if not self.decode:
+            return found.attempt(read_image_size, path)
+        image = found.attempt(read_image, path)
+        if image is not None and min(image.shape[:2]) < SMALL_SIDE:
+            size = f"{image.shape[0]} x {image.shape[1]} pixels (height x width)"
+            found.warning(path, f"is of {size}; images under {SMALL_SIDE} on a side hold no object")
+        return None if image is None else image.shape[:2]
+
+    def _check_map(
+        self, path: str, shape: tuple | None, tags: list[int] | None, found: ImageFindings
+    ) -> None:
+        semantic_map = found.attempt(read_semantic_map, path)
+        if semantic_map is None:
+            return
+        if shape is not None and semantic_map.shape != shape:
+            found.error(path, size_mismatch(semantic_map.shape, "its image", shape))
+        found.map_pixels = np.bincount(semantic_map.ravel(), minlength=256)
+        values = np.flatnonzero(found.map_pixels)
+        classes = values[(values > 0) & (values < IGNORE)] - 1
+        unknown = classes[classes >= len(self.class_names)]
+        if self.class_names and len(unknown):
+            accepted = f"0 (background), 1..{len(self.class_names)} (class + 1), 255 (ignore)"
+            found.error(path, f"has the values {(unknown + 1).tolist()}; accepted: {accepted}")
+        if tags is None:
+            return
+        for class_id in sorted(set(tags) - set(classes)):
+            found.warning(path, f"no pixel has the tag {self._name(class_id)}")
+        for class_id in sorted(set(classes) - set(tags) - set(unknown)):
+            found.warning(path, f"has pixels of {self._name(class_id)}, no tag of the image")
+
+    def _check_points(
+        self,
+        path: str,
+        shape: tuple | None,
+        tags: list[int] | None,
+        found: ImageFindings,
+        clicks: bool,
+    ) -> Points:
+        errors: list[DataError] = []
+        points = read_points(path, errors)
+        found.problems += [Problem.from_error(error) for error in errors]
+        num_classes = len(self.class_names)
+        seen: dict[tuple, int] = {}
+        rows = zip(np.floor(points.yx), points.classes, points.scores, points.lines, strict=True)
+        for (y, x), class_id, score, line in rows:
+            line = int(line)
+            if num_classes and class_id >= num_classes:
+                found.error(path, f"class {class_id}; 0..{num_classes - 1} are accepted", line)
+            elif tags is not None and class_id not in tags:
+                found.warning(path, f"{self._name(class_id)} is no tag of the image", line)
+            if clicks and score != 1:
+                found.warning(path, f"confidence {score:g}; clicks have 1.0", line)
+            if shape is not None and not (0 <= y < shape[0] and 0 <= x < shape[1]):
+                size = f"{shape[1]} x {shape[0]} (width x height)"
+                found.error(path, f"x {x:g}, y {y:g} lies outside the image of {size}", line)
+            first = seen.setdefault((y, x, int(class_id)), line)
+            if first != line:
+                found.warning(path, f"is the same point as line {first}", line)
+        if clicks and tags is not None and not errors:
+            for class_id in sorted(set(tags) - set(points.classes.tolist())):
+                found.warning(path, f"no click has the tag {self._name(class_id)}")
+        return points
+
+    def _check_masks(self, image_id: str, shape: tuple | None, found: ImageFindings) -> None:
+        paths = DatasetFolder(self.root).mask_files(image_id)
+        if self.masks == "optional" and not all(os.path.isfile(path) for path in paths):
+            return
+        masks = found.attempt(read_instances, *paths)
+        if masks is None:
+            return
+        instance_map, _, classes = masks
+        if shape is not None and instance_map.shape != shape:
+            found.error(paths[0], size_mismatch(instance_map.shape, "its image", shape))
+        unknown = sorted({int(c) for c in classes if c >= len(self.class_names)})
+        if self.class_names and unknown:
+            accepted = f"0..{len(self.class_names)}, 255"
+            found.error(
+                paths[1], f"has the values {[c + 1 for c in unknown]}; accepted: {accepted}"
+            )
+
+    def _name(self, class_id: int) -> str:
+        known = class_id < len(self.class_names)
+        return f"class {class_id} ({self.class_names[class_id]})" if known else f"class {class_id}"
+
+
+def _count_points(points: Points, num_classes: int) -> np.ndarray:
+    known = points.classes[points.classes < num_classes]
+    return np.bincount(known, minlength=num_classes)
+
+
+def size_mismatch(shape: tuple[int, int], other: str, other_shape: tuple[int, int]) -> str:
+    """Message for two things whose (height, width) should be the same."""
+    this, that = (f"{height} x {width}" for height, width in (shape, other_shape))
+    return f"is of {this} pixels (height x width), {other} of {that}"

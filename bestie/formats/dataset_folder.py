@@ -1,0 +1,223 @@
+"""The data set on disk: where each of its files lies, and what is read and written by the root.
+
+The folder contract (``datasets/README.md``) is written down here and nowhere else: whoever needs a
+path of it asks a :class:`DatasetFolder`. What is in the files is the business of ``text``,
+``images`` and ``coco``.
+"""
+
+import glob
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bestie.formats.base import DataError, atomic_write
+from bestie.formats.images import IMAGE_SUFFIXES
+from bestie.formats.text import read_class_file, read_ids, read_tag_lines, read_xml_labels
+
+__all__ = [
+    "CLASS_MASKS",
+    "CLICKS",
+    "CUES",
+    "INSTANCE_MASKS",
+    "MAPS",
+    "POINT_FOLDERS",
+    "DatasetFolder",
+    "find_image",
+    "list_splits",
+    "missing_image",
+    "read_class_names",
+    "read_image_labels",
+    "read_split",
+    "require_files",
+]
+
+CUES, CLICKS, MAPS = "Peak_points", "Center_points", "WSSS_maps"
+INSTANCE_MASKS, CLASS_MASKS = "SegmentationObject", "SegmentationClass"
+# Supervision -> folder of its points: cues of a classifier, clicks.
+POINT_FOLDERS = {"tags": CUES, "clicks": CLICKS}
+
+
+@dataclass(frozen=True)
+class DatasetFolder:
+    """A root in the folder contract: its paths, and writing its lists.
+
+    Attributes:
+        root: the folder; it need not exist yet.
+    """
+
+    root: str | os.PathLike
+
+    def path(self, *names: str) -> str:
+        """A path under the root."""
+        return os.path.join(self.root, *names)
+
+    @property
+    def classes_file(self) -> str:
+        """Class names, one per line."""
+        return self.path("classes.txt")
+
+    @property
+    def tags_file(self) -> str:
+        """Tags, one line per image; where it does not exist, tags are in ``xml_file``."""
+        return self.path("image_labels.txt")
+
+    @property
+    def xml_folder(self) -> str:
+        return self.path("Annotations")
+
+    @property
+    def image_folder(self) -> str:
+        return self.path("JPEGImages")
+
+    @property
+    def split_folder(self) -> str:
+        return self.path("ImageSets", "Segmentation")
+
+    @property
+    def has_tags(self) -> bool:
+        """Whether there are tags in either form."""
+        return os.path.isfile(self.tags_file) or os.path.isdir(self.xml_folder)
+
+    def split_file(self, split: str) -> str:
+        """Image ids of a split, one per line."""
+        return os.path.join(self.split_folder, f"{split}.txt")
+
+    def xml_file(self, image_id: str) -> str:
+        """Tags of an image in VOC style."""
+        return os.path.join(self.xml_folder, f"{image_id}.xml")
+
+    def image_file(self, image_id: str, suffix: str = ".jpg") -> str:
+        """Where an image is to be written; one that is there is found by :func:`find_image`."""
+        return os.path.join(self.image_folder, image_id + suffix)
+
+    def points_file(self, image_id: str, folder: str) -> str:
+        """Points of an image; ``folder``: CUES or CLICKS."""
+        return self.path(folder, f"{image_id}.txt")
+
+    def map_file(self, image_id: str) -> str:
+        """Weak semantic map of an image."""
+        return self.path(MAPS, f"{image_id}.png")
+
+    def mask_files(self, image_id: str) -> tuple[str, str]:
+        """True masks of an image: instances, classes."""
+        name = f"{image_id}.png"
+        return self.path(INSTANCE_MASKS, name), self.path(CLASS_MASKS, name)
+
+    def ground_truth_json(self, split: str) -> str:
+        """COCO ground truth of a split."""
+        return self.path("annotations", f"instances_{split}.json")
+
+    def write_class_names(self, class_names: Sequence[str]) -> None:
+        """Write the class names.
+
+        Raises:
+            DataError: the file is there already, with other names.
+        """
+        path = self.classes_file
+        if os.path.isfile(path) and read_class_file(path) != list(class_names):
+            raise DataError(f"holds other classes than {', '.join(class_names)}", path)
+        _write_lines(path, class_names)
+
+    def write_split(self, split: str, ids: Iterable[str]) -> None:
+        """Write the ids of a split."""
+        _write_lines(self.split_file(split), ids)
+
+    def add_tags(self, tags: Mapping[str, Iterable[int]], overwrite: bool = False) -> None:
+        """Add tags (image id -> class ids) to the file of the tags, sorted by id.
+
+        Args:
+            tags: of the images to add. The class names are written before.
+            overwrite: replace the tags of images that the file names already; otherwise these stay.
+        """
+        path, known = self.tags_file, {}
+        if os.path.isfile(path):
+            known = read_tag_lines(path, read_class_file(self.classes_file))
+        tags = {**known, **tags} if overwrite else {**tags, **known}
+        _write_lines(path, (" ".join([key, *map(str, sorted(tags[key]))]) for key in sorted(tags)))
+
+
+def _write_lines(path: str, lines: Iterable[str]) -> None:
+    with atomic_write(path) as file:
+        file.writelines(line + "\n" for line in lines)
+
+
+def read_class_names(root: str | os.PathLike, problems: list[DataError] | None = None) -> list[str]:
+    """Class names of a root; see :func:`~bestie.formats.text.read_class_file`."""
+    return read_class_file(DatasetFolder(root).classes_file, problems)
+
+
+def list_splits(root: str | os.PathLike) -> list[str]:
+    """Names of the splits of a root, sorted; empty if there are none."""
+    return sorted(path.stem for path in Path(DatasetFolder(root).split_folder).glob("*.txt"))
+
+
+def read_split(
+    root: str | os.PathLike, split: str, problems: list[DataError] | None = None
+) -> list[str]:
+    """Image ids of a split of a root; see :func:`~bestie.formats.text.read_ids`."""
+    hint = f"; splits of this root: {list_splits(root) or 'none'}"
+    return read_ids(DatasetFolder(root).split_file(split), problems, hint)
+
+
+def read_image_labels(
+    root: str | os.PathLike,
+    class_names: list[str],
+    ids: Iterable[str] | None = None,
+    problems: list[DataError] | None = None,
+) -> dict[str, list[int]]:
+    """Read the tags of a root: from the file of the tags, or without it from VOC-style xml files.
+
+    Args:
+        root: folder-contract root.
+        class_names: names of the classes; a tag must be one of their ids (xml: of their names).
+        ids: images to read tags of; None: all that are there.
+        problems: see :func:`~bestie.formats.text.read_class_file`.
+
+    Returns:
+        Image id -> sorted class ids, for the images that the files name; empty if the root has no
+        such file. An image can be named without classes: it holds no object.
+
+    Raises:
+        DataError: a malformed line or xml file, a class out of range, an id given twice.
+    """
+    folder = DatasetFolder(root)
+    if os.path.exists(folder.tags_file):
+        labels = read_tag_lines(folder.tags_file, class_names, problems)
+        return labels if ids is None else {i: labels[i] for i in ids if i in labels}
+    if ids is None:
+        ids = sorted(file.stem for file in Path(folder.xml_folder).glob("*.xml"))
+    return {
+        image_id: read_xml_labels(folder.xml_file(image_id), class_names, problems)
+        for image_id in ids
+        if os.path.isfile(folder.xml_file(image_id))
+    }
+
+
+def find_image(root: str | os.PathLike, image_id: str) -> str | None:
+    """Path of an image, with the first suffix that exists (.jpg, .png, ...), or None."""
+    stem = DatasetFolder(root).image_file(image_id, "")
+    return next((stem + suffix for suffix in IMAGE_SUFFIXES if os.path.isfile(stem + suffix)), None)
+
+
+def missing_image(root: str | os.PathLike, image_id: str) -> DataError:
+    """The error for an id without an image: what lies there in its place, if anything does."""
+    stem = DatasetFolder(root).image_file(image_id, "")
+    if image_id.endswith(IMAGE_SUFFIXES) and os.path.isfile(stem):
+        return DataError("ids stand in the split without the suffix of the image", stem)
+    found = ""
+    for path in sorted(glob.glob(f"{glob.escape(stem)}.*")):
+        if os.path.islink(path) and not os.path.exists(path):
+            found += f"; {os.path.basename(path)} is a link to {os.readlink(path)}, which is gone"
+        else:
+            kind = "the folder " * os.path.isdir(path)
+            found += f"; found {kind}{os.path.basename(path)}"
+    return DataError(f"image does not exist (.jpg or .png){found}", stem)
+
+
+def require_files(root: Path, names: Iterable[str], advice: str) -> None:
+    """Raise a DataError that names the files missing under ``root`` and says where to get them."""
+    missing = [name for name in names if not (root / name).is_file()]
+    if missing:
+        shown = ", ".join(missing[:10]) + (", ..." if len(missing) > 10 else "")
+        raise DataError(f"{len(missing)} file(s) missing: {shown}. {advice}", root)

@@ -1,0 +1,87 @@
+"""True instances to clicks and COCO annotations, for the writers of data sets.
+
+Shapes: (H, W) the image, N instances.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from bestie.formats.rle import encode_mask
+from bestie.formats.text import Points
+
+__all__ = [
+    "clicks_of_instances",
+    "coco_annotations",
+    "coco_categories",
+    "make_clicks",
+    "mask_click",
+]
+
+
+def mask_click(mask: np.ndarray) -> tuple[int, int]:
+    """The click (y, x) that stands for an annotator's: the mask's pixel nearest to its centroid.
+
+    Args:
+        mask: (H, W) bool, not empty.
+    """
+    rows, columns = np.nonzero(mask)
+    distance = (rows - rows.mean()) ** 2 + (columns - columns.mean()) ** 2
+    nearest = int(distance.argmin())
+    return int(rows[nearest]), int(columns[nearest])
+
+
+def clicks_of_instances(instance_map: np.ndarray, classes: np.ndarray) -> Points:
+    """One click an instance, in the order of the instances.
+
+    Args:
+        instance_map: (H, W) integers, 0 none, i + 1 = instance i.
+        classes: (N,) int64.
+    """
+    clicks = [mask_click(instance_map == i + 1) for i in range(len(classes))]
+    return make_clicks(clicks, classes)
+
+
+def make_clicks(yx: Sequence[tuple[float, float]], classes: Sequence[int]) -> Points:
+    """Points of confidence 1 at (y, x)."""
+    return Points(
+        yx=np.array(yx, dtype=np.float64).reshape(-1, 2),
+        classes=np.array(classes, dtype=np.int64),
+        scores=np.ones(len(classes), np.float32),
+    )
+
+
+def coco_categories(class_names: Sequence[str]) -> list[dict[str, Any]]:
+    """COCO categories 1..C."""
+    return [{"id": i, "name": name} for i, name in enumerate(class_names, 1)]
+
+
+def coco_annotations(
+    instance_map: np.ndarray, classes: np.ndarray, image_id: int, first_id: int
+) -> list[dict[str, Any]]:
+    """COCO annotations (RLE) of an image's instances.
+
+    Args:
+        instance_map: (H, W) integers, 0 none, i + 1 = instance i.
+        classes: (N,) int64.
+        image_id: of the COCO json.
+        first_id: annotation id of the first instance; the others count up.
+    """
+    annotations = []
+    for i, class_id in enumerate(classes):
+        mask = instance_map == i + 1
+        rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+        top, left = int(rows[0]), int(columns[0])
+        annotation = {
+            "id": first_id + i,
+            "image_id": image_id,
+            "category_id": int(class_id) + 1,
+            "object_id": i + 1,
+            "segmentation": encode_mask(mask),
+            "area": int(mask.sum()),
+            "bbox": [left, top, int(columns[-1]) - left + 1, int(rows[-1]) - top + 1],
+            "iscrowd": 0,
+        }
+        annotations.append(annotation)
+    return annotations

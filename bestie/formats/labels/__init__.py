@@ -1,0 +1,1 @@
+"""Label files of other tools: their readers, and the import of photos with such labels."""

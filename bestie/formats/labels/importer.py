@@ -1,0 +1,280 @@
+"""Photos and labels of another tool to a new folder-contract root; mistakes are reported all at
+once.
+
+Images are found by their path in the folder, or by their name with or without suffix. Called by
+``bestie.cli.import_labels``.
+"""
+
+import os
+import random
+import re
+import shutil
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from PIL import Image
+
+from bestie import formats
+from bestie.formats import DatasetFolder
+from bestie.formats.dataset_folder import CLICKS
+from bestie.formats.instances import make_clicks
+from bestie.formats.labels.sources import Labels, Row, read_labels
+from bestie.progress import track
+
+__all__ = [
+    "Imported",
+    "import_labels",
+]
+
+# Taken as they are; the others are written anew, as PNG.
+KEPT_SUFFIXES = (".jpg", ".jpeg", ".png")
+CONVERTED_SUFFIXES = (".bmp", ".gif", ".tif", ".tiff", ".webp")
+
+
+@dataclass
+class Item:
+    """One image and its labels.
+
+    Attributes:
+        path: the user's file.
+        size: (height, width), pixels.
+        tags: names of classes.
+        clicks: ((y, x), name of the class), one an object.
+    """
+
+    path: Path
+    size: tuple[int, int]
+    tags: set[str] = field(default_factory=set)
+    clicks: list[tuple[tuple[float, float], str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What was made.
+
+    Attributes:
+        kind: "clicks" or "tags".
+        class_names: of the new root.
+        splits: name -> ids.
+        images_per_class, clicks_per_class: by name of the class.
+        left_out: images of the folder that the labels do not name.
+    """
+
+    kind: str
+    class_names: list[str]
+    splits: dict[str, list[str]]
+    images_per_class: Counter
+    clicks_per_class: Counter
+    left_out: int
+
+
+def import_labels(
+    images: Path,
+    labels: Path,
+    output: Path,
+    *,
+    format: str | None = None,
+    classes: Path | None = None,
+    val_share: float = 0.1,
+    seed: int = 0,
+    copy: bool = False,
+    keep_unlabelled: bool = False,
+) -> Imported:
+    """Make a folder-contract root.
+
+    Args:
+        images: folder of the images, with all folders in it.
+        labels: what ``label_sources.read_labels`` reads.
+        output: folder to make.
+        format: see there.
+        classes: text file of class names, in the order that they are to have; None: the names that
+            occur, in COCO's order or that of the alphabet.
+        val_share: share of the images that goes into the split "val", in [0, 1).
+        seed: of the drawing of these.
+        copy: copy the images; else they are linked.
+        keep_unlabelled: import images that the labels do not name as images without objects.
+
+    Raises:
+        ValueError: ``val_share`` is out of range (DataError: all mistakes in the labels; the
+            output exists). Nothing is written then.
+    """
+    if not 0 <= val_share < 1:
+        raise ValueError(f"--val-share must lie in [0, 1), got {val_share}")
+    if not images.is_dir():
+        raise formats.DataError("--images: is no folder", images)
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise formats.DataError("--output exists already; name a new folder", output)
+    source = read_labels(labels, format)
+    class_names = _class_names(source, classes)
+    items = _match(source, images, class_names)
+    found = _list_images(images)
+    left_out = [path for path in found if path not in items]
+    if keep_unlabelled:
+        items |= {path: Item(path, _size(path, source)) for path in left_out}
+        left_out = []
+    _check_coordinates(source, items)
+    if source.problems:
+        raise formats.join_errors(source.problems)
+    ids = _make_ids(sorted(items), images)
+    splits = _draw_splits(sorted(ids), val_share, seed)
+    kind = "clicks" if source.clicked else "tags"
+    _write(output, {key: items[path] for key, path in ids.items()}, class_names, splits, kind, copy)
+    tags = Counter(name for item in items.values() for name in item.tags)
+    clicks = Counter(name for item in items.values() for _, name in item.clicks)
+    return Imported(kind, class_names, splits, tags, clicks, len(left_out))
+
+
+def _class_names(source: Labels, classes: Path | None) -> list[str]:
+    """Names of the root's classes; a label of another class becomes a problem."""
+    used = {name for row in source.rows for name in row.classes}
+    if not used and not source.problems:
+        source.report("no image has a class: there is nothing to learn", source.rows[0].file)
+    if classes is None:
+        return source.class_names or sorted(used)
+    names = formats.read_class_file(classes)
+    for row in source.rows:
+        for name in row.classes:
+            if name not in names:
+                source.report(f"class '{name}' is not in {classes}", row.file, row.line)
+    return names
+
+
+def _list_images(folder: Path) -> list[Path]:
+    suffixes = KEPT_SUFFIXES + CONVERTED_SUFFIXES
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in suffixes)
+
+
+def _match(source: Labels, folder: Path, class_names: Sequence[str]) -> dict[Path, Item]:
+    """Labels by image; a label whose image is not there, or not clear, becomes a problem."""
+    by_name = defaultdict(list)
+    for path in _list_images(folder):
+        relative = path.relative_to(folder)
+        for name in {str(relative), str(relative.with_suffix("")), path.name, path.stem}:
+            by_name[name].append(path)
+    items: dict[Path, Item] = {}
+    for row in source.rows:
+        # Exact paths win over names that stand in several folders.
+        name = row.image.replace("\\", "/").removeprefix("./")
+        exact = [path for path in by_name[name] if path == folder / name]
+        paths = exact or by_name[name] or by_name[Path(name).name]
+        if len(paths) != 1:
+            several = ", ".join(str(path.relative_to(folder)) for path in paths[:3])
+            found = f"stands for several: {several}" if paths else f"is not in {folder}"
+            source.report(f"image '{row.image}' {found}", row.file, row.line)
+            continue
+        item = items.setdefault(paths[0], Item(paths[0], (0, 0)))
+        if item.size == (0, 0):
+            item.size = _size(item.path, source)
+            _check_size(row, item.size, source)
+        known = [name for name in row.classes if name in class_names]
+        item.tags.update(known)
+        if row.xy is not None:
+            _check_inside(row, item.size, source)
+            item.clicks += [((row.xy[1], row.xy[0]), name) for name in known]
+    return items
+
+
+def _size(path: Path, source: Labels) -> tuple[int, int]:
+    try:
+        return formats.read_image(path).shape[:2]
+    except formats.DataError as error:
+        source.problems.append(error)
+        return (-1, -1)
+
+
+def _check_size(row: Row, size: tuple[int, int], source: Labels) -> None:
+    stated = source.sizes.get(row.image, size)
+    if size[0] > 0 and stated != size:
+        found = f"{size[0]} x {size[1]} pixels (height x width)"
+        message = f"image '{row.image}' has {found}, but was labelled at {stated[0]} x {stated[1]}"
+        source.report(message, row.file, row.line)
+
+
+def _check_inside(row: Row, size: tuple[int, int], source: Labels) -> None:
+    height, width = size
+    x, y = row.xy
+    if height > 0 and not (0 <= x < width and 0 <= y < height):
+        message = f"x {x:g}, y {y:g} lies outside '{row.image}' of {width} x {height}"
+        source.report(f"{message} (width x height)", row.file, row.line)
+
+
+def _check_coordinates(source: Labels, items: dict[Path, Item]) -> None:
+    clicks = [yx for item in items.values() for yx, _ in item.clicks]
+    if len(clicks) > 3 and all(max(yx) <= 1 for yx in clicks):
+        message = "all coordinates lie in [0, 1]; pixels are expected, not shares of the image"
+        source.report(message, source.rows[0].file)
+
+
+def _make_ids(paths: Sequence[Path], folder: Path) -> dict[str, Path]:
+    """Id -> image: its path with everything odd replaced, numbered where that is taken."""
+    ids: dict[str, Path] = {}
+    taken = set()
+    for path in paths:
+        relative = path.relative_to(folder).with_suffix("").as_posix()
+        stem = re.sub(r"[^\w.-]+", "_", relative).strip("._-") or "image"
+        key, number = stem, 2
+        while key.lower() in taken:  # some file systems do not tell A from a
+            key, number = f"{stem}_{number}", number + 1
+        taken.add(key.lower())
+        ids[key] = path
+    return ids
+
+
+def _draw_splits(ids: list[str], val_share: float, seed: int) -> dict[str, list[str]]:
+    count = round(val_share * len(ids))
+    if val_share > 0 and len(ids) > 1:
+        count = min(max(count, 1), len(ids) - 1)
+    val = set(random.Random(seed).sample(ids, count))
+    splits = {"train": [key for key in ids if key not in val]}
+    return splits | ({"val": sorted(val)} if val else {})
+
+
+def _write(
+    output: Path,
+    items: dict[str, Item],
+    class_names: list[str],
+    splits: dict[str, list[str]],
+    kind: str,
+    copy: bool,
+) -> None:
+    """Write the root beside its place and rename it: there is a whole one or none."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    build = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
+    number = {name: i for i, name in enumerate(class_names)}
+    try:
+        folder, images = DatasetFolder(build), Path(DatasetFolder(build).image_folder)
+        final = Path(DatasetFolder(output).image_folder)
+        images.mkdir()
+        folder.write_class_names(class_names)
+        for key, item in track(items.items(), "images"):
+            _put_image(item.path, images, final, key, copy)
+            if kind == "clicks":
+                yx, names = zip(*item.clicks, strict=True) if item.clicks else ((), ())
+                clicks = make_clicks(yx, [number[name] for name in names])
+                formats.write_points(folder.points_file(key, CLICKS), clicks)
+        tags = {key: [number[name] for name in item.tags] for key, item in items.items()}
+        folder.add_tags(tags)
+        for split, ids in splits.items():
+            folder.write_split(split, ids)
+        with formats.atomic_write(build / "source_files.tsv") as file:
+            file.writelines(f"{key}\t{item.path}\n" for key, item in items.items())
+        build.chmod(0o755)
+        build.replace(output)
+    except BaseException:
+        shutil.rmtree(build)
+        raise
+
+
+def _put_image(path: Path, folder: Path, final: Path, key: str, copy: bool) -> None:
+    """Link, copy or convert an image into ``folder``, which will be ``final``."""
+    suffix = path.suffix.lower()
+    if suffix not in KEPT_SUFFIXES:
+        Image.fromarray(formats.read_image(path)).save(folder / f"{key}.png")
+    elif copy:
+        shutil.copyfile(path, folder / f"{key}{suffix}")
+    else:
+        target = os.path.relpath(path.resolve(), final.resolve())
+        (folder / f"{key}{suffix}").symlink_to(target)

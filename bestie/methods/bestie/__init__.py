@@ -1,0 +1,26 @@
+"""BESTIE: from weak semantic maps and points to instances.
+
+The paper as pure functions on arrays and tensors, in the order of the steps: ``pseudo_labels``
+(maps and points to accepted instances), ``targets`` (instances to regression targets), ``centers``
+and ``grouping`` (network outputs to instances), ``refinement`` (network outputs to refined
+targets); ``reference`` is the same written naively. The network: ``heads``, ``losses``,
+``meta_arch`` with ``settings`` and ``batch_labels``. ``mapper`` and ``augmentation`` feed it.
+"""
+
+from bestie.methods.bestie.heads import (
+    BESTIE_HEADS_REGISTRY,
+    HRNetHead,
+    PanopticDeepLabHead,
+    build_bestie_head,
+)
+from bestie.methods.bestie.mapper import BESTIEMapper
+from bestie.methods.bestie.meta_arch import BESTIE
+
+__all__ = [
+    "BESTIE",
+    "BESTIE_HEADS_REGISTRY",
+    "BESTIEMapper",
+    "HRNetHead",
+    "PanopticDeepLabHead",
+    "build_bestie_head",
+]

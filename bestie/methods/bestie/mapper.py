@@ -1,0 +1,199 @@
+"""Mapper of BESTIE: image, weak semantic map with its components, and points.
+
+Labels are shipped sparse: the components of the weak semantic map with class and centroid, which of
+them semantic knowledge transfer accepted, and the points. Dense targets are drawn on the training
+device.
+
+Shapes: (H, W) the crop or image, C classes, P points, K components.
+"""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from detectron2.config import CfgNode, configurable
+from detectron2.data import transforms as T
+from fvcore.transforms.transform import Transform
+from torch import Tensor
+
+from bestie.data.augmentation import (
+    InferenceSize,
+    augment,
+)
+from bestie.data.mappers import (
+    MAPPER_REGISTRY,
+    image_tensor,
+    label_path,
+    points_folder,
+    read_sample_image,
+    required_path,
+    required_tags,
+    sample_identity,
+)
+from bestie.formats import DataError, Points, read_points, read_semantic_map
+from bestie.formats.dataset_folder import CUES, MAPS
+from bestie.methods.bestie.augmentation import build_bestie_augmentation
+from bestie.methods.bestie.pseudo_labels import accept_components
+from bestie.regions.components import find_components
+
+__all__ = ["BESTIEMapper"]
+
+
+@MAPPER_REGISTRY.register()
+class BESTIEMapper:
+    """Image, weak semantic map, its components and the points.
+
+    In training returns, besides ``file_name``, ``image_id``, ``image_name``, ``height`` and
+    ``width``:
+
+    - ``image``: (3, H, W) uint8, channel order INPUT.FORMAT;
+    - ``image_labels``: (C,) bool, tags of the whole image;
+    - ``semantic_map``: (H, W) uint8, 0 background, class + 1, 255 ignore and outside the image;
+    - ``points``: (P, 2) float32 (y, x), whole pixel indices; ``point_classes``: (P,) int64; the
+      points above the confidence threshold, of tagged classes, inside the crop;
+    - ``components``: (H, W) int16 (int32 from 2^15 components on), 0 none, k + 1 component k
+      (tagged classes, 8-connected);
+    - ``component_classes``: (K,) int64; ``component_centroids``: (K, 2) int64 (y, x);
+      ``component_accepted``: (K,) bool, holds exactly one point of its class (paper, section 3.2).
+
+    At inference: ``image`` as the network is to see it, ``grid_size`` (height, width) at which
+    instances are grouped (absent if the photo keeps its size), ``height`` and ``width`` of the
+    photo, which the masks get, ``image_labels`` and ``points`` (pixels of the grid),
+    ``point_classes`` if the root has them.
+    """
+
+    @configurable
+    def __init__(
+        self,
+        is_train: bool,
+        *,
+        num_classes: int,
+        augmentation: Sequence[T.Augmentation | Transform] = (),
+        image_format: str = "RGB",
+        points_dir: str = CUES,
+        maps_dir: str = MAPS,
+        point_score_thresh: float = 0.7,
+        min_area: int = 50,
+        points_required: bool = False,
+        test_size: InferenceSize | None = None,
+    ):
+        """
+        Args:
+            is_train: augment and ship labels.
+            num_classes: C.
+            augmentation: joint augmentation of the training samples.
+            image_format: "RGB" or "BGR".
+            points_dir: folder of the points, under the data root or absolute.
+            maps_dir: likewise, of the weak semantic maps.
+            point_score_thresh: points count above this confidence.
+            min_area: smallest component, pixels.
+            points_required: at inference, a missing point file is an error.
+            test_size: at inference, the size that photos are brought to; None: they keep theirs.
+        """
+        if num_classes < 1:
+            raise ValueError(f"MODEL.BESTIE.NUM_CLASSES must be 1 or more, got {num_classes}.")
+        self.is_train = is_train
+        self.num_classes = num_classes
+        self.augmentation = T.AugmentationList(augmentation)
+        self.image_format = image_format
+        self.points_dir = points_dir
+        self.maps_dir = maps_dir
+        self.point_score_thresh = point_score_thresh
+        self.min_area = min_area
+        self.points_required = points_required or is_train
+        self.test_size = test_size or InferenceSize(0)
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode, is_train: bool = True) -> dict[str, Any]:
+        return {
+            "is_train": is_train,
+            "num_classes": cfg.MODEL.BESTIE.NUM_CLASSES,
+            "augmentation": build_bestie_augmentation(cfg) if is_train else (),
+            "image_format": cfg.INPUT.FORMAT,
+            "points_dir": points_folder(cfg),
+            "maps_dir": cfg.INPUT.MAPS_DIR,
+            "point_score_thresh": cfg.INPUT.POINT_SCORE_THRESH,
+            "min_area": cfg.MODEL.BESTIE.MIN_AREA,
+            "points_required": cfg.MODEL.BESTIE.TEST.USE_CLICKS,
+            "test_size": InferenceSize(
+                cfg.INPUT.TEST_SIZE, cfg.INPUT.TEST_SIZE_KEPT, cfg.MODEL.BESTIE.TEST.SCALE
+            ),
+        }
+
+    def __call__(self, dataset_dict: dict[str, Any]) -> dict[str, Any]:
+        image = read_sample_image(dataset_dict, self.image_format)
+        sample = sample_identity(dataset_dict)
+        points = self._read_points(dataset_dict)
+        if self.is_train:
+            sample["image_labels"] = required_tags(dataset_dict, self.num_classes)
+            sample.update(self._training_sample(dataset_dict, image, points))
+            return sample
+        if "image_labels" in dataset_dict:
+            sample["image_labels"] = required_tags(dataset_dict, self.num_classes)
+        sample.update(self._test_sample(image, points))
+        return sample
+
+    def _test_sample(self, image: np.ndarray, points: Points | None) -> dict[str, Any]:
+        photo = image.shape[:2]
+        sample: dict[str, Any] = dict(zip(("height", "width"), photo, strict=True))
+        yx = None if points is None else points.yx
+        grid = self.test_size.grid(*photo)
+        if grid is not None:
+            sample["grid_size"] = grid
+            image = self.test_size.resize(image, grid)
+            yx = None if yx is None else self.test_size.move_points(yx, photo, grid)
+        sample["image"] = image_tensor(image)
+        if points is not None:
+            sample["points"] = torch.from_numpy(yx.astype(np.float32))
+            sample["point_classes"] = torch.from_numpy(points.classes)
+        return sample
+
+    def _training_sample(
+        self, dataset_dict: dict[str, Any], image: np.ndarray, points: Points
+    ) -> dict[str, Tensor]:
+        tags = dataset_dict["image_labels"]
+        semantic_map = self._read_semantic_map(dataset_dict, image)
+        tagged = np.isin(points.classes, tags)
+        image, semantic_map, yx, kept = augment(
+            self.augmentation, image, semantic_map, points.yx[tagged]
+        )
+        point_classes = points.classes[tagged][kept]
+        components = find_components(semantic_map, tags, self.min_area)
+        accepted = accept_components(components, yx, point_classes)
+        return {
+            "image": image_tensor(image),
+            "semantic_map": torch.from_numpy(semantic_map.copy()),
+            "points": torch.from_numpy(yx),
+            "point_classes": torch.from_numpy(point_classes),
+            # Half the bytes on their way out of the worker; a huge crop may hold more of them.
+            "components": torch.from_numpy(
+                components.map.astype(np.int16 if len(components) < 2**15 else np.int32)
+            ),
+            "component_classes": torch.from_numpy(components.classes),
+            "component_centroids": torch.from_numpy(components.centroids),
+            "component_accepted": torch.from_numpy(accepted),
+        }
+
+    def _read_points(self, dataset_dict: dict[str, Any]) -> Points | None:
+        path = label_path(dataset_dict, self.points_dir, ".txt")
+        if not self.points_required and (path is None or not os.path.isfile(path)):
+            return None
+        points = read_points(required_path(path, dataset_dict, "points"))
+        for class_id, line in zip(points.classes, points.lines, strict=True):
+            if class_id >= self.num_classes:
+                accepted = f"0..{self.num_classes - 1} are accepted"
+                raise DataError(f"class {class_id}; {accepted}", path, int(line))
+        kept = points.scores > self.point_score_thresh
+        return Points(points.yx[kept], points.classes[kept], points.scores[kept])
+
+    def _read_semantic_map(self, dataset_dict: dict[str, Any], image: np.ndarray) -> np.ndarray:
+        path = label_path(dataset_dict, self.maps_dir, ".png")
+        semantic_map = read_semantic_map(required_path(path, dataset_dict, "a semantic map"))
+        if semantic_map.shape != image.shape[:2]:
+            raise DataError(
+                f"has {semantic_map.shape} pixels (height, width), its image {image.shape[:2]}",
+                path,
+            )
+        return semantic_map

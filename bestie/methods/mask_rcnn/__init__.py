@@ -1,0 +1,5 @@
+"""Mask R-CNN of Detectron2, the detector that learns from the labels."""
+
+from bestie.methods.mask_rcnn.mapper import InstanceMapper
+
+__all__ = ["InstanceMapper"]

@@ -1,0 +1,11 @@
+"""PAM (peak attention module): the classifier, and the peak points and weak maps that it gives.
+
+``classifier`` (the network), ``mapper`` and ``augmentation`` (what it reads), ``peak_points`` and
+``semantic_maps`` (the paper, as pure functions), ``stage``, ``cues`` and ``maps`` (writing them for
+a data set), ``cue_report`` and ``map_report`` (how good they are).
+"""
+
+from bestie.methods.pam.classifier import PAMClassifier, peak_attention
+from bestie.methods.pam.mapper import PAMMapper
+
+__all__ = ["PAMClassifier", "PAMMapper", "peak_attention"]

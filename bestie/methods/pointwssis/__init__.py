@@ -1,0 +1,1 @@
+"""PointWSSIS: masks of a few images, clicks on the rest (Kim et al., CVPR 2023)."""

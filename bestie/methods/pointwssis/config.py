@@ -1,0 +1,100 @@
+"""Configuration keys of PointWSSIS: prompted inference of the teacher, and the mask refiner.
+
+"Paper" is PointWSSIS (Kim et al., CVPR 2023). A function that adds the keys, and one that checks
+what was set.
+"""
+
+from detectron2.config import CfgNode as CN
+
+__all__ = ["add_pointwssis_config", "check_pointwssis_config"]
+
+PROMPTS = ("none", "points", "sizes", "filter")
+NMS_BETWEEN = ("cell", "class", "none")
+INPUTS = ("image", "mask", "point")
+
+
+def add_pointwssis_config(cfg: CN) -> None:
+    """Add the keys of PointWSSIS to ``cfg``, in place."""
+    cfg.MODEL.POINTWSSIS = CN()
+    model = cfg.MODEL.POINTWSSIS
+    # What META_ARCHITECTURE PromptedSOLO (a SOLO, with the same weights) is given at inference:
+    # "none" (plain SOLO), "points" (clicks: one label for each, from the cell under it), "sizes"
+    # (known objects: rough masks from their cells, on which the refiner trains) or "filter" (clicks
+    # choose among plain detections; an ablation).
+    model.PROMPT = "none"
+    # Level that a click reads: "selected" (best mask confidence x class score, the paper), "oracle"
+    # (the level of the true object's size; needs annotations) or a level of MODEL.SOLO.IN_FEATURES.
+    model.LEVEL = "selected"
+    # Labels of clicks that may suppress each other: "cell" (one class and one cell, so one mask),
+    # "class" (all of a class, by MODEL.SOLO.TEST.NMS_IOU: the official code) or "none".
+    model.NMS_BETWEEN = "cell"
+    _add_refiner(cfg)
+
+
+def _add_refiner(cfg: CN) -> None:
+    # META_ARCHITECTURE MaskRefiner (paper, section 3.2: MaskRefineNet).
+    cfg.MODEL.REFINER = CN()
+    model = cfg.MODEL.REFINER
+    # Number of foreground classes C; -1: as many as the training data set names.
+    model.NUM_CLASSES = -1
+    # timm model of the encoder, with maps at strides 2 to 32: resnet101, resnet50, resnet18, ...
+    model.BACKBONE = "resnet101"
+    # Initial weights of the encoder: "" random, or "timm" for timm's default ImageNet weights
+    # (downloaded). The first convolution, which sees more than an image, always starts random.
+    model.WEIGHTS = ""
+    # Batch norm: "BN", or "SyncBN" (synchronized over GPU processes).
+    model.NORM = "SyncBN"
+    # Channels and dilations of the ASPP on the last map.
+    model.ASPP_CHANNELS = 512
+    model.ASPP_DILATIONS = [3, 6, 9]
+    # Middle and output channels of each decoder step, coarsest first.
+    model.DECODER_CHANNELS = [[512, 256], [256, 128], [128, 64], [64, 64]]
+    # Side of the square that a crop is squeezed to, pixels.
+    model.SIZE = 256
+    # Standard deviation of the Gaussian at the point, pixels of that square.
+    model.SIGMA = 6.0
+    # Side of the crop as a multiple of the box of the rough mask: at inference, and the range that
+    # training draws from.
+    model.CROP_SCALE = 2.0
+    model.CROP_SCALE_TRAIN = [1.0, 2.0]
+    # What the network sees (an ablation takes some away): "image", "mask" (the rough one), "point".
+    model.INPUTS = ["image", "mask", "point"]
+    # Rough masks under this area are left as they are, pixels of the image.
+    model.MIN_AREA = 1
+    # Crops that are refined at once at inference.
+    model.BATCH_SIZE = 16
+
+
+def check_pointwssis_config(cfg: CN) -> list[str]:
+    """Settings out of range or without an effect, one message each."""
+    node, refiner = cfg.MODEL.POINTWSSIS, cfg.MODEL.REFINER
+    problems = []
+    for name, value, accepted in (
+        ("POINTWSSIS.PROMPT", node.PROMPT, PROMPTS),
+        ("POINTWSSIS.NMS_BETWEEN", node.NMS_BETWEEN, NMS_BETWEEN),
+        ("REFINER.WEIGHTS", refiner.WEIGHTS, ("", "timm")),
+    ):
+        if value not in accepted:
+            problems.append(f"MODEL.{name} must be one of {', '.join(accepted)}, got {value!r}.")
+    levels = cfg.MODEL.SOLO.IN_FEATURES
+    if node.LEVEL not in ("selected", "oracle", *levels):
+        problems.append(
+            f"MODEL.POINTWSSIS.LEVEL must be selected, oracle or one of {', '.join(levels)} "
+            f"(MODEL.SOLO.IN_FEATURES), got {node.LEVEL!r}."
+        )
+    if not refiner.INPUTS or set(refiner.INPUTS) - set(INPUTS):
+        problems.append(
+            f"MODEL.REFINER.INPUTS must be some of {', '.join(INPUTS)}, got {refiner.INPUTS}."
+        )
+    scales = refiner.CROP_SCALE_TRAIN
+    if len(scales) != 2 or not 1 <= scales[0] <= scales[1] or refiner.CROP_SCALE < 1:
+        problems.append(
+            "MODEL.REFINER.CROP_SCALE must be 1 or more and CROP_SCALE_TRAIN a range [low, high] "
+            f"from 1, got {refiner.CROP_SCALE} and {scales}."
+        )
+    if refiner.SIZE < 32 or refiner.BATCH_SIZE < 1 or refiner.SIGMA <= 0:
+        problems.append(
+            "MODEL.REFINER.SIZE must be 32 or more, BATCH_SIZE 1 or more and SIGMA above 0, got "
+            f"{refiner.SIZE}, {refiner.BATCH_SIZE} and {refiner.SIGMA}."
+        )
+    return problems

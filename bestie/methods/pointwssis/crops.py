@@ -1,0 +1,179 @@
+"""What the refiner sees of an image, and how its answer comes back (PointWSSIS, section 3.2).
+
+An instance is seen through a loose crop around its rough mask and its point, squeezed to a square:
+the image, the rough mask, and a Gaussian at the point in the plane of its class. Training and
+inference share this encoder (the official ones differ in aspect, antialiasing and the last row).
+
+Shapes: N instances of B images, C classes, S side of the square. Boxes are (y0, x0, y1, x1), last
+row and column included; points are (y, x) in pixels of the image.
+"""
+
+import torch
+from torch import Tensor
+
+from bestie.methods.solo.grids import mask_boxes
+from bestie.methods.solo.kernels import CHUNK_VALUES
+
+__all__ = [
+    "crop_images",
+    "crop_masks",
+    "gaussian_maps",
+    "loose_crops",
+    "paste_masks",
+    "point_planes",
+    "points_in_crops",
+]
+
+
+def loose_crops(
+    boxes: Tensor, points: Tensor, scale: float | Tensor, image_size: tuple[int, int]
+) -> Tensor:
+    """Boxes scaled about their middle, extended to points that lie outside, cut to the image.
+
+    A side beyond which the point lies moves to half a scaled box beyond the point.
+
+    Args:
+        boxes: (N, 4) int64 of the rough masks.
+        points: (N, 2) float inside the image.
+        scale: factor on the side length, or (N,) factors.
+        image_size: height and width.
+
+    Returns:
+        (N, 4) int64, inside the image.
+    """
+    scale = torch.as_tensor(scale, device=boxes.device, dtype=torch.float64).view(-1, 1)
+    first, last = boxes[:, :2].double(), boxes[:, 2:].double()
+    limit = torch.tensor(image_size, device=boxes.device) - 1
+    middle, reach = (first + last) / 2, (last - first) / 2 * scale
+
+    def inside(position: Tensor) -> Tensor:
+        return torch.minimum(position.clamp(min=0).long(), limit)
+
+    points = points.double()
+    first, last = inside(middle - reach), inside(middle + reach)
+    first = torch.where(points < first, inside(points - reach), first)
+    last = torch.where(points > last, inside(points + reach), last)
+    return torch.cat([first, last], dim=1)
+
+
+def crop_images(images: Tensor, index: Tensor, crops: Tensor, size: int) -> Tensor:
+    """Crops squeezed to squares, bilinearly, without antialiasing.
+
+    Args:
+        images: (B, K, H, W) float32.
+        index: (N,) int64 in [0, B), the image of each crop.
+        crops: (N, 4) int64.
+        size: S.
+
+    Returns:
+        (N, K, S, S) float32.
+    """
+    y0, y1, wy = _linear(crops[:, 0], crops[:, 2], size)
+    x0, x1, wx = _linear(crops[:, 1], crops[:, 3], size)
+    wy, wx = wy[:, None, :, None], wx[:, None, None, :]
+
+    def pick(y: Tensor, x: Tensor) -> Tensor:
+        # Advanced indices around a slice put the picked axes first: (N, S, S, K).
+        picked = images[index[:, None, None], :, y[:, :, None], x[:, None, :]]
+        return picked.permute(0, 3, 1, 2)
+
+    upper = pick(y0, x0) * (1 - wx) + pick(y0, x1) * wx
+    lower = pick(y1, x0) * (1 - wx) + pick(y1, x1) * wx
+    return upper * (1 - wy) + lower * wy
+
+
+def crop_masks(masks: Tensor, crops: Tensor, size: int) -> Tensor:
+    """Crops of masks (N, H, W) bool squeezed to (N, S, S) bool, nearest neighbor."""
+    step = torch.arange(size, device=crops.device, dtype=torch.float32)
+
+    def nearest(first: Tensor, last: Tensor) -> Tensor:
+        length = (last - first + 1).unsqueeze(1)
+        offset = (step * (length.float() / size)).floor().long()
+        return first.unsqueeze(1) + torch.minimum(offset, length - 1)
+
+    rows, columns = nearest(crops[:, 0], crops[:, 2]), nearest(crops[:, 1], crops[:, 3])
+    number = torch.arange(len(masks), device=masks.device)
+    return masks[number[:, None, None], rows[:, :, None], columns[:, None, :]]
+
+
+def points_in_crops(points: Tensor, crops: Tensor, size: int) -> Tensor:
+    """(N, 2) int64 pixel of each point in its squeezed crop; outside [0, S) if it is not in it."""
+    length = (crops[:, 2:] - crops[:, :2] + 1).double()
+    return ((points.double() - crops[:, :2]) / length * size).floor().long()
+
+
+def gaussian_maps(points: Tensor, size: int, sigma: float) -> Tensor:
+    """A Gaussian at each point, value 1 there, cut to |dy|, |dx| <= 3 sigma + 1.
+
+    Args:
+        points: (N, 2) int64 pixels; a point outside [0, S) draws nothing.
+        size: S.
+        sigma: standard deviation, pixels.
+
+    Returns:
+        (N, S, S) float32.
+    """
+    distance = torch.arange(size, device=points.device) - points.unsqueeze(2)  # (N, 2, S)
+    value = torch.exp(distance.float().square() / (-2 * sigma**2))
+    value = value * (distance.abs() <= int(3 * sigma + 1))
+    inside = ((points >= 0) & (points < size)).all(dim=1)
+    return value[:, 0, :, None] * value[:, 1, None, :] * inside[:, None, None]
+
+
+def point_planes(maps: Tensor, classes: Tensor, num_classes: int) -> Tensor:
+    """Maps (N, S, S) in the plane of their class, (N, C + 1, S, S) float32; plane 0 stays empty.
+
+    Class + 1 both in training and at inference (the official code trains plane ``class``).
+    """
+    planes = maps.new_zeros(len(maps), num_classes + 1, *maps.shape[1:])
+    planes[torch.arange(len(maps), device=maps.device), classes + 1] = maps
+    return planes
+
+
+def paste_masks(logits: Tensor, crops: Tensor, rough: Tensor) -> tuple[Tensor, Tensor]:
+    """The refiner's answer as masks of the image.
+
+    Args:
+        logits: (N, 2, S, S) float32, background and foreground.
+        crops: (N, 4) int64.
+        rough: (N, H, W) bool rough masks; where the answer is empty the rough mask stays.
+
+    Returns:
+        masks (N, H, W) bool, and refined (N,) bool: False where the rough mask stayed.
+    """
+    probability = logits.softmax(dim=1)
+    margin = probability[:, 1] - probability[:, 0]  # above 0: foreground
+    height, width = rough.shape[1:]
+    masks = torch.empty_like(rough)
+    step = max(1, CHUNK_VALUES // (height * width))
+    for begin in range(0, len(rough), step):  # bounds the float maps of image size
+        part = slice(begin, begin + step)
+        rows = _spread(crops[part, 0], crops[part, 2], height, logits.shape[-1])
+        columns = _spread(crops[part, 1], crops[part, 3], width, logits.shape[-1])
+        masks[part] = rows @ margin[part] @ columns.transpose(1, 2) > 0
+    refined = mask_boxes(masks)[0]
+    return torch.where(refined[:, None, None], masks, rough), refined
+
+
+def _linear(first: Tensor, last: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Neighbors (N, S) int64 within [first, last], and the weight (N, S) of the second one."""
+    length = (last - first + 1).unsqueeze(1)
+    step = torch.arange(size, device=first.device, dtype=torch.float32) + 0.5
+    position = (step * (length.float() / size) - 0.5).clamp(min=0)
+    before = torch.minimum(position.floor().long(), length - 1)
+    after = torch.minimum(before + 1, length - 1)
+    first = first.unsqueeze(1)
+    return first + before, first + after, position - before
+
+
+def _spread(first: Tensor, last: Tensor, whole: int, size: int) -> Tensor:
+    """(N, whole, S) float32: a row takes these shares of S values spread over [first, last]."""
+    pixel = torch.arange(whole, device=first.device)
+    length = (last - first + 1).unsqueeze(1)
+    offset = pixel - first.unsqueeze(1)
+    position = (offset.float() + 0.5) * (size / length.float()) - 0.5
+    position = position.clamp(min=0, max=size - 1)
+    # A triangle of width 1 around the position: bilinear weights of its two neighbors.
+    shares = 1 - (position.unsqueeze(2) - torch.arange(size, device=first.device)).abs()
+    inside = (offset >= 0) & (offset < length)
+    return shares.clamp(min=0) * inside.unsqueeze(2)

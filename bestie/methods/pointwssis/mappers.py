@@ -1,0 +1,280 @@
+"""Mappers of PointWSSIS: clicks and known objects for the teacher, crops for the refiner.
+
+Points of a data set come from files of the folder contract (``Center_points``) or from the field
+``point`` [x, y] of each annotation of a COCO json; they are never derived from masks here. Mappers
+return points as (y, x) pixel indices.
+"""
+
+import os
+from typing import Any
+
+import numpy as np
+import torch
+from detectron2.config import CfgNode, configurable
+from detectron2.data import detection_utils
+from detectron2.data import transforms as T
+from detectron2.structures import Instances
+from pycocotools import mask as mask_util
+from torch import Tensor
+
+from bestie.data.mappers import MAPPER_REGISTRY
+from bestie.data.registration import POINT_FOLDERS
+from bestie.formats import DataError, read_image, read_points, segmentation_rle
+from bestie.methods.pointwssis.crops import (
+    crop_images,
+    crop_masks,
+    loose_crops,
+    points_in_crops,
+)
+from bestie.methods.solo.grids import mask_boxes, mask_centers
+
+__all__ = ["PromptMapper", "RefinerMapper"]
+
+_COPIED_KEYS = ("file_name", "image_id", "image_name", "height", "width")
+
+
+@MAPPER_REGISTRY.register()
+class PromptMapper:
+    """Image, and the prompts that MODEL.POINTWSSIS.PROMPT and LEVEL need; inference only.
+
+    Returns ``image`` (3, H, W) uint8; for points and filter ``points`` (P, 2) float32 (y, x) in its
+    pixels and ``point_classes`` (P,) int64; for sizes and the oracle level ``instances`` with
+    gt_boxes, gt_classes and gt_masks.
+    """
+
+    @configurable
+    def __init__(
+        self,
+        is_train: bool,
+        *,
+        prompt: str,
+        level: str = "selected",
+        num_classes: int,
+        augmentation: list[T.Augmentation],
+        image_format: str = "RGB",
+        points_dir: str = POINT_FOLDERS["clicks"],
+    ):
+        """
+        Args:
+            is_train: must be False.
+            prompt: MODEL.POINTWSSIS.PROMPT.
+            level: MODEL.POINTWSSIS.LEVEL.
+            num_classes: C.
+            augmentation: resizes the image.
+            image_format: "RGB" or "BGR".
+            points_dir: folder of the points, under the data root or absolute.
+
+        Raises:
+            ValueError: for a training, or without a prompt.
+        """
+        if is_train:
+            raise ValueError(
+                "INPUT.DATASET_MAPPER_NAME: PromptMapper is for inference; train with "
+                "InstanceMapper."
+            )
+        if prompt == "none":
+            raise ValueError("PromptMapper needs MODEL.POINTWSSIS.PROMPT points, sizes or filter.")
+        self.needs_points = prompt != "sizes"
+        self.needs_objects = prompt == "sizes" or (prompt == "points" and level == "oracle")
+        self.num_classes = num_classes
+        self.augmentation = T.AugmentationList(augmentation)
+        self.image_format = image_format
+        self.points_dir = points_dir
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode, is_train: bool = False) -> dict[str, Any]:
+        return {
+            "is_train": is_train,
+            "prompt": cfg.MODEL.POINTWSSIS.PROMPT,
+            "level": cfg.MODEL.POINTWSSIS.LEVEL,
+            "num_classes": cfg.MODEL.SOLO.NUM_CLASSES,
+            "augmentation": detection_utils.build_augmentation(cfg, False),
+            "image_format": cfg.INPUT.FORMAT,
+            "points_dir": cfg.INPUT.POINTS_DIR or POINT_FOLDERS["clicks"],
+        }
+
+    def __call__(self, dataset_dict: dict[str, Any]) -> dict[str, Any]:
+        sample = {key: dataset_dict[key] for key in _COPIED_KEYS if key in dataset_dict}
+        data = T.AugInput(read_image(dataset_dict["file_name"], self.image_format))
+        transform = self.augmentation(data)
+        image = np.ascontiguousarray(data.image.transpose(2, 0, 1))
+        sample["image"] = torch.from_numpy(image)
+        if self.needs_points:
+            yx, classes = self._read_points(dataset_dict)
+            centers_xy = transform.apply_coords(yx[:, ::-1] + 0.5)  # of pixels, continuous
+            points = np.ascontiguousarray(centers_xy[:, ::-1] - 0.5, dtype=np.float32)
+            sample["points"] = torch.from_numpy(points)
+            sample["point_classes"] = torch.from_numpy(classes)
+        if self.needs_objects:
+            size = data.image.shape[:2]
+            objects = [
+                detection_utils.transform_instance_annotations(dict(entry), transform, size)
+                for entry in _annotations(dataset_dict, "masks of known objects")
+            ]
+            sample["instances"] = detection_utils.annotations_to_instances(
+                objects, size, mask_format="bitmask"
+            )
+        return sample
+
+    def _read_points(self, dataset_dict: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+        """(P, 2) float64 (y, x) pixel indices of the image file, and (P,) int64 classes."""
+        if "root" in dataset_dict:
+            name = f"{dataset_dict['image_name']}.txt"
+            path = os.path.join(dataset_dict["root"], self.points_dir, name)
+            points = read_points(path)
+            if (points.classes >= self.num_classes).any():
+                accepted = f"0..{self.num_classes - 1} are accepted"
+                raise DataError(f"class {points.classes.max()}; {accepted}", path)
+            return points.yx.astype(np.float64), points.classes
+        annotations = _annotations(dataset_dict, "clicks")
+        without = sum("point" not in entry for entry in annotations)
+        if without:
+            raise DataError(
+                f"{without} of its {len(annotations)} annotations have no 'point' [x, y]; clicks "
+                "are never taken from masks",
+                dataset_dict["file_name"],
+            )
+        xy = np.array([entry["point"] for entry in annotations], np.float64).reshape(-1, 2)
+        classes = np.array([entry["category_id"] for entry in annotations], np.int64)
+        return xy[:, ::-1], classes
+
+
+@MAPPER_REGISTRY.register()
+class RefinerMapper:
+    """In training a crop with rough and true mask, at inference an image with rough masks.
+
+    Trains on a COCO json whose annotations hold the true mask as ``segmentation`` and the rough one
+    as ``rough``, an annotation per pair; one pair is one sample. At inference ``segmentation`` is
+    the rough mask and ``point`` its point. See ``MaskRefiner`` for what is returned.
+    """
+
+    @configurable
+    def __init__(
+        self,
+        is_train: bool,
+        *,
+        size: int,
+        scales: tuple[float, float],
+        flip: bool = True,
+        min_area: int = 1,
+        image_format: str = "RGB",
+    ):
+        """
+        Args:
+            is_train: crops with targets instead of images with rough masks.
+            size: S, side of a crop.
+            scales: range of the crop scale in training.
+            flip: mirror half of the crops.
+            min_area: pairs with a smaller rough mask do not train, pixels.
+            image_format: "RGB" or "BGR".
+        """
+        self.is_train = is_train
+        self.size, self.scales, self.flip = size, scales, flip
+        self.min_area = max(1, min_area)
+        self.image_format = image_format
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode, is_train: bool = True) -> dict[str, Any]:
+        node = cfg.MODEL.REFINER
+        return {
+            "is_train": is_train,
+            "size": node.SIZE,
+            "scales": tuple(node.CROP_SCALE_TRAIN),
+            "flip": cfg.INPUT.RANDOM_FLIP == "horizontal",
+            "min_area": node.MIN_AREA,
+            "image_format": cfg.INPUT.FORMAT,
+        }
+
+    def samples(self, dicts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """One dict per pair, with one annotation each; called by the training loader.
+
+        Raises:
+            DataError: annotations without a rough mask, or no pair at all.
+        """
+        found = []
+        for record in dicts:
+            for entry in _annotations(record, "pairs of rough and true masks"):
+                if "rough" not in entry:
+                    raise DataError("an annotation has no 'rough' mask", record["file_name"])
+                rough, truth = _rle(entry["rough"], record), _rle(entry["segmentation"], record)
+                if mask_util.area(rough) >= self.min_area and mask_util.area(truth) > 0:
+                    found.append(record | {"annotations": [entry]})
+        if not found:
+            raise DataError("the refiner has no pair to train on", "DATASETS.TRAIN")
+        return found
+
+    def __call__(self, dataset_dict: dict[str, Any]) -> dict[str, Any]:
+        sample = {key: dataset_dict[key] for key in _COPIED_KEYS if key in dataset_dict}
+        image = read_image(dataset_dict["file_name"], self.image_format)
+        image = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+        annotations = _annotations(dataset_dict, "rough masks")
+        if self.is_train:
+            return sample | self._training_sample(image, annotations[0], dataset_dict)
+        sample["image"] = image
+        sample["instances"] = _rough_instances(annotations, dataset_dict)
+        return sample
+
+    def _training_sample(
+        self, image: Tensor, annotation: dict[str, Any], record: dict[str, Any]
+    ) -> dict[str, Tensor]:
+        rough = _mask(annotation["rough"], record)
+        truth = _mask(annotation["segmentation"], record)
+        points = mask_centers(truth)[1]
+        scale = np.random.uniform(*self.scales)
+        crops = loose_crops(mask_boxes(rough)[1], points, scale, tuple(image.shape[1:]))
+        index = torch.zeros(1, dtype=torch.int64)
+        crop = crop_images(image[None].float(), index, crops, self.size)[0]
+        rough, target = (crop_masks(mask, crops, self.size)[0] for mask in (rough, truth))
+        point = points_in_crops(points, crops, self.size)[0]
+        if self.flip and np.random.rand() < 0.5:
+            crop, rough, target = (tensor.flip(-1) for tensor in (crop, rough, target))
+            point[1] = self.size - 1 - point[1]
+        return {
+            "crop": crop,
+            "rough": rough,
+            "target": target,
+            "point": point,
+            "point_class": torch.tensor(annotation["category_id"]),
+        }
+
+
+def _annotations(record: dict[str, Any], what: str) -> list[dict[str, Any]]:
+    if "annotations" not in record:
+        raise DataError(
+            f"comes without {what}; a data set named coco:JSON:IMAGE_DIR is expected",
+            record["file_name"],
+        )
+    return [entry for entry in record["annotations"] if not entry.get("iscrowd", 0)]
+
+
+def _rough_instances(annotations: list[dict[str, Any]], record: dict[str, Any]) -> Instances:
+    """The labels of an image as a model's instances."""
+    without = sum("point" not in entry for entry in annotations)
+    if without:
+        raise DataError(
+            f"{without} of its {len(annotations)} labels have no 'point' [x, y]; the refiner takes "
+            "the labels of PromptedSOLO",
+            record["file_name"],
+        )
+    size = (record["height"], record["width"])
+    masks = [_mask(entry["segmentation"], record) for entry in annotations]
+    instances = Instances(size)
+    instances.pred_masks = torch.cat([torch.zeros(0, *size, dtype=torch.bool), *masks])
+    instances.pred_classes = torch.tensor(
+        [entry["category_id"] for entry in annotations], dtype=torch.int64
+    )
+    points = [entry["point"][::-1] for entry in annotations]
+    instances.points = torch.tensor(points, dtype=torch.float64).view(-1, 2)
+    for field, key in (("scores", "score"), ("class_scores", "class_score")):
+        values = [entry.get(key, 1.0) for entry in annotations]
+        setattr(instances, field, torch.tensor(values, dtype=torch.float32))
+    return instances
+
+
+def _rle(segmentation: Any, record: dict[str, Any]) -> dict:
+    return segmentation_rle(segmentation, record["height"], record["width"])
+
+
+def _mask(segmentation: Any, record: dict[str, Any]) -> Tensor:
+    """(1, H, W) bool."""
+    return torch.from_numpy(mask_util.decode(_rle(segmentation, record)).astype(bool))[None]

@@ -1,0 +1,173 @@
+"""MaskRefiner as a Detectron2 meta-architecture: rough masks become better ones.
+
+In training it takes crops of ``RefinerMapper`` and returns the dice loss; at inference it takes
+whole images with rough masks and points and returns refined instances.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from detectron2.config import CfgNode, configurable
+from detectron2.modeling import META_ARCH_REGISTRY
+from detectron2.structures import Instances
+from torch import Tensor, nn
+
+from bestie.backbones.norm import resolve_norm
+from bestie.methods.pointwssis.crops import (
+    crop_images,
+    crop_masks,
+    gaussian_maps,
+    loose_crops,
+    paste_masks,
+    point_planes,
+    points_in_crops,
+)
+from bestie.methods.pointwssis.losses import two_class_dice
+from bestie.methods.pointwssis.refiner_network import RefinerNetwork, load_encoder_weights
+from bestie.methods.solo.grids import mask_boxes
+from bestie.methods.solo.meta_arch import to_boxes
+
+__all__ = ["MaskRefiner"]
+
+
+@META_ARCH_REGISTRY.register()
+class MaskRefiner(nn.Module):
+    """MaskRefineNet of PointWSSIS (Kim et al., CVPR 2023), section 3.2."""
+
+    @configurable
+    def __init__(
+        self,
+        *,
+        network: nn.Module,
+        num_classes: int,
+        pixel_mean: Sequence[float],
+        pixel_std: Sequence[float],
+        size: int = 256,
+        sigma: float = 6.0,
+        crop_scale: float = 2.0,
+        inputs: Sequence[str] = ("image", "mask", "point"),
+        min_area: int = 1,
+        batch_size: int = 16,
+    ):
+        """
+        Args:
+            network: crops (N, channels, S, S) to logits (N, 2, S, S).
+            num_classes: C.
+            pixel_mean: per channel, in the order of the input images.
+            pixel_std: likewise.
+            size: S.
+            sigma: of the Gaussian at the point, pixels of the crop.
+            crop_scale: side of the crop as a multiple of the rough mask's box, at inference.
+            inputs: some of "image", "mask", "point": what the network sees.
+            min_area: smaller rough masks stay as they are, pixels.
+            batch_size: crops that are refined at once.
+        """
+        super().__init__()
+        self.network = network
+        self.num_classes = num_classes
+        self.size, self.sigma, self.crop_scale = size, sigma, crop_scale
+        self.inputs = frozenset(inputs)
+        self.min_area, self.batch_size = min_area, batch_size
+        self.register_buffer("pixel_mean", torch.tensor(pixel_mean).view(-1, 1, 1), False)
+        self.register_buffer("pixel_std", torch.tensor(pixel_std).view(-1, 1, 1), False)
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode) -> dict:
+        node = cfg.MODEL.REFINER
+        channels = {"image": len(cfg.MODEL.PIXEL_MEAN), "mask": 1, "point": node.NUM_CLASSES + 1}
+        network = RefinerNetwork(
+            node.BACKBONE,
+            in_channels=sum(channels[name] for name in set(node.INPUTS)),
+            aspp_channels=node.ASPP_CHANNELS,
+            dilations=tuple(node.ASPP_DILATIONS),
+            decoder_channels=tuple(map(tuple, node.DECODER_CHANNELS)),
+            norm=resolve_norm(node.NORM, cfg.MODEL.DEVICE),
+        )
+        if node.WEIGHTS == "timm":
+            load_encoder_weights(network.encoder, node.BACKBONE)
+        return {
+            "network": network,
+            "num_classes": node.NUM_CLASSES,
+            "pixel_mean": cfg.MODEL.PIXEL_MEAN,
+            "pixel_std": cfg.MODEL.PIXEL_STD,
+            "size": node.SIZE,
+            "sigma": node.SIGMA,
+            "crop_scale": node.CROP_SCALE,
+            "inputs": node.INPUTS,
+            "min_area": node.MIN_AREA,
+            "batch_size": node.BATCH_SIZE,
+        }
+
+    @property
+    def device(self) -> torch.device:
+        return self.pixel_mean.device
+
+    def forward(self, batched_inputs: list[dict]) -> dict[str, Tensor] | list[dict]:
+        """The loss of a training batch, or the refined instances of each image.
+
+        Args:
+            batched_inputs: in training, dicts of ``RefinerMapper``: "crop" (K, S, S), "rough" and
+                "target" (S, S) bool, "point" (2,) int64 and "point_class" () int64. At inference
+                "image" (K, H, W) and "instances" with pred_masks (N, H, W) bool, pred_classes and
+                points (N, 2) (y, x).
+
+        Returns:
+            In training: dict with the loss. At inference, one dict per image: "instances" with
+            refined pred_masks and pred_boxes, and ``refined`` (N,) bool, False where the rough mask
+            stayed; all other fields as given.
+        """
+        if not self.training:
+            return [{"instances": self.refine(sample)} for sample in batched_inputs]
+        crops, rough, points, classes, target = (
+            torch.stack([sample[key] for sample in batched_inputs]).to(self.device)
+            for key in ("crop", "rough", "point", "point_class", "target")
+        )
+        logits = self._predict(self._normalized(crops), rough, points, classes)
+        return {"loss_dice": two_class_dice(logits, target)}
+
+    @torch.no_grad()
+    def refine(self, sample: dict) -> Instances:
+        """Refined instances of one image; see :meth:`forward`."""
+        instances = sample["instances"].to(self.device)
+        rough = instances.pred_masks
+        refined = torch.zeros(len(rough), dtype=torch.bool, device=self.device)
+        masks = rough.clone()
+        large = rough.sum(dim=(1, 2)) >= max(1, self.min_area)
+        image = self._normalized(sample["image"].to(self.device)).unsqueeze(0)
+        for part in large.nonzero().squeeze(1).split(self.batch_size):
+            if len(part):
+                masks[part], refined[part] = self._refine_part(image, instances, part)
+        # Copied field by field: Instances has no shallow copy.
+        result = Instances(instances.image_size, **instances.get_fields())
+        result.pred_masks, result.refined = masks, refined
+        result.pred_boxes = to_boxes(mask_boxes(masks)[1])
+        return result
+
+    def _refine_part(
+        self, image: Tensor, instances: Instances, part: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        rough, points = instances.pred_masks[part], instances.points[part]
+        crops = loose_crops(mask_boxes(rough)[1], points, self.crop_scale, tuple(image.shape[-2:]))
+        logits = self._predict(
+            crop_images(image, torch.zeros_like(part), crops, self.size),
+            crop_masks(rough, crops, self.size),
+            points_in_crops(points, crops, self.size),
+            instances.pred_classes[part],
+        )
+        return paste_masks(logits, crops, rough)
+
+    def _predict(self, crops: Tensor, rough: Tensor, points: Tensor, classes: Tensor) -> Tensor:
+        """Logits (N, 2, S, S) float32."""
+        seen = []
+        if "image" in self.inputs:
+            seen.append(crops)
+        if "point" in self.inputs:
+            maps = gaussian_maps(points, self.size, self.sigma)
+            seen.append(point_planes(maps, classes, self.num_classes))
+        if "mask" in self.inputs:
+            seen.append(rough.unsqueeze(1).to(crops.dtype))
+        stacked = torch.cat(seen, dim=1).contiguous(memory_format=torch.channels_last)
+        return self.network(stacked).float()
+
+    def _normalized(self, images: Tensor) -> Tensor:
+        return (images - self.pixel_mean) / self.pixel_std

@@ -1,0 +1,126 @@
+"""The check stage: all mistakes in data, settings and weights, before any work is done.
+
+Comes in: the data and the configs of a run. Goes out: ``check/dataset.json``, or one error that
+lists everything. Called by the pipeline's first stage.
+"""
+
+import logging
+import os
+from pathlib import Path
+
+from detectron2.utils.file_io import PathManager
+
+from bestie.data.checks.dataset import inspect_dataset, raise_on_errors
+from bestie.data.checks.dataset_report import DatasetReport
+from bestie.formats import atomic_write, to_json
+from bestie.pipeline.configs import TrainingConfigs
+from bestie.pipeline.source import Source
+from bestie.training.setup import build_model, read_config
+
+__all__ = ["check_configs", "check_data"]
+
+logger = logging.getLogger(__name__)
+
+# Where Detectron2's "detectron2://" leads, for those who have to fetch a file by hand.
+DETECTRON2_FILES = "https://dl.fbaipublicfiles.com/detectron2/"
+# Likewise for MODEL.TIMM.WEIGHTS timm.
+TIMM_FILES = "https://huggingface.co/timm"
+
+
+def check_data(source: Source, supervision: str, score_thresh: float, output: Path) -> list[str]:
+    """Check both splits for what the run needs of them, and write what was found.
+
+    Args:
+        source: the data.
+        supervision: "tags" or "clicks".
+        score_thresh: confidence above which points train.
+        output: file to write.
+
+    Returns:
+        The warnings.
+
+    Raises:
+        DataError: listing every error.
+    """
+    reports = {part: _inspect(source, part, supervision, score_thresh) for part in source.splits}
+    content = {part: report.as_dict() for part, report in reports.items()}
+    with atomic_write(output) as file:
+        file.write(to_json(content, indent=1))
+    problems = [problem for report in reports.values() for problem in report.problems]
+    raise_on_errors(dict.fromkeys(problems))
+    return [str(problem) for problem in problems if problem.severity == "warning"]
+
+
+def check_configs(configs: TrainingConfigs, names: list[str]) -> None:
+    """Check the settings of trainings, and load the weights that they start from.
+
+    Args:
+        configs: of all trainings.
+        names: those that will run.
+
+    Raises:
+        ValueError: listing every problem of every training.
+    """
+    problems = []
+    for name in names:
+        try:
+            _check_config(configs, name)
+        except (ValueError, OSError) as error:
+            problems.append(f"{name}: {error}")
+    if problems:
+        raise ValueError("\n".join(problems))
+
+
+def _inspect(source: Source, part: str, supervision: str, score_thresh: float) -> DatasetReport:
+    needs = {"images"}
+    if part == "train" or source.is_tagged(part):  # without them the classifier is not scored
+        needs.add("tags")
+    if source.truth[part]:
+        needs.add("ground_truth")
+    points = maps = None
+    if part == "train" and source.points is not None:
+        needs.add("clicks" if supervision == "clicks" else "peak_points")
+        points = os.fspath(source.points)
+    if part == "train" and source.maps is not None:
+        needs.add("maps")
+        maps = os.fspath(source.maps)
+    return inspect_dataset(
+        source.root,
+        source.splits[part],
+        needs=needs,
+        points_dir=points,
+        maps_dir=maps,
+        score_thresh=score_thresh,
+    )
+
+
+def _check_config(configs: TrainingConfigs, name: str) -> None:
+    # The labels that Mask R-CNN trains on do not exist yet.
+    arguments = configs.arguments(name)
+    cfg = read_config(str(configs.config_file(name)), arguments, training=name != "maskrcnn")
+    cfg = cfg.clone()
+    cfg.defrost()
+    if configs.is_own(cfg.MODEL.TIMM.WEIGHTS):  # made by the run itself
+        cfg.MODEL.TIMM.WEIGHTS = ""
+    cfg.MODEL.DEVICE = "cpu"
+    try:
+        build_model(cfg)  # loads the weights of the backbone; its messages say what is missing
+    except ValueError as error:
+        where = f" {TIMM_FILES} has them: {name}:MODEL.TIMM.WEIGHTS FILE"
+        raise ValueError(f"{error}{where * (cfg.MODEL.TIMM.WEIGHTS == 'timm')}") from error
+    if cfg.MODEL.WEIGHTS:
+        _check_weights(cfg.MODEL.WEIGHTS)
+
+
+def _check_weights(path: str) -> None:
+    """Fetch a file that a training starts from, if it is no local one."""
+    try:
+        local = PathManager.get_local_path(path)
+    except Exception as error:  # whatever the ways of downloading raise
+        address = path.replace("detectron2://", DETECTRON2_FILES)
+        raise ValueError(
+            f"MODEL.WEIGHTS {path} cannot be fetched ({type(error).__name__}: {error}). Get it "
+            f"from {address} and name the file: maskrcnn:MODEL.WEIGHTS FILE"
+        ) from error
+    if not os.path.isfile(local):
+        raise ValueError(f"MODEL.WEIGHTS: there is no file {path}")

@@ -1,0 +1,212 @@
+"""Running one command of a stage: its output to a log, its memory, its end.
+
+Comes in: a :class:`Command`. Goes out: its peak memory, or a :class:`CommandError` with the last
+clear line that it printed. Called by the pipeline's runner. What the command prints goes through
+this process, so that its last words are known even where the log cannot be written (a full disk).
+"""
+
+import contextlib
+import ctypes
+import itertools
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bestie.pipeline.fingerprint import PROJECT
+
+__all__ = ["Command", "CommandError", "own_peak_memory", "run_command"]
+
+# Lines that are kept of what a command prints, and shown of a message of several lines.
+TAIL, SHOWN = 400, 12
+# Pause between two looks at a running command, seconds.
+TICK = 0.2
+# How long helpers of a command may hold its output open after it ended, seconds.
+LINGER = 10.0
+PR_SET_PDEATHSIG = 1  # of Linux' prctl
+MIB_PER_MAXRSS = 2**-20 if sys.platform == "darwin" else 2**-10
+
+
+@dataclass(frozen=True)
+class Command:
+    """A tool with its arguments.
+
+    Attributes:
+        tool: file name under tools/.
+        arguments: as typed.
+        stdout (Path | None): file that takes what the tool prints on its standard output.
+    """
+
+    tool: str
+    arguments: tuple[str, ...]
+    stdout: Path | None = None
+
+    def __str__(self) -> str:
+        """As one types it in the project's folder."""
+        text = f"python {shlex.join([f'tools/{self.tool}', *self.arguments])}"
+        return text if self.stdout is None else f"{text} > {shlex.quote(str(self.stdout))}"
+
+
+class CommandError(Exception):
+    """A command failed; the message is its last clear line."""
+
+
+def run_command(
+    command: Command,
+    log: Path,
+    *,
+    keep_open: tuple[int, ...] = (),
+    watch: Callable[[], None] = lambda: None,
+) -> float:
+    """Run a command to its end.
+
+    Args:
+        command: what to run.
+        log: file that its output is appended to.
+        keep_open: file descriptors that it inherits.
+        watch: called some times a second.
+
+    Returns:
+        Peak memory of its largest process, MiB.
+
+    Raises:
+        CommandError: it failed or was killed.
+    """
+    tail: deque[str] = deque(maxlen=TAIL)
+    with contextlib.ExitStack() as stack:
+        output = subprocess.PIPE
+        if command.stdout is not None:
+            command.stdout.parent.mkdir(parents=True, exist_ok=True)
+            output = stack.enter_context(open(command.stdout, "wb"))
+        child = subprocess.Popen(
+            [sys.executable, str(PROJECT / "tools" / command.tool), *command.arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT if command.stdout is None else subprocess.PIPE,
+            env=_environment(),
+            pass_fds=keep_open,
+            start_new_session=True,
+            preexec_fn=_end_with_parent(),
+        )
+        pipe = child.stdout or child.stderr
+        reader = threading.Thread(target=_copy, args=(pipe, log, command, tail), daemon=True)
+        reader.start()
+        try:
+            memory = _wait(child, watch)
+        except BaseException:
+            _kill(child)
+            raise
+        reader.join(LINGER)
+    if child.returncode != 0:
+        raise CommandError(last_words(command, child.returncode, list(tail)))
+    return memory
+
+
+def last_words(command: Command, status: int, lines: list[str]) -> str:
+    """The clearest thing that a failed command said: its own message, or the last line."""
+    starts = [n for n, line in enumerate(lines) if line.startswith(f"{command.tool}: ")]
+    if starts:
+        message = [line for line in lines[starts[-1] :] if line.strip()]
+        more = [f"  ... and {len(message) - SHOWN} lines more"] if len(message) > SHOWN else []
+        return "\n".join([*message[:SHOWN], *more])
+    if status < 0:
+        name = signal.Signals(-status).name
+        hint = " (out of memory?)" if name == "SIGKILL" else ""
+        return f"{command.tool} was ended by {name}{hint}"
+    # The last exception of a traceback, unless helpers of the process spoke after it.
+    errors = [line for line in lines if re.match(r"[\w.]*(Error|Exception|Interrupt)\b", line)]
+    said = errors[-1:] or [line for line in lines if line.strip()][-1:]
+    return f"{command.tool}: {said[0].strip() if said else f'exit status {status}, no message'}"
+
+
+def own_peak_memory() -> float:
+    """Peak memory of this process, MiB."""
+    import resource  # not on Windows, where the pipeline does not start (hold_lock)
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * MIB_PER_MAXRSS
+
+
+def _environment() -> dict[str, str]:
+    path = [str(PROJECT), os.environ.get("PYTHONPATH", "")]
+    return os.environ | {
+        "PYTHONPATH": os.pathsep.join(filter(None, path)),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _end_with_parent() -> Callable[[], None] | None:
+    """To run in the child: it is killed as soon as this process ends, however it ends (Linux)."""
+    if sys.platform != "linux":
+        return None
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    parent = os.getpid()
+
+    def set_signal() -> None:
+        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it ended before the signal was set
+            os._exit(1)
+
+    return set_signal
+
+
+def _copy(pipe, log: Path, command: Command, tail: deque[str]) -> None:
+    """Copy what a command prints to its log; a log that cannot be written is given up."""
+    file = None
+    with contextlib.suppress(OSError):
+        log.parent.mkdir(parents=True, exist_ok=True)
+        file = open(log, "ab", buffering=0)
+    heading = f"\n$ {command}\n".encode()
+    for line in itertools.chain([heading], iter(pipe.readline, b"")):
+        if line is not heading:
+            tail.append(line.decode(errors="replace").rstrip("\n").rpartition("\r")[2])
+        try:
+            if file is not None:
+                file.write(line)
+        except OSError:
+            file = None
+    if file is not None:
+        file.close()
+
+
+def _wait(child: subprocess.Popen, watch: Callable[[], None]) -> float:
+    """Wait for the end; peak memory, MiB."""
+    peak = 0.0
+    while True:
+        process, status, usage = os.wait4(child.pid, os.WNOHANG)
+        if process:
+            child.returncode = os.waitstatus_to_exitcode(status)
+            # Linux counts the memory of this process, which it came from, into that of the child.
+            return peak or usage.ru_maxrss * MIB_PER_MAXRSS
+        watch()
+        time.sleep(TICK)
+        peak = max(peak, _peak_memory(child.pid))
+
+
+def _peak_memory(process: int) -> float:
+    """Peak memory of a process or one of its children so far, MiB; 0 where it cannot be told."""
+    peaks = [0.0]
+    processes = [str(process)]
+    with contextlib.suppress(OSError):
+        processes += Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    for number in processes:
+        with contextlib.suppress(OSError):
+            match = re.search(r"VmHWM:\s*(\d+) kB", Path(f"/proc/{number}/status").read_text())
+            peaks.append(int(match[1]) / 1024 if match else 0.0)
+    return max(peaks)
+
+
+def _kill(child: subprocess.Popen) -> None:
+    """End a command and the processes that it started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    if child.returncode is None:
+        os.waitpid(child.pid, 0)
+        child.returncode = -signal.SIGKILL

@@ -1,0 +1,175 @@
+"""The data that a run of the pipeline stands on: what is there, and which files a stage reads.
+
+Comes in: a :class:`~bestie.pipeline.request.Request`. Goes out: a :class:`Source`. Called
+by the pipeline before anything else; mistakes in the data are left to the check stage, which finds
+all of them.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bestie.data.registration import POINT_FOLDERS, dataset_name, ground_truth_json
+from bestie.formats import DataError, find_image, read_class_names, read_image_labels, read_split
+from bestie.formats.dataset_folder import list_splits
+from bestie.pipeline.request import Request
+
+__all__ = ["Source", "open_source"]
+
+MASK_FOLDERS = ("SegmentationObject", "SegmentationClass")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A folder-contract root as one run uses it.
+
+    Attributes:
+        root (Path): absolute.
+        splits: "train" and, if there is one to evaluate on, "val" -> name of the split.
+        ids: "train", "val" -> image ids, as far as the split file can be read.
+        truth: "train", "val" -> "json", "masks" or "": where the true instances are.
+        has_tags: image_labels.txt or Annotations.
+        points (Path | None): folder of supplied cues or of the clicks.
+        maps (Path | None): folder of supplied semantic maps of the training split.
+        val_maps (Path | None): likewise of the validation split.
+        notes: what a user should know about all this.
+    """
+
+    root: Path
+    splits: dict[str, str]
+    ids: dict[str, list[str]]
+    truth: dict[str, str]
+    has_tags: bool
+    points: Path | None
+    maps: Path | None
+    val_maps: Path | None
+    notes: list[str] = field(default_factory=list)
+
+    def name(self, part: str) -> str:
+        """Name of the "train" or "val" data set."""
+        return dataset_name("folder", self.root, self.splits[part])
+
+    @property
+    def image_dir(self) -> Path:
+        return self.root / "JPEGImages"
+
+    def is_tagged(self, part: str) -> bool:
+        """Whether all images of "train" or "val" have tags; these may be mistaken."""
+        ignored: list[DataError] = []
+        names, ids = read_class_names(self.root, ignored), self.ids[part]
+        tags = read_image_labels(self.root, names, ids, ignored) if self.has_tags else {}
+        return bool(tags) and all(image_id in tags for image_id in ids)
+
+    def files(self, component: str) -> dict[str, str | None]:
+        """Files of a component of the data: name -> path (None: does not exist).
+
+        Args:
+            component: "train images", "train truth", "train split", "val ...", "tags", "classes",
+                "points" or "maps" (supplied ones).
+        """
+        part, _, kind = component.rpartition(" ")
+        if component == "classes":
+            return self._listed("classes.txt")
+        if component == "tags":
+            return self._tag_files()
+        if component in ("points", "maps", "val maps"):
+            folder = {"points": self.points, "maps": self.maps, "val maps": self.val_maps}
+            suffix = ".txt" if component == "points" else ".png"
+            return self._of_ids(
+                part or "train", lambda i: os.path.join(folder[component], i + suffix)
+            )
+        if part not in self.splits:
+            return {}
+        if kind == "split":
+            return self._listed(f"ImageSets/Segmentation/{self.splits[part]}.txt")
+        if kind == "images":
+            return self._of_ids(part, lambda image_id: find_image(self.root, image_id))
+        assert kind == "truth", component
+        return self._truth_files(part)
+
+    def _listed(self, *names: str) -> dict[str, str | None]:
+        return {name: os.path.join(self.root, name) for name in names}
+
+    def _of_ids(self, part: str, path_of: Callable[[str], str | None]) -> dict[str, str | None]:
+        return {image_id: path_of(image_id) for image_id in self.ids.get(part, [])}
+
+    def _tag_files(self) -> dict[str, str | None]:
+        if (self.root / "image_labels.txt").is_file() or not self.has_tags:
+            return self._listed("image_labels.txt")
+        ids = [image_id for part in self.ids.values() for image_id in part]
+        return self._listed(*(f"Annotations/{image_id}.xml" for image_id in ids))
+
+    def _truth_files(self, part: str) -> dict[str, str | None]:
+        files = {}
+        if self.truth[part]:
+            json_file = Path(ground_truth_json(self.root, self.splits[part]))
+            files = self._listed(json_file.relative_to(self.root).as_posix())
+        if self.truth[part] == "masks" or (self.root / MASK_FOLDERS[0]).is_dir():
+            for folder in MASK_FOLDERS:
+                files |= self._listed(*(f"{folder}/{i}.png" for i in self.ids[part]))
+        return files
+
+
+def open_source(request: Request, root: Path) -> Source:
+    """Look at what a root holds.
+
+    Args:
+        request: of the run.
+        root: the folder-contract root of its data.
+
+    Raises:
+        DataError: there is no such root or training split.
+    """
+    root = root.resolve()
+    if not root.is_dir():
+        raise DataError("--data: the root does not exist", root)
+    available = list_splits(root)
+    splits, notes = {"train": request.split}, []
+    if request.split not in available:
+        raise DataError(f"--split: there is no split '{request.split}', but {available}", root)
+    wanted = "val" if request.val_split is None else request.val_split
+    if wanted in available:
+        splits["val"] = wanted
+    elif request.val_split is not None:
+        raise DataError(f"--val-split: there is no split '{wanted}', but {available}", root)
+    else:
+        notes.append("there is no split 'val': nothing is evaluated")
+    # Mistakes in the lists are found again, with all others, by the check stage.
+    ignored: list[DataError] = []
+    read_class_names(root, ignored)
+    ids = {part: read_split(root, name, ignored) for part, name in splits.items()}
+    truth = {part: _truth(root, name, ids[part]) for part, name in splits.items()}
+    if "val" in splits and not truth["val"]:
+        notes.append(f"the split '{wanted}' has no ground truth: nothing is evaluated")
+    points = _points(request, root, ids["train"], notes)
+    maps = request.maps or _complete(root / "WSSS_maps", ids["train"], ".png", notes)
+    val_maps = None
+    if "val" in splits:
+        val_maps = _complete(request.maps or root / "WSSS_maps", ids["val"], ".png", [])
+    has_tags = (root / "image_labels.txt").is_file() or (root / "Annotations").is_dir()
+    return Source(root, splits, ids, truth, has_tags, points, maps, val_maps, notes)
+
+
+def _truth(root: Path, split: str, ids: list[str]) -> str:
+    if os.path.isfile(ground_truth_json(root, split)):
+        return "json"
+    folder = root / MASK_FOLDERS[0]
+    return "masks" if any((folder / f"{image_id}.png").is_file() for image_id in ids) else ""
+
+
+def _points(request: Request, root: Path, ids: list[str], notes: list[str]) -> Path | None:
+    if request.cues is not None:
+        return request.cues
+    folder = root / POINT_FOLDERS[request.supervision]
+    if request.supervision == "clicks":
+        return folder
+    return _complete(folder, ids, ".txt", notes)
+
+
+def _complete(folder: Path, ids: list[str], suffix: str, notes: list[str]) -> Path | None:
+    """``folder`` if it has a file for each image, else None."""
+    missing = sum(not (folder / f"{image_id}{suffix}").is_file() for image_id in ids)
+    if missing and missing < len(ids):
+        notes.append(f"{folder} lacks {missing} of {len(ids)} images: it is not used")
+    return None if missing or not ids else folder

@@ -1,0 +1,140 @@
+"""Connected components of a class map: the regions that everything else works inside.
+
+Comes in: a semantic map and the classes to look at. Goes out: one component map for all classes
+with class, area and centroid of each component. Called by the mapper (weak maps; in the loader's
+workers, since the components do not depend on the network), by grouping (predicted maps) and by the
+baseline.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+__all__ = ["Components", "count_points", "find_components"]
+
+IGNORE = 255
+
+
+@dataclass(frozen=True)
+class Components:
+    """K connected components of one image; component k has the value k + 1 in ``map``.
+
+    Attributes:
+        map (np.ndarray): (H, W) int32, 0 where there is none.
+        classes (np.ndarray): (K,) int64 in [0, C), ascending.
+        areas (np.ndarray): (K,) int64, pixels.
+        centroids (np.ndarray): (K, 2) int64 (y, x), the mean pixel index truncated to integers.
+    """
+
+    map: np.ndarray
+    classes: np.ndarray
+    areas: np.ndarray
+    centroids: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+
+def find_components(
+    semantic_map: np.ndarray, classes: Iterable[int], min_area: int = 50
+) -> Components:
+    """Find the 8-connected components of (map == class) for each class, all in one pass.
+
+    The map is cut into runs (stretches of one value within a row) and the runs are joined, so the
+    cost grows with the number of runs, not with the number of classes.
+
+    Args:
+        semantic_map: (H, W) integers: 0 background, class + 1, 255 ignore (never a class).
+        classes: foreground classes to look at, in [0, 254); repeated ones count once.
+        min_area: pixels that a component needs.
+    """
+    semantic_map = np.ascontiguousarray(semantic_map, dtype=np.uint8)
+    height, width = semantic_map.shape
+    kept_value = np.zeros(256, np.uint8)  # value -> itself if its class is looked at, else 0
+    for class_id in classes:
+        if 0 <= class_id < IGNORE - 1:
+            kept_value[int(class_id) + 1] = int(class_id) + 1
+    values = kept_value[semantic_map]
+    starts_here = np.ones((height, width), bool)
+    np.not_equal(values[:, 1:], values[:, :-1], out=starts_here[:, 1:])
+    start = np.flatnonzero(starts_here)
+    length = np.diff(start, append=height * width)
+    foreground = np.flatnonzero(values.ravel()[start])
+    value = values.ravel()[start[foreground]].astype(np.int64)
+    row, first = np.divmod(start[foreground], max(width, 1))
+    size = length[foreground]
+    number, label = _join_runs(row, first, size, value, width)
+
+    areas = np.bincount(label, size, number).astype(np.int64)
+    sum_y = np.bincount(label, size * row, number).astype(np.int64)
+    twice_sum_x = np.bincount(label, size * (2 * first + size - 1), number).astype(np.int64)
+    component_classes = np.zeros(number, np.int64)
+    component_classes[label] = value - 1
+    kept = np.flatnonzero(areas >= min_area)
+    kept = kept[np.argsort(component_classes[kept], kind="stable")]
+    new_id = np.zeros(number, np.int32)
+    new_id[kept] = np.arange(1, len(kept) + 1)
+    run_id = np.zeros(len(start), np.int32)
+    run_id[foreground] = new_id[label]
+    return Components(
+        np.repeat(run_id, length).reshape(height, width),
+        component_classes[kept],
+        areas[kept],
+        np.stack([sum_y[kept] // areas[kept], twice_sum_x[kept] // (2 * areas[kept])], axis=1),
+    )
+
+
+def count_points(
+    components: Components, points: np.ndarray, point_classes: np.ndarray
+) -> np.ndarray:
+    """Number of points of its own class that lie on each component.
+
+    Args:
+        components: K components of an (H, W) map.
+        points: (P, 2) float or int (y, x), pixel indices, truncated; those outside the map count
+            nowhere.
+        point_classes: (P,) int in [0, C). Repeated points count repeatedly.
+
+    Returns:
+        (K,) int64.
+    """
+    height, width = components.map.shape
+    yx = np.asarray(points).reshape(-1, 2).astype(np.int64)
+    point_classes = np.asarray(point_classes, dtype=np.int64).reshape(-1)
+    inside = (yx >= 0).all(1) & (yx[:, 0] < height) & (yx[:, 1] < width)
+    yx, point_classes = yx[inside], point_classes[inside]
+    hit = components.map[yx[:, 0], yx[:, 1]].astype(np.int64) - 1
+    on_component = hit >= 0
+    hit, point_classes = hit[on_component], point_classes[on_component]
+    hit = hit[components.classes[hit] == point_classes]
+    return np.bincount(hit, minlength=len(components))
+
+
+def _join_runs(
+    row: np.ndarray, first: np.ndarray, size: np.ndarray, value: np.ndarray, width: int
+) -> tuple[int, np.ndarray]:
+    """Join the runs that touch, diagonally too, a run of the same value in the next row.
+
+    Args:
+        row, first, size, value: (N,) int64 of each run, in row-major order.
+        width: of the map.
+
+    Returns:
+        Number of components and (N,) component of each run.
+    """
+    # One number a position, with a gap of two between rows: no run reaches into another row.
+    position = row * (width + 2) + first + 1
+    next_row = position + width + 2
+    begin = np.searchsorted(position + size - 1, next_row - 1, side="left")
+    end = np.searchsorted(position, next_row + size, side="right")
+    count = np.maximum(end - begin, 0)
+    upper = np.repeat(np.arange(len(row)), count)
+    lower = np.arange(count.sum()) + np.repeat(begin - (np.cumsum(count) - count), count)
+    linked = value[upper] == value[lower]
+    links = coo_array(
+        (np.ones(int(linked.sum()), bool), (upper[linked], lower[linked])), shape=(len(row),) * 2
+    )
+    return connected_components(links, directed=False)

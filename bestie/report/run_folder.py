@@ -1,0 +1,119 @@
+"""What the stages of a pipeline left in its output folder.
+
+Comes in: that folder. Goes out: parsed files, or None and a note about what is wrong with them.
+Called by the other modules of the report.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from detectron2.config import CfgNode
+
+from bestie.formats import DataError
+from bestie.training.setup import default_config
+from bestie.visualization import read_metrics
+
+__all__ = ["MANIFEST", "TITLES", "RunFolder"]
+
+MANIFEST = "manifest.json"
+# The stages in their order, and what people call them.
+TITLES = {
+    "check": "Check of the data",
+    "classifier": "PAM classifier",
+    "cues": "Instance cues",
+    "maps": "Weak semantic maps",
+    "bestie": "BESTIE",
+    "labels": "Labels",
+    "quality": "Label quality",
+    "maskrcnn": "Mask R-CNN",
+    "evaluation": "Evaluation",
+    "report": "Report",
+}
+
+
+class RunFolder:
+    """The output folder of a pipeline run.
+
+    Attributes:
+        root (Path): the folder.
+        manifest (dict): its manifest.
+        notes (list[str]): files that could not be used, and why; filled while files are read.
+    """
+
+    def __init__(self, root: str | os.PathLike):
+        """
+        Raises:
+            DataError: the folder has no manifest, or a broken one.
+        """
+        self.root = Path(root).resolve()
+        self.notes: list[str] = []
+        path = self.root / MANIFEST
+        try:
+            manifest = json.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise DataError(
+                f"cannot be read ({error.strerror}); is this the output folder of a pipeline?", path
+            ) from None
+        except ValueError as error:
+            raise DataError(f"is no well-formed json ({error})", path) from None
+        if not isinstance(manifest, dict) or not isinstance(manifest.get("stages"), dict):
+            raise DataError("holds no object with 'stages'", path)
+        self.manifest: dict[str, Any] = manifest
+        self.stages: dict[str, dict[str, Any]] = manifest["stages"]
+
+    def json(self, name: str) -> Any:
+        """Content of a json file of the folder; None if there is none, or a broken one."""
+        path = self.root / name
+        if not path.is_file():
+            return None
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            self.note(f"{name} cannot be read: {error}")
+            return None
+
+    def config(self, stage: str) -> CfgNode | None:
+        """The config that a training wrote; None if there is none, or a broken one."""
+        path = self.root / stage / "config.yaml"
+        if not path.is_file():
+            return None
+        cfg = default_config()
+        try:
+            cfg.merge_from_file(str(path), allow_unsafe=False)
+        except (OSError, KeyError, AssertionError, ValueError, yaml.YAMLError) as error:
+            self.note(f"{stage}/config.yaml cannot be read: {error}")
+            return None
+        return cfg
+
+    def metrics(self, stage: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Name -> (iterations, values) of a training; empty if there is no log, or a broken one."""
+        path = self.root / stage / "metrics.json"
+        if not path.is_file():
+            return {}
+        try:
+            return read_metrics(path)
+        except DataError as error:
+            self.note(f"{stage}/metrics.json: {error.message}")
+            return {}
+
+    def absence(self, stage: str) -> str:
+        """Why there is nothing of a stage: one sentence."""
+        record = self.stages.get(stage, {})
+        status, reason = record.get("status", "never started"), record.get("reason", "")
+        what = {
+            "done": "left nothing to show",
+            "skipped": "was skipped",
+            "failed": "failed",
+            "running": "has not finished",
+        }.get(status, "did not run")
+        title = TITLES.get(stage, stage)
+        return f"Nothing here: the stage “{title}” {what}{': ' if reason else ''}{reason}."
+
+    def note(self, text: str) -> None:
+        """Remember a file that could not be used, once."""
+        if text not in self.notes:
+            self.notes.append(text)

@@ -1,0 +1,212 @@
+"""Starts the processes of a run: one a GPU, or some on the CPU.
+
+Comes in: a function and its arguments. Goes out: the function run in every process of a process
+group. Called by the tools. On GPUs this is Detectron2's launcher; Detectron2's takes its backend
+from the machine (NCCL where there is a GPU), so processes that are to run on the CPU are started
+here, with gloo.
+"""
+
+import contextlib
+import gc
+import os
+import socket
+import sys
+from argparse import Namespace
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from detectron2.engine import DEFAULT_TIMEOUT
+from detectron2.engine import launch as launch_on_gpus
+from detectron2.utils import comm
+
+from bestie.training.failures import TrainingError, memory_message
+from bestie.training.setup import merge_config
+
+__all__ = ["launch", "launch_tool", "requested_device"]
+
+# Mistakes of the user, and trainings that cannot continue: a message, not a traceback.
+USER_ERRORS = (ValueError, OSError, TrainingError)
+
+
+def launch(
+    main: Callable,
+    num_gpus_per_machine: int,
+    num_machines: int = 1,
+    machine_rank: int = 0,
+    dist_url: str = "auto",
+    args: tuple = (),
+    device: str = "cuda",
+) -> None:
+    """Run ``main(*args)`` in ``num_gpus_per_machine`` x ``num_machines`` processes.
+
+    With one process in all, ``main`` runs in this one. Each CPU process takes its share of
+    PyTorch's threads.
+
+    Args:
+        main: a function of a module (or of the script that is run).
+        num_gpus_per_machine: processes on this machine; each takes a GPU, unless ``device`` is
+            "cpu".
+        num_machines: machines; the same command is to be run on each.
+        machine_rank: which machine this is, from 0.
+        dist_url: where the processes meet, "tcp://HOST:PORT"; "auto" finds a free port, on one
+            machine.
+        args: arguments of ``main``.
+        device: MODEL.DEVICE of the run.
+
+    Raises:
+        ValueError: no process at all, a machine that is not one of those, more processes than
+            GPUs, or "auto" with several machines.
+    """
+    if num_gpus_per_machine < 1 or not 0 <= machine_rank < num_machines:
+        raise ValueError(
+            "at least one process and one machine are needed, and a machine rank below their "
+            f"number; got {num_gpus_per_machine} processes on each of {num_machines} machines, "
+            f"rank {machine_rank}"
+        )
+    world_size = num_gpus_per_machine * num_machines
+    if num_machines > 1 and dist_url == "auto":
+        raise ValueError(
+            "several machines need a --dist-url tcp://HOST:PORT that all of them reach"
+        )
+    if device != "cpu":
+        found = torch.cuda.device_count()
+        if world_size > 1 and num_gpus_per_machine > found:
+            raise ValueError(
+                f"{num_gpus_per_machine} GPUs asked for, PyTorch finds {found}; "
+                "MODEL.DEVICE cpu starts as many processes on the CPU"
+            )
+        processes = (num_gpus_per_machine, num_machines, machine_rank, dist_url)
+        if world_size == 1:
+            launch_on_gpus(main, *processes, args=args)
+        else:
+            with _messages_of_processes() as mistakes:
+                launch_on_gpus(_report_mistakes, *processes, args=(main, args, mistakes))
+    elif world_size == 1:
+        main(*args)
+    else:
+        if dist_url == "auto":
+            dist_url = f"tcp://127.0.0.1:{_free_port()}"
+        with _messages_of_processes() as mistakes:
+            mp.start_processes(
+                _cpu_process,
+                nprocs=num_gpus_per_machine,
+                args=(
+                    main,
+                    num_gpus_per_machine,
+                    num_machines,
+                    machine_rank,
+                    dist_url,
+                    args,
+                    mistakes,
+                ),
+            )
+
+
+def launch_tool(main: Callable, parsed: Namespace) -> None:
+    """Run a tool's ``main(parsed)`` in the processes asked for; a user's mistake ends it in a line.
+
+    Args:
+        main: the tool.
+        parsed: arguments of Detectron2's parser, and more.
+    """
+    try:
+        launch(
+            main,
+            parsed.num_gpus,
+            num_machines=parsed.num_machines,
+            machine_rank=parsed.machine_rank,
+            dist_url=parsed.dist_url,
+            args=(parsed,),
+            device=requested_device(parsed.config_file, parsed.opts),
+        )
+    except USER_ERRORS as error:
+        sys.exit(f"{os.path.basename(sys.argv[0])}: {error}")
+    except (RuntimeError, MemoryError) as error:
+        reason = memory_message(error)
+        if reason is None:
+            raise
+        sys.exit(f"{os.path.basename(sys.argv[0])}: the memory ran out: {reason}")
+
+
+def requested_device(config_file: str, overrides: Sequence[str]) -> str:
+    """MODEL.DEVICE of a YAML file with KEY VALUE overrides, as the tool itself will read it."""
+    return merge_config(config_file, list(overrides)).MODEL.DEVICE
+
+
+def _cpu_process(
+    local_rank: int,
+    main: Callable,
+    num_processes: int,
+    num_machines: int,
+    machine_rank: int,
+    dist_url: str,
+    args: tuple,
+    mistakes: mp.SimpleQueue,
+) -> None:
+    torch.set_num_threads(max(1, torch.get_num_threads() // num_processes))
+    dist.init_process_group(
+        backend="gloo",
+        init_method=dist_url,
+        world_size=num_processes * num_machines,
+        rank=machine_rank * num_processes + local_rank,
+        timeout=DEFAULT_TIMEOUT,
+    )
+    _create_local_groups(num_processes, num_machines, machine_rank)
+    comm.synchronize()
+    _report_mistakes(main, args, mistakes)
+    _leave_group()
+
+
+def _report_mistakes(main: Callable, args: tuple, mistakes: mp.SimpleQueue) -> None:
+    """Run ``main(*args)``; an error that has a message ends the process without a traceback."""
+    try:
+        main(*args)
+    except USER_ERRORS as error:
+        mistakes.put(str(error))
+        sys.exit(1)
+
+
+@contextlib.contextmanager
+def _messages_of_processes() -> Iterator[mp.SimpleQueue]:
+    """A queue for the messages of processes; the first one is raised where a process fails."""
+    mistakes = mp.get_context("spawn").SimpleQueue()
+    try:
+        yield mistakes
+    except mp.ProcessExitedException:
+        if mistakes.empty():
+            raise
+        raise ValueError(mistakes.get()) from None
+
+
+def _create_local_groups(num_processes: int, num_machines: int, machine_rank: int) -> None:
+    """Create the group of each machine's processes, which Detectron2 counts local ranks in.
+
+    Its main branch has a function for that; in the release 0.6 it is a part of the launcher.
+    """
+    for machine in range(num_machines):
+        first = machine * num_processes
+        group = dist.new_group(list(range(first, first + num_processes)))
+        if machine == machine_rank:
+            comm._LOCAL_PROCESS_GROUP = group
+
+
+def _leave_group() -> None:
+    """End the process group and the threads that gloo keeps for it.
+
+    Destroying a group only drops PyTorch's references; Detectron2 keeps some of its own. A thread
+    of gloo that still runs while the interpreter is torn down may abort the process, after all its
+    work is done.
+    """
+    comm.synchronize()  # nobody is still talking to this process
+    dist.destroy_process_group()
+    comm._LOCAL_PROCESS_GROUP = None
+    comm._get_global_gloo_group.cache_clear()
+    gc.collect()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

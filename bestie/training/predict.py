@@ -1,0 +1,203 @@
+"""A checkpoint on any images: overlays and a COCO json of what it finds.
+
+Comes in: a config with MODEL.WEIGHTS and image files, which need not belong to a data set. Goes
+out: a picture an image and one json. Called by ``tools/demo.py``.
+"""
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from detectron2.config import CfgNode
+from detectron2.data import MetadataCatalog
+
+from bestie.data import build_mapper, register_dataset
+from bestie.evaluation.coco_export import coco_labels, label_annotations
+from bestie.evaluation.masks import LabelledMasks
+from bestie.formats import DataError, read_image, write_coco
+from bestie.progress import track
+from bestie.training.setup import load_model, merge_config
+from bestie.visualization import LayerSettings
+from bestie.visualization.canvas import save_jpeg
+from bestie.visualization.layers import ImageLayers
+
+__all__ = ["DemoResult", "demo_overrides", "find_images", "find_run", "run_demo", "unreadable_text"]
+
+logger = logging.getLogger(__name__)
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+OVERLAYS, PREDICTIONS = "overlays", "predictions.json"
+# Small images are drawn larger than they are, so that letters fit on their instances, pixels.
+MIN_SIDE = 480
+
+
+@dataclass
+class DemoResult:
+    """What :func:`run_demo` did.
+
+    Attributes:
+        images: number of images with an overlay.
+        instances: number of instances in the json.
+        unreadable: images that could not be read, and why.
+    """
+
+    images: int = 0
+    instances: int = 0
+    unreadable: list[DataError] = field(default_factory=list)
+
+
+def find_run(folder: str | os.PathLike) -> tuple[str, list[str]]:
+    """Config file of a training's OUTPUT_DIR and the overrides that name its weights.
+
+    Raises:
+        ValueError: it has no ``config.yaml`` or no ``model_final.pth``.
+    """
+    missing = [n for n in ("config.yaml", "model_final.pth") if not Path(folder, n).is_file()]
+    if missing:
+        raise ValueError(
+            f"{folder} has no {' and no '.join(missing)}; the OUTPUT_DIR of a finished training is "
+            "expected (bestie/ or maskrcnn/ in the folder of a pipeline)"
+        )
+    weights = str(Path(folder, "model_final.pth"))
+    return str(Path(folder, "config.yaml")), ["MODEL.WEIGHTS", weights]
+
+
+def find_images(inputs: Sequence[str | os.PathLike], output: str | os.PathLike) -> list[Path]:
+    """Image files: those that are named, and all in the folders that are named, sorted, each once.
+
+    What lies in ``output``, where earlier overlays may be, is passed over.
+
+    Raises:
+        DataError: a name that does not exist, a folder without images.
+    """
+    found: dict[Path, None] = {}
+    for name in map(Path, inputs):
+        if name.is_dir():
+            inside = [
+                path
+                for path in sorted(name.rglob("*"))
+                if path.suffix.lower() in SUFFIXES
+                and path.is_file()
+                and not path.resolve().is_relative_to(Path(output).resolve())
+            ]
+            if not inside:
+                raise DataError(f"holds no images ({', '.join(SUFFIXES)})", name)
+            found |= dict.fromkeys(inside)
+        elif name.is_file():
+            found[name] = None
+        else:
+            raise DataError("there is no such file or folder", name)
+    return list(found)
+
+
+def demo_overrides(
+    config_file: str, overrides: Sequence[str], class_names: Sequence[str] = ()
+) -> list[Any]:
+    """Overrides for images of no data set; DATASETS.CLASS_NAMES gets a name a class.
+
+    The names are ``class_names``, or those that the config keeps (a training writes them into its
+    ``config.yaml``), or those of its data where that is at hand.
+
+    Raises:
+        ValueError: mistakes in the config, a classifier, or a number of classes that nothing tells.
+    """
+    cfg = merge_config(config_file, list(overrides))
+    if cfg.MODEL.META_ARCHITECTURE == "PAMClassifier":
+        raise ValueError("the PAM classifier predicts no instances; give BESTIE or Mask R-CNN")
+    names = list(class_names or cfg.DATASETS.CLASS_NAMES)
+    names = names or _names_of_data([*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST])
+    number = cfg.MODEL.BESTIE.NUM_CLASSES  # a training fills it in, whatever the model
+    if class_names and number not in (-1, len(names)):
+        raise ValueError(f"--classes holds {len(names)} names, the model has {number} classes")
+    if not names:
+        if number < 1:
+            raise ValueError(
+                "nothing tells the classes: the config names none and its data is not at hand; "
+                "give --classes FILE, one name a line"
+            )
+        logger.warning("The names of the %d classes are not known; --classes gives them.", number)
+        names = [f"class {index}" for index in range(number)]
+    settings: list[Any] = ["DATASETS.TRAIN", (), "DATASETS.TEST", ()]
+    settings += ["DATASETS.CLASS_NAMES", names]
+    settings += ["MODEL.BESTIE.TEST.USE_TAGS", False, "MODEL.BESTIE.TEST.USE_CLICKS", False]
+    return [*overrides, *settings]
+
+
+def run_demo(
+    cfg: CfgNode,
+    images: Sequence[Path],
+    output: str | os.PathLike,
+    *,
+    min_score: float = 0.3,
+    side: int = 1024,
+) -> DemoResult:
+    """Write ``overlays/<image>.jpg`` and ``predictions.json``.
+
+    Args:
+        cfg: with :func:`demo_overrides` and MODEL.WEIGHTS.
+        images: files; those that cannot be read are passed over and reported.
+        output: folder to write.
+        min_score: instances need it to be drawn; the json has all.
+        side: longest side of an overlay, pixels.
+
+    Raises:
+        ValueError: weights that do not fit, or no image that can be read.
+    """
+    model, mapper = load_model(cfg), build_mapper(cfg, is_train=False)
+    root = os.path.commonpath([path.resolve().parent for path in images])
+    names = list(cfg.DATASETS.CLASS_NAMES)
+    records, annotations, result = [], [], DemoResult()
+    for path in track(images, "drawing"):
+        try:
+            height, width = read_image(path).shape[:2]
+        except DataError as error:
+            result.unreadable.append(error)
+            continue
+        record = {"file_name": str(path.resolve()), "height": height, "width": width}
+        record["image_id"] = len(records) + 1
+        with torch.no_grad():
+            labels = LabelledMasks.from_instances(model([mapper(record)])[0]["instances"])
+            found = label_annotations(labels.select(labels.areas() > 0))
+        settings = LayerSettings(
+            names, min(side, max(height, width, MIN_SIDE)), score_thresh=min_score
+        )
+        overlay = ImageLayers(record, settings).draw_annotations(
+            [a | {"class_id": a["category_id"] - 1} for a in found]
+        )
+        save_jpeg(Path(output, OVERLAYS, _overlay_name(path, root)), overlay)
+        records.append(record)
+        annotations.append(found)
+    if not records:
+        raise ValueError(f"no image can be read: {unreadable_text(result.unreadable)}")
+    description = f"instances predicted by {cfg.MODEL.META_ARCHITECTURE}"
+    coco = coco_labels(records, annotations, names, root, description)
+    write_coco(Path(output, PREDICTIONS), coco)
+    result.images, result.instances = len(records), len(coco["annotations"])
+    return result
+
+
+def unreadable_text(errors: Sequence[DataError], shown: int = 3) -> str:
+    """The first errors in one line."""
+    more = f"; and {len(errors) - shown} more" if len(errors) > shown else ""
+    return "; ".join(map(str, errors[:shown])) + more
+
+
+def _names_of_data(datasets: Sequence[str]) -> list[str]:
+    """Classes of the first data set that is at hand."""
+    for name in datasets:
+        try:
+            register_dataset(name)
+        except ValueError:
+            continue
+        return list(MetadataCatalog.get(name).thing_classes)
+    return []
+
+
+def _overlay_name(path: Path, root: str) -> str:
+    """Path of an image below ``root``, as a JPEG: "b.png" becomes "b.png.jpg"."""
+    name = os.path.relpath(path.resolve(), root)
+    return name if path.suffix.lower() in (".jpg", ".jpeg") else f"{name}.jpg"

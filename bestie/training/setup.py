@@ -1,0 +1,175 @@
+"""From command line arguments to a checked, frozen configuration, and from that to a loaded model.
+
+Comes in: a YAML file and KEY VALUE overrides. Goes out: a config whose data sets are registered,
+whose class numbers are those of the data, and whose mistakes were reported all at once. Called by
+the tools and the pipeline.
+"""
+
+import logging
+import os
+from argparse import Namespace
+
+import torch
+import yaml
+from detectron2.config import CfgNode, get_cfg
+from detectron2.data import MetadataCatalog
+from detectron2.engine import default_setup
+from detectron2.modeling import build_model as build_detectron2_model
+from detectron2.projects.point_rend import add_pointrend_config
+from detectron2.utils import comm
+from detectron2.utils.logger import setup_logger
+from torch import nn
+
+from bestie.backbones.weights import StrictCheckpointer
+from bestie.config import add_bestie_config
+from bestie.data import register_dataset
+from bestie.training.class_counts import set_class_counts
+from bestie.training.config_check import check_config
+from bestie.training.config_node import Config
+
+__all__ = ["build_model", "default_config", "load_model", "merge_config", "read_config", "setup"]
+
+logger = logging.getLogger(__name__)
+
+
+def default_config() -> CfgNode:
+    """Detectron2's defaults with the keys of PointRend and of this project."""
+    cfg = Config.of(get_cfg())
+    add_pointrend_config(cfg)
+    add_bestie_config(cfg)
+    return cfg
+
+
+def merge_config(config_file: str, overrides: list[str]) -> CfgNode:
+    """Defaults, a YAML file (no code in it is run) and KEY VALUE overrides; nothing is checked.
+
+    This is the only reader of a configuration. Of a key that is given twice, the last value counts.
+
+    Raises:
+        ValueError: for unknown keys, values of a wrong type, and files that are not YAML.
+    """
+    cfg = default_config()
+    try:
+        if config_file:
+            cfg.merge_from_file(config_file, allow_unsafe=False)
+        cfg.merge_from_list(overrides)
+    except (KeyError, AssertionError, ValueError, yaml.YAMLError) as error:
+        reason = error if isinstance(error, yaml.YAMLError) else error.args[0]
+        raise ValueError(
+            f"Config {config_file or 'defaults'} with {overrides}: {reason}"
+        ) from error
+    return cfg
+
+
+def read_config(
+    config_file: str, overrides: list[str], *, training: bool = True, testing: bool = True
+) -> CfgNode:
+    """Read a configuration, register its data sets and fill in what they tell.
+
+    The number of classes is that of the data. Without ``training`` the training sets need not be at
+    hand, without ``testing`` the test sets; where they are, their classes must be those of the
+    others.
+
+    Raises:
+        ValueError: for unknown keys, for data sets that cannot be registered, and for settings that
+            contradict each other or cannot have an effect, all of the last at once.
+    """
+    cfg = merge_config(config_file, overrides)
+    if training and not cfg.DATASETS.TRAIN:
+        raise ValueError("DATASETS.TRAIN is empty; name the data to train on (folder:ROOT:SPLIT).")
+    names = []
+    for given, needed in ((cfg.DATASETS.TEST, testing), (cfg.DATASETS.TRAIN, training)):
+        for name in given:
+            try:
+                register_dataset(name)
+                names.append(name)
+            except ValueError:
+                if needed:
+                    raise
+                logger.info("%s is not at hand; it is not needed here.", name)
+    _fill_in(cfg, names)
+    check_config(cfg)
+    cfg.freeze()
+    return cfg
+
+
+def setup(args: Namespace, *, training: bool = False) -> CfgNode:
+    """Read the configuration of a tool, and start the logs.
+
+    Args:
+        args: with ``config_file`` and ``opts``, as Detectron2's argument parser gives them.
+        training: also writes the environment, the log and ``config.yaml`` into OUTPUT_DIR and seeds
+            the random numbers, as Detectron2's training scripts do.
+    """
+    cfg = read_config(
+        args.config_file,
+        args.opts,
+        training=training and not getattr(args, "eval_only", False),
+        testing=training,
+    )
+    if training:
+        default_setup(cfg, args)
+    setup_logger(
+        cfg.OUTPUT_DIR if training else None, distributed_rank=comm.get_rank(), name="bestie"
+    )
+    if not training:
+        setup_logger(distributed_rank=comm.get_rank())
+    return cfg
+
+
+def _fill_in(cfg: CfgNode, names: list[str]) -> None:
+    classes = {name: MetadataCatalog.get(name).thing_classes for name in names}
+    if cfg.DATASETS.CLASS_NAMES:
+        classes = {"DATASETS.CLASS_NAMES": list(cfg.DATASETS.CLASS_NAMES)} | classes
+    if classes:
+        source, first = next(iter(classes.items()))
+        for name, these in classes.items():
+            if these != first:
+                raise ValueError(
+                    f"DATASETS: {source} has the {len(first)} classes {first[:5]}..., but {name} "
+                    f"has the {len(these)} classes {these[:5]}...; they must be the same, in order."
+                )
+        set_class_counts(cfg, len(first), source)
+        cfg.DATASETS.CLASS_NAMES = list(first)
+    cfg.OUTPUT_DIR = os.path.normpath(cfg.OUTPUT_DIR)
+
+
+def build_model(cfg: CfgNode) -> nn.Module:
+    """Detectron2's ``build_model``, with bounded memory and a fast memory format.
+
+    ``GeneralizedRCNN`` becomes this project's, whose masks are run-length codes: the network and
+    its results are the same. Channels last saves time on CPUs, and on GPUs with mixed precision.
+    """
+    if cfg.MODEL.META_ARCHITECTURE == "GeneralizedRCNN":
+        cfg = cfg.clone()
+        cfg.defrost()
+        cfg.MODEL.META_ARCHITECTURE = "CodedMasksRCNN"
+    return build_detectron2_model(cfg).to(memory_format=torch.channels_last)
+
+
+def load_model(cfg: CfgNode, *, resume: bool = False) -> nn.Module:
+    """Build the model of a config with all the weights of MODEL.WEIGHTS, in evaluation mode.
+
+    Args:
+        cfg: the config.
+        resume: take the last checkpoint of OUTPUT_DIR instead.
+
+    Raises:
+        ValueError: if MODEL.WEIGHTS is empty or does not fit.
+    """
+    weights = cfg.MODEL.WEIGHTS
+    if resume:
+        last = StrictCheckpointer(nn.Module(), cfg.OUTPUT_DIR)
+        if not last.has_checkpoint():
+            raise ValueError(f"--resume: there is no checkpoint in OUTPUT_DIR {cfg.OUTPUT_DIR}.")
+        weights = last.get_checkpoint_file()
+    if not weights:
+        raise ValueError("MODEL.WEIGHTS is empty; give the checkpoint to load.")
+    cfg = cfg.clone()
+    cfg.defrost()
+    # The checkpoint holds everything: the files that a training starts from are not needed.
+    cfg.MODEL.TIMM.WEIGHTS = cfg.MODEL.PAM.VGG_WEIGHTS = cfg.MODEL.REFINER.WEIGHTS = ""
+    model = build_model(cfg)
+    StrictCheckpointer(model).load(weights)
+    logger.info("Loaded %s.", weights)
+    return model.eval()

@@ -1,0 +1,230 @@
+"""The trainer: Detectron2's, with the parts of this project behind its ``build_*`` hooks.
+
+Comes in: a config of any model here, BESTIE, the PAM classifier or Mask R-CNN. Goes out:
+checkpoints, logs and evaluation results in OUTPUT_DIR. Called by ``tools/train_net.py`` and the
+pipeline.
+
+A run is a function of (config, seed, iteration): samples are seeded by their position in the
+training (see ``data.loader``) and the step's own random numbers by the iteration, so a killed run
+that resumes does what the uninterrupted one would have done.
+"""
+
+import json
+import logging
+import os
+import random
+import weakref
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from detectron2.config import CfgNode
+from detectron2.engine import AMPTrainer, DefaultTrainer, HookBase, SimpleTrainer, hooks
+from detectron2.engine.defaults import create_ddp_model
+from detectron2.evaluation import DatasetEvaluators
+from detectron2.projects.deeplab import build_lr_scheduler
+from detectron2.solver.build import get_default_optimizer_params, maybe_add_gradient_clipping
+from detectron2.utils import comm
+from detectron2.utils.env import seed_all_rng
+from detectron2.utils.events import (
+    CommonMetricPrinter,
+    EventWriter,
+    JSONWriter,
+    TensorboardXWriter,
+    get_event_storage,
+)
+from torch import nn
+
+from bestie.backbones.weights import StrictCheckpointer
+from bestie.data import build_mapper, build_test_loader, build_train_loader, check_datasets
+from bestie.evaluation import build_evaluator
+from bestie.formats import atomic_write, to_json
+from bestie.training.failures import TrainingError, explain_failure, hide_traceback
+from bestie.training.pictures import PictureHook
+from bestie.training.precision import BFloat16Trainer, describe_precision
+from bestie.training.setup import build_model
+
+__all__ = ["Trainer"]
+
+
+class Trainer(DefaultTrainer):
+    """Trains any model of this project; see the module's docstring."""
+
+    def __init__(self, cfg: CfgNode):
+        super(DefaultTrainer, self).__init__()
+        if comm.is_main_process():
+            check_datasets(cfg)
+        comm.synchronize()
+        seed_all_rng(cfg.SEED + comm.get_rank())  # the initial weights
+        model = self.build_model(cfg)
+        optimizer = self.build_optimizer(cfg, model)
+        data_loader, self.sampler = build_train_loader(cfg, build_mapper(cfg, is_train=True))
+        devices = None if cfg.MODEL.DEVICE == "cpu" else [comm.get_local_rank()]
+        model = create_ddp_model(model, broadcast_buffers=False, device_ids=devices)
+        trainer_class = {
+            "float32": SimpleTrainer,
+            "float16": AMPTrainer,
+            "bfloat16": BFloat16Trainer,
+        }[describe_precision(cfg)]
+        self._trainer = trainer_class(model, data_loader, optimizer)
+        self.scheduler = self.build_lr_scheduler(cfg, optimizer)
+        self.checkpointer = StrictCheckpointer(
+            model, cfg.OUTPUT_DIR, allow_backbone_only=True, trainer=weakref.proxy(self)
+        )
+        self.start_iter = 0
+        self.max_iter = cfg.SOLVER.MAX_ITER
+        self.cfg = cfg
+        self.register_hooks(self.build_hooks())
+
+    def resume_or_load(self, resume: bool = True) -> None:
+        """Load MODEL.WEIGHTS, or go on with the last checkpoint and the samples that follow it."""
+        super().resume_or_load(resume=resume)
+        self.sampler.set_start(self.start_iter * self.cfg.SOLVER.IMS_PER_BATCH)
+
+    def train(self) -> Mapping[str, Any] | None:
+        """Train from ``start_iter`` to ``max_iter``; the last evaluation, if there was one.
+
+        Raises:
+            TrainingError: the loss is not finite any more, or the memory ran out.
+        """
+        loop = logging.getLogger("detectron2.engine.train_loop")
+        loop.addFilter(hide_traceback)
+        try:
+            return super().train()
+        except (FloatingPointError, MemoryError, RuntimeError) as error:
+            message = explain_failure(error, self.cfg, self.iter)
+            if message is None:
+                raise
+            raise TrainingError(message) from error
+        finally:
+            loop.removeFilter(hide_traceback)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Iteration, hooks and optimizer; Detectron2 0.6 alone would leave the optimizer out."""
+        return super(DefaultTrainer, self).state_dict() | {"_trainer": self._trainer.state_dict()}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        super(DefaultTrainer, self).load_state_dict(state_dict)
+        self._trainer.load_state_dict(state_dict["_trainer"])
+
+    @classmethod
+    def build_model(cls, cfg: CfgNode) -> nn.Module:
+        return build_model(cfg)
+
+    @classmethod
+    def build_optimizer(cls, cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
+        if hasattr(model, "optimizer_parameters"):
+            parameters = model.optimizer_parameters(cfg)
+        else:
+            parameters = get_default_optimizer_params(
+                model,
+                base_lr=cfg.SOLVER.BASE_LR,
+                weight_decay=cfg.SOLVER.WEIGHT_DECAY,
+                weight_decay_norm=cfg.SOLVER.WEIGHT_DECAY_NORM,
+                bias_lr_factor=cfg.SOLVER.BIAS_LR_FACTOR,
+                weight_decay_bias=cfg.SOLVER.WEIGHT_DECAY_BIAS,
+            )
+        settings = {"lr": cfg.SOLVER.BASE_LR, "weight_decay": cfg.SOLVER.WEIGHT_DECAY}
+        if cfg.SOLVER.OPTIMIZER == "ADAM":
+            optimizer_class = torch.optim.Adam
+            if cfg.MODEL.DEVICE == "cpu":  # one pass over the parameters in place of a dozen
+                settings["fused"] = True
+        else:
+            optimizer_class = torch.optim.SGD
+            settings.update(momentum=cfg.SOLVER.MOMENTUM, nesterov=cfg.SOLVER.NESTEROV)
+        return maybe_add_gradient_clipping(cfg, optimizer_class)(parameters, **settings)
+
+    @classmethod
+    def build_lr_scheduler(cls, cfg: CfgNode, optimizer: torch.optim.Optimizer):
+        return build_lr_scheduler(cfg, optimizer)
+
+    @classmethod
+    def build_train_loader(cls, cfg: CfgNode):
+        return build_train_loader(cfg, build_mapper(cfg, is_train=True))[0]
+
+    @classmethod
+    def build_test_loader(cls, cfg: CfgNode, dataset_name: str):
+        return build_test_loader(cfg, dataset_name, build_mapper(cfg, is_train=False))
+
+    @classmethod
+    def build_evaluator(
+        cls, cfg: CfgNode, dataset_name: str, output_folder: str | None = None
+    ) -> DatasetEvaluators:
+        return build_evaluator(cfg, dataset_name, output_folder or f"{cfg.OUTPUT_DIR}/inference")
+
+    def build_writers(self) -> list[EventWriter]:
+        """Detectron2's, with a metrics.json that every json reader takes."""
+        os.makedirs(self.cfg.OUTPUT_DIR, exist_ok=True)
+        return [
+            CommonMetricPrinter(self.max_iter),
+            StrictJSONWriter(os.path.join(self.cfg.OUTPUT_DIR, "metrics.json")),
+            TensorboardXWriter(self.cfg.OUTPUT_DIR),
+        ]
+
+    def build_hooks(self) -> list[HookBase | None]:
+        """Detectron2's hooks, seeded steps, the best checkpoint and pictures."""
+        cfg = self.cfg
+        before = super().build_hooks()
+        writer = [before.pop()] if comm.is_main_process() else []  # it comes last
+        extra = []
+        if comm.is_main_process():
+            if cfg.TEST.BEST_METRIC:
+                extra.append(
+                    BestCheckpointer(cfg.TEST.EVAL_PERIOD, self.checkpointer, cfg.TEST.BEST_METRIC)
+                )
+            if cfg.VIS_PICTURE_PERIOD > 0 and cfg.MODEL.META_ARCHITECTURE == "BESTIE":
+                extra.append(PictureHook(cfg))
+        return [SeedStep(cfg.SEED), *before, *extra, *writer]
+
+
+class BestCheckpointer(hooks.BestCheckpointer):
+    """Detectron2's, with the best metric in model_best.json, so that a resumed run knows it."""
+
+    @property
+    def _record(self) -> str:
+        return os.path.join(self._checkpointer.save_dir, "model_best.json")
+
+    def before_train(self) -> None:
+        if self.trainer.start_iter > 0 and os.path.exists(self._record):
+            with open(self._record) as file:
+                record = json.load(file)
+            self.best_metric, self.best_iter = record["metric"], record["iteration"]
+
+    def _update_best(self, val: float, iteration: int) -> bool:
+        updated = super()._update_best(val, iteration)
+        if updated:
+            with atomic_write(self._record, "w") as file:
+                file.write(to_json({"metric": val, "iteration": iteration}))
+        return updated
+
+
+class StrictJSONWriter(JSONWriter):
+    """Detectron2's writer of metrics.json; a metric that is not defined becomes null, not NaN."""
+
+    def write(self) -> None:
+        rows: dict[int, dict[str, float]] = defaultdict(dict)
+        latest = get_event_storage().latest_with_smoothing_hint(self._window_size)
+        for name, (value, iteration) in latest.items():
+            if iteration > self._last_write:
+                rows[iteration][name] = value
+        self._last_write = max([self._last_write, *rows])
+        for iteration in sorted(rows):
+            row = rows[iteration] | {"iteration": iteration}
+            self._file_handle.write(to_json(row, sort_keys=True) + "\n")
+        self._file_handle.flush()
+
+
+class SeedStep(HookBase):
+    """Seeds the random numbers of each step by (seed, iteration, rank)."""
+
+    def __init__(self, seed: int):
+        self.seed = seed
+
+    def before_step(self) -> None:
+        entropy = (self.seed, self.trainer.iter, comm.get_rank())
+        state = int(np.random.SeedSequence(entropy).generate_state(1)[0])
+        random.seed(state)
+        np.random.seed(state)
+        torch.manual_seed(state)

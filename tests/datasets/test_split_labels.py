@@ -1,0 +1,96 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import split_labels
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bestie import formats
+from bestie.formats import DatasetFolder
+from bestie.formats.instances import coco_annotations, coco_categories
+
+IDS = [f"image{number}" for number in range(10)]
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Ten images of 12 x 16, two rectangles each."""
+    DatasetFolder(tmp_path).write_class_names(["a", "b"])
+    DatasetFolder(tmp_path).write_split("train", IDS)
+    images, annotations = [], []
+    instance_map = np.zeros((12, 16), np.uint8)
+    instance_map[1:5, 2:8], instance_map[6:11, 4:12] = 1, 2
+    for number, name in enumerate(IDS, 1):
+        images.append({"id": number, "file_name": f"{name}.jpg", "height": 12, "width": 16})
+        annotations += coco_annotations(
+            instance_map, np.array([0, 1]), number, len(annotations) + 1
+        )
+    coco = {"images": images, "annotations": annotations}
+    coco["categories"] = coco_categories(["a", "b"])
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "annotations/instances_train.json").write_text(json.dumps(coco))
+    return tmp_path
+
+
+def test_splits_jsons_and_clicks_are_written(root):
+    numbers = split_labels.split_labels(root, "train", 30, seed=1, clicks="centroid")
+    assert numbers == {"strong images": 3, "weak images": 7, "clicks made": 14}
+    strong, weak = (formats.read_split(root, f"train_{kind}") for kind in "sw")
+    assert sorted(strong + weak) == sorted(IDS)
+    for kind, ids in (("s", strong), ("w", weak)):
+        coco = formats.read_coco(root / f"annotations/instances_train_{kind}.json")
+        assert sorted(Path(image["file_name"]).stem for image in coco["images"]) == sorted(ids)
+        assert len(coco["annotations"]) == 2 * len(ids)
+    points = formats.read_points(root / f"Center_points/{weak[0]}.txt")
+    assert points.yx.tolist() == [[2.5, 4.5], [8.0, 7.5]] and points.classes.tolist() == [0, 1]
+    assert not (root / f"Center_points/{strong[0]}.txt").exists()
+
+
+def test_existing_splits_and_clicks_stay_unless_overwritten(root):
+    split_labels.split_labels(root, "train", 30, clicks="nearest")
+    with pytest.raises(formats.DataError, match="train_s exists already"):
+        split_labels.split_labels(root, "train", 30)
+    weak = formats.read_split(root, "train_w")[0]
+    (root / f"Center_points/{weak}.txt").write_text("1 1 0 1.0\n")
+    split_labels.split_labels(root, "train", 30, overwrite=True)
+    assert len(formats.read_points(root / f"Center_points/{weak}.txt")) == 1
+    split_labels.split_labels(root, "train", 30, clicks="nearest", overwrite=True)
+    assert len(formats.read_points(root / f"Center_points/{weak}.txt")) == 2
+
+
+def test_strong_images_without_masks_are_found_before_anything_is_written(root):
+    (root / "annotations/instances_train.json").unlink()
+    with pytest.raises(formats.DataError, match="images need masks but have none"):
+        split_labels.split_labels(root, "train", 30)
+    assert formats.list_splits(root) == ["train"]
+
+
+@pytest.mark.parametrize("percent", [0, 100, 4, -5])
+def test_both_kinds_need_an_image(percent):
+    with pytest.raises(ValueError, match="at least one strong and one weak"):
+        split_labels.split_ids(IDS, percent, 0)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 98), st.integers(1, 98), st.integers(0, 5), st.randoms())
+def test_splits_are_nested_seeded_and_do_not_depend_on_the_order(first, second, seed, random):
+    ids = [f"i{number}" for number in range(100)]
+    small, large = sorted((first, second))
+    strong, weak = split_labels.split_ids(ids, small, seed)
+    assert set(strong) <= set(split_labels.split_ids(ids, large, seed)[0])
+    assert sorted(strong + weak) == sorted(ids) and len(strong) == small
+    random.shuffle(ids)
+    assert split_labels.split_ids(ids, small, seed)[0] == strong
+
+
+@pytest.mark.parametrize("kind", split_labels.CLICKS)
+def test_clicks_of_a_ring(kind):
+    mask = np.ones((5, 5), bool)
+    mask[1:4, 1:4] = False
+    y, x = split_labels.click_of(mask, kind, np.random.default_rng(0))
+    if kind == "centroid":
+        assert (y, x) == (2.0, 2.0)  # not on the ring: the paper's click
+    else:
+        assert mask[int(y), int(x)]

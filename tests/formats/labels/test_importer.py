@@ -1,0 +1,299 @@
+"""Own labels become a root that the checks accept; mistakes name file and line, all at once."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bestie import formats
+from bestie.data import survey_data
+from bestie.formats.labels import importer
+from tests.conftest import PROJECT
+
+TAGS = "image,class\ncat 1.jpg,cat\nsub/dog.PNG,dog;cat\nscan.tif,\n"
+CLICKS = "image,x,y,class\ncat 1.jpg,3,4.5,cat\ncat 1.jpg,39,29,cat\nsub/dog.PNG,7,8,dog\n"
+
+
+@pytest.fixture
+def photos(tmp_path):
+    folder = tmp_path / "my photos"
+    (folder / "sub").mkdir(parents=True)
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
+    for name in ("cat 1.jpg", "sub/dog.PNG", "scan.tif"):
+        Image.fromarray(pixels).save(folder / name)
+    (folder / "notes.txt").write_text("no image")
+    return folder
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(content, name="labels.csv"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        text = content if isinstance(content, str) else json.dumps(content)
+        path.write_bytes(text.encode())
+        return path
+
+    return write
+
+
+@pytest.fixture
+def make(photos, tmp_path):
+    """Import into a new root; the root and what was made."""
+
+    def make(labels, **options):
+        root = tmp_path / "root"
+        return root, importer.import_labels(photos, labels, root, **options)
+
+    return make
+
+
+def mistakes(make, labels, **options):
+    with pytest.raises(formats.DataError) as caught:
+        make(labels, **options)
+    return [line.strip() for line in str(caught.value).splitlines()[1:]]
+
+
+def coco(*annotations, **image):
+    return {
+        "images": [{"id": 5, "file_name": "cat 1.jpg", **image}],
+        "categories": [{"id": 9, "name": "dog"}, {"id": 3, "name": "cat"}],
+        "annotations": [{"id": i, "image_id": 5, **a} for i, a in enumerate(annotations, 1)],
+    }
+
+
+def labelme(*shapes, **content):
+    return {"imagePath": "..\\my photos\\cat 1.jpg", "shapes": list(shapes), **content}
+
+
+def point(label, x, y, kind="point"):
+    return {"label": label, "points": [[x, y]], "shape_type": kind}
+
+
+def test_tags_from_csv(make, write):
+    root, made = make(write(TAGS), val_share=0)
+    assert made.kind == "tags" and made.splits == {"train": ["cat_1", "scan", "sub_dog"]}
+    assert formats.read_class_names(root) == ["cat", "dog"]
+    assert formats.read_image_labels(root, ["cat", "dog"]) == {
+        "cat_1": [0],
+        "scan": [],
+        "sub_dog": [0, 1],
+    }
+    assert not (root / "Center_points").exists()
+    assert survey_data(str(root), supervision="tags")["train"].problems == []
+
+
+def test_clicks_from_csv(make, write):
+    root, made = make(write(CLICKS), val_share=0)
+    clicks = formats.read_points(root / "Center_points" / "cat_1.txt")
+    np.testing.assert_array_equal(clicks.yx, [[4.5, 3], [29, 39]])
+    assert clicks.classes.tolist() == [0, 0] and clicks.scores.tolist() == [1, 1]
+    assert formats.read_image_labels(root, ["cat", "dog"]) == {"cat_1": [0], "sub_dog": [1]}
+    assert made.kind == "clicks" and made.left_out == 1
+    small = survey_data(str(root), supervision="clicks")["train"]
+    assert small.count("error") == 0 and small.points_per_class["Center_points"].tolist() == [2, 1]
+
+
+def test_images_are_links_copies_or_converted(make, write, photos):
+    root, _ = make(write(TAGS))
+    images = root / "JPEGImages"
+    assert sorted(path.name for path in images.iterdir()) == [
+        "cat_1.jpg",
+        "scan.png",
+        "sub_dog.png",
+    ]
+    assert (images / "cat_1.jpg").is_symlink()
+    assert (images / "cat_1.jpg").resolve() == photos / "cat 1.jpg"
+    assert not (images / "scan.png").is_symlink()
+
+
+def test_copied_images_do_not_need_the_originals(make, write):
+    root, _ = make(write(TAGS), copy=True)
+    assert not any(path.is_symlink() for path in (root / "JPEGImages").iterdir())
+
+
+def test_names_that_would_be_the_same_are_numbered(make, write, photos):
+    for name in ("a b.png", "a_b.png", "A b.png"):
+        Image.new("RGB", (20, 20)).save(photos / name)
+    root, made = make(write("image,class\na b.png,x\na_b.png,x\nA b.png,x\n"), val_share=0)
+    assert made.splits["train"] == ["A_b", "a_b_2", "a_b_3"]
+    table = dict(line.split("\t") for line in (root / "source_files.tsv").read_text().splitlines())
+    assert table["a_b_2"].endswith("a b.png") and table["a_b_3"].endswith("a_b.png")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufeffFilename;X;Y;Label\r\ncat 1;3;4;cat\r\n",
+        "image\tx\ty\tclass\textra\ncat 1.jpg\t3\t4\tcat\tyes\n\n",
+        'image,x,y,class\n"cat 1.jpg","3","4","cat"\n',
+    ],
+)
+def test_dialects_of_csv(make, write, text):
+    root, _ = make(write(text))
+    assert formats.read_points(root / "Center_points" / "cat_1.txt").yx.tolist() == [[4, 3]]
+
+
+def test_csv_row_without_click_is_an_image_without_object(make, write):
+    root, made = make(write(CLICKS + "scan.tif,,,\n"), val_share=0)
+    assert len(formats.read_points(root / "Center_points" / "scan.txt")) == 0
+    assert "scan" in made.splits["train"]
+
+
+def test_unlabelled_images_can_be_kept(make, write):
+    _, made = make(write(CLICKS), keep_unlabelled=True, val_share=0)
+    assert made.splits["train"] == ["cat_1", "scan", "sub_dog"] and made.left_out == 0
+
+
+def test_split_is_drawn_by_the_seed(photos):
+    ids = [f"i{n:02}" for n in range(20)]
+    splits = importer._draw_splits(ids, 0.25, 3)
+    assert len(splits["val"]) == 5 and sorted(splits["train"] + splits["val"]) == ids
+    assert splits == importer._draw_splits(ids, 0.25, 3)
+    assert splits != importer._draw_splits(ids, 0.25, 4)
+    assert len(importer._draw_splits(ids[:2], 0.01, 0)["val"]) == 1
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [
+        {"keypoints": [3, 4, 2, 0, 0, 0]},
+        {"point": [3, 4]},
+        {"points": [[3, 4]]},
+        {"points": [3, 4]},
+    ],
+)
+def test_points_of_coco_are_clicks(make, write, annotation):
+    content = coco({"category_id": 9, **annotation}, {"category_id": 3, "iscrowd": 1})
+    root, _ = make(write(content, "coco.json"))
+    assert formats.read_class_names(root) == ["cat", "dog"]  # in the order of COCO's ids
+    clicks = formats.read_points(root / "Center_points" / "cat_1.txt")
+    assert clicks.yx.tolist() == [[4, 3]] and clicks.classes.tolist() == [1]
+
+
+def test_coco_without_points_gives_tags(make, write):
+    content = coco({"category_id": 3, "bbox": [1, 1, 5, 5]}, height=30, width=40)
+    root, made = make(write(content, "coco.json"))
+    assert made.kind == "tags" and formats.read_image_labels(root, ["cat", "dog"]) == {"cat_1": [0]}
+
+
+def test_labelme_points_are_clicks_and_flags_are_tags(make, write):
+    path = write(labelme(point("cat", 3, 4), point("dog", 5, 6)), "labelme/a.json")
+    root, made = make(path.parent)
+    assert made.kind == "clicks" and made.clicks_per_class == {"cat": 1, "dog": 1}
+    (root / "classes.txt").unlink()
+    path = write(labelme(flags={"cat": True, "dog": False}), "flags/a.json")
+    assert importer.read_labels(path.parent).rows[0].classes == ("cat",)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        ("", 1, "it must name the columns"),
+        ("cat 1.jpg,3,4,cat\n", 1, "its first line is 'cat 1.jpg,3,4,cat'"),
+        ("image,x,class\n", 1, "image,x,y,class for clicks"),
+        ("image,x,y,class\ncat 1.jpg,3,4\n", 2, "3 fields; 4 are expected"),
+        ("image,x,y,class\ncat 1.jpg,three,4,cat\n", 2, "x 'three', y '4' are no two numbers"),
+        ("image,x,y,class\ncat 1.jpg,nan,4,cat\n", 2, "no two numbers"),
+        ("image,x,y,class\ncat 1.jpg,3,4,\n", 2, "names no class"),
+        ("image,x,y,class\n,3,4,cat\n", 2, "names no image"),
+        ("image,x,y,class\ncat 1.jpg,40,4,cat\n", 2, "x 40, y 4 lies outside"),
+        ("image,class\nbear.jpg,bear\n", 2, "image 'bear.jpg' is not in"),
+        ("image,class\ncat 1.jpg,\n", None, "no image has a class"),
+        ("image,class\ncat 1.jpg,caf\udce9\n", 2, "no UTF-8 text"),
+        ("image,x,y,class\n" + "cat 1.jpg,.3,.4,cat\n" * 4, None, "lie in [0, 1]; pixels"),
+    ],
+)
+def test_mistakes_in_csv(make, write, tmp_path, text, line, message):
+    path = write("")
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    place = f"{path}{'' if line is None else f', line {line}'}: "
+    found = mistakes(make, path)
+    assert any(place in mistake and message in mistake for mistake in found), found
+    assert not (tmp_path / "root").exists()
+
+
+def test_all_mistakes_at_once(make, write):
+    found = mistakes(make, write(CLICKS + "bear.jpg,1,1,bear\ncat 1.jpg,1,99,cat\n"))
+    assert len(found) == 2 and "line 5" in found[0] and "line 6" in found[1]
+
+
+def test_name_in_two_folders_is_not_clear(make, write, photos):
+    Image.new("RGB", (20, 20)).save(photos / "dog.PNG")
+    (found,) = mistakes(make, write("image,class\ndog,x\n"))
+    assert "'dog' stands for several: dog.PNG, sub/dog.PNG" in found
+
+
+def test_class_that_is_not_listed(make, write):
+    classes = write("cat\n", "classes.txt")
+    (found,) = mistakes(make, write(TAGS), classes=classes)
+    assert "labels.csv, line 3: class 'dog' is not in" in found
+
+
+def test_broken_image(make, write, photos):
+    (photos / "cat 1.jpg").write_text("hello")
+    (found,) = mistakes(make, write(CLICKS))
+    assert "cat 1.jpg: is no image" in found
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "line 1: is no well-formed json"),
+        ([], "is a json list"),
+        ({"images": []}, "has no list of annotations, categories"),
+        (coco({"category_id": 4}), "annotation 1: category_id 4 is not in the file"),
+        (coco({"category_id": 3, "point": [1, "x"]}), "its point is no [x, y]"),
+        (coco({"category_id": 3, "point": [1, 2]}, {"category_id": 3}), "annotation 2 has neither"),
+        (coco({"category_id": [3]}), "annotation 1: category_id [3] is not in the file"),
+        (coco({"category_id": 3}, id="5"), "the id of an image or category is no integer"),
+        (coco() | {"categories": [{"id": i, "name": "cat"} for i in (1, 2)]}, "name 'cat'"),
+        (coco({"category_id": 3, "point": [1, 2]}, height=60, width=80), "labelled at 60 x 80"),
+    ],
+)
+def test_mistakes_in_coco(make, write, content, message):
+    path = write(content, "coco.json")
+    found = mistakes(make, path)
+    assert any(str(path) in mistake and message in mistake for mistake in found), found
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"shapes": []}, "LabelMe's json is expected"),
+        (labelme(point("cat", 3, 4, "rectangle")), "shape 1 is a rectangle; points"),
+        (labelme(point("", 3, 4)), "shape 1 has no label"),
+        (labelme(point("cat", 3, 4), flags=["cat"]), "its flags are no object"),
+        (labelme(point("cat", "x", 4)), "shape 1 is no single point"),
+    ],
+)
+def test_mistakes_in_labelme(make, write, content, message):
+    path = write(content, "labelme/a.json")
+    found = mistakes(make, path.parent)
+    assert any(str(path) in mistake and message in mistake for mistake in found), found
+
+
+def test_what_cannot_be_begun(make, write, photos, tmp_path):
+    for options, message in [({"val_share": 1}, "val-share"), ({"format": None}, "not known")]:
+        with pytest.raises(ValueError, match=message):
+            make(write(TAGS, "labels.doc"), **options)
+    with pytest.raises(formats.DataError, match="does not exist"):
+        make(tmp_path / "none.csv")
+    with pytest.raises(formats.DataError, match="is no folder"):
+        importer.import_labels(tmp_path / "none", write(TAGS), tmp_path / "root")
+    make(write(TAGS))
+    with pytest.raises(formats.DataError, match="--output exists already"):
+        make(write(TAGS))
+
+
+def test_command_says_what_comes_next(photos, write, tmp_path):
+    command = [sys.executable, "datasets/import_labels.py", "--images", str(photos), "--labels"]
+    root = ["--output", str(tmp_path / "root")]
+    run = {"cwd": PROJECT, "capture_output": True, "text": True}
+    done = subprocess.run([*command, str(write(TAGS)), *root], **run)
+    assert "tools/run_pipeline.py --data" in done.stdout and done.returncode == 0
+    done = subprocess.run([*command, str(write("x\n")), *root], **run)
+    assert done.returncode == 1 and "Traceback" not in done.stderr

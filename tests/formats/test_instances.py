@@ -1,0 +1,48 @@
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from pycocotools import mask as coco_mask
+
+from bestie import formats
+from bestie.formats import instances
+
+
+def test_click_is_the_centroid_of_a_convex_mask():
+    mask = np.zeros((7, 9), bool)
+    mask[1:4, 2:7] = True
+    assert instances.mask_click(mask) == (2, 4)
+
+
+def test_click_of_a_ring_lies_on_the_ring():
+    mask = np.ones((5, 5), bool)
+    mask[1:4, 1:4] = False
+    y, x = instances.mask_click(mask)
+    assert mask[y, x] and (y, x) in {(0, 2), (2, 0), (2, 4), (4, 2)}
+
+
+@given(arrays(bool, (6, 8)).filter(np.any))
+@settings(deadline=None)
+def test_no_pixel_of_the_mask_is_nearer_to_the_centroid_than_the_click(mask):
+    y, x = instances.mask_click(mask)
+    pixels = np.argwhere(mask)
+    distance = np.linalg.norm(pixels - pixels.mean(0), axis=1)
+    assert mask[y, x]
+    assert np.isclose(np.linalg.norm((y, x) - pixels.mean(0)), distance.min())
+
+
+@given(arrays(np.uint8, (6, 8), elements=st.integers(0, 3)))
+@settings(deadline=None)
+def test_annotations_agree_with_their_masks(values):
+    present = np.unique(values[values > 0])
+    instance_map = np.searchsorted(np.append(0, present), values)
+    classes = np.arange(len(present)) % 2
+    found = instances.coco_annotations(instance_map, classes, image_id=9, first_id=5)
+    assert [entry["id"] for entry in found] == list(range(5, 5 + len(present)))
+    for i, entry in enumerate(found):
+        np.testing.assert_array_equal(
+            formats.decode_mask(entry["segmentation"], 6, 8), instance_map == i + 1
+        )
+        assert entry["area"] == coco_mask.area(entry["segmentation"])
+        assert entry["bbox"] == coco_mask.toBbox(entry["segmentation"]).tolist()
+        assert (entry["category_id"], entry["image_id"]) == (classes[i] + 1, 9)

@@ -1,0 +1,113 @@
+import json
+
+import numpy as np
+import pytest
+
+from bestie.formats import DataError, read_semantic_map, write_semantic_map
+from bestie.methods.pam.maps import check_semantic_maps, make_semantic_maps
+from bestie.training.launch import launch
+from tests.evaluation.tiny_data import HEIGHT, OBJECTS, WIDTH, write_root
+from tests.methods.pam.tiny_classifier import write_classifier
+
+
+@pytest.fixture
+def name(tmp_path):
+    return write_root(tmp_path / "root")
+
+
+def all_maps(folder) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.glob("*.png")}
+
+
+def test_each_image_gets_a_map_of_its_tags(tmp_path, name):
+    cfg = write_classifier(tmp_path / "model", name)
+    report = make_semantic_maps(cfg, name, tmp_path / "maps", report_dir=tmp_path / "report")
+    for number, boxes in enumerate(OBJECTS):
+        map_ = read_semantic_map(tmp_path / f"maps/img{number}.png")
+        assert map_.shape == (HEIGHT, WIDTH)
+        assert set(np.unique(map_)) <= {0, 255, *(box[0] + 1 for box in boxes)}
+        assert bool((map_ > 0).any()) == bool(boxes)
+    stages = ["before refinement", "after refinement", "as written"]
+    assert list(report.mean_iou()) == stages and report.statistics.untagged == 0
+    pixels = 5 * HEIGHT * WIDTH
+    assert report.confusions["before refinement"].sum() == pixels
+    assert report.confusions["as written"].sum() == pixels - report.statistics.ignored
+    content = json.loads((tmp_path / "report/maps.json").read_text())
+    assert content["mIoU"] == report.mean_iou()
+    assert (tmp_path / "report/maps.png").stat().st_size > 1000
+
+
+def test_without_ground_truth_there_is_no_iou(tmp_path):
+    name = write_root(tmp_path / "root", pngs=False, json=False)
+    cfg = write_classifier(tmp_path / "model", name)
+    assert not make_semantic_maps(cfg, name, tmp_path / "maps").confusions
+
+
+def test_no_iteration_leaves_the_scores(tmp_path, name):
+    cfg = write_classifier(tmp_path / "model", name, "MODEL.PAM.MAPS.PAMR_ITERATIONS", "0")
+    confusions = make_semantic_maps(cfg, name, tmp_path / "maps").confusions
+    np.testing.assert_array_equal(confusions["before refinement"], confusions["after refinement"])
+
+
+def test_a_stopped_run_goes_on(tmp_path, name):
+    cfg, folder = write_classifier(tmp_path / "model", name), tmp_path / "maps"
+    make_semantic_maps(cfg, name, folder)
+    before = all_maps(folder)
+    (folder / "img1.png").unlink()
+    (folder / "img3.png").write_bytes(before["img3.png"][:60])  # half a file
+    report = make_semantic_maps(cfg, name, folder)
+    assert all_maps(folder) == before
+    # Only the maps of this call have a stage before refinement.
+    assert report.confusions["before refinement"].sum() == 2 * HEIGHT * WIDTH
+    report = make_semantic_maps(cfg, name, folder)
+    assert list(report.confusions) == ["as written"]
+
+
+def _make(cfg, name, output):
+    report = make_semantic_maps(cfg, name, output)
+    if report is not None:
+        (output / "report.json").write_text(json.dumps(report.as_dict()))
+
+
+def test_two_processes_write_what_one_does(tmp_path, name):
+    cfg = write_classifier(tmp_path / "model", name)
+    for number in (1, 2):
+        launch(_make, number, args=(cfg, name, tmp_path / str(number)), device="cpu")
+    assert all_maps(tmp_path / "1") == all_maps(tmp_path / "2")
+    reports = [(tmp_path / f"{number}/report.json").read_text() for number in (1, 2)]
+    assert reports[0] == reports[1]
+
+
+def test_maps_of_any_method_are_checked(tmp_path, name):
+    report = check_semantic_maps(name, report_dir=tmp_path / "report")  # the true maps
+    assert report.mean_iou() == {"as written": 100.0}
+    assert report.findings() == ["no pixel is ignored (255); pseudo labels leave doubts out"]
+    assert (tmp_path / "report/maps.json").is_file()
+
+
+@pytest.mark.parametrize(
+    "shape, value, message",
+    [((HEIGHT, WIDTH + 1), 0, "its image"), ((HEIGHT, WIDTH), 3, r"values \[3\]; accepted: 0")],
+)
+def test_maps_that_do_not_fit_are_named(tmp_path, name, shape, value, message):
+    path = tmp_path / "root/WSSS_maps/img2.png"
+    write_semantic_map(path, np.full(shape, value, np.uint8))
+    (tmp_path / "root/WSSS_maps/img4.png").write_bytes(b"no picture")
+    with pytest.raises(DataError, match=f"img2.png: .*{message}(.|\n)*img4.png: "):
+        check_semantic_maps(name)
+
+
+@pytest.mark.parametrize("key, value", [("SCALES", "[]"), ("PAMR_DILATIONS", "[0, 1]")])
+def test_scales_and_dilations_must_be_positive(tmp_path, name, key, value):
+    cfg = write_classifier(tmp_path / "model", name, f"MODEL.PAM.MAPS.{key}", value)
+    with pytest.raises(ValueError, match=f"MODEL.PAM.MAPS.{key}"):
+        make_semantic_maps(cfg, name, tmp_path / "maps")
+
+
+def test_maps_have_the_size_of_the_photo_whatever_the_network_sees(tmp_path, name):
+    cfg = write_classifier(tmp_path / "model", name, "INPUT.TEST_SIZE", "40")
+    report = make_semantic_maps(cfg, name, tmp_path / "maps")
+    assert report.confusions["before refinement"].sum() == 5 * HEIGHT * WIDTH
+    for number, boxes in enumerate(OBJECTS):
+        map_ = read_semantic_map(tmp_path / f"maps/img{number}.png")
+        assert map_.shape == (HEIGHT, WIDTH) and bool((map_ > 0).any()) == bool(boxes)

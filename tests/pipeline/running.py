@@ -1,0 +1,53 @@
+"""Starting tools/run_pipeline.py on the tiny root, as a user would, in a process of its own."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.conftest import PROJECT
+from tests.pipeline.tiny_root import TINY
+
+
+def start(root: Path, output: Path, *arguments: str, prefix: tuple[str, ...] = ()):
+    """The running pipeline; what it prints is in its ``stdout``."""
+    command = [
+        *prefix,
+        *(sys.executable, str(PROJECT / "tools/run_pipeline.py")),
+        *("--data", str(root), "--supervision", "tags", "--output", str(output)),
+        *arguments,
+        *TINY,
+    ]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=output.parent
+    )
+
+
+def run(root: Path, output: Path, *arguments: str, status: int = 0, prefix=()) -> str:
+    """Run it to its end; what it printed."""
+    process = start(root, output, *arguments, prefix=prefix)
+    text, _ = process.communicate(timeout=900)
+    assert process.returncode == status, text
+    assert "Traceback" not in text, text
+    return text
+
+
+def entries(output: Path) -> dict[str, dict]:
+    """The stages of the manifest; empty before there is one."""
+    try:
+        return json.loads((output / "manifest.json").read_text())["stages"]
+    except FileNotFoundError:
+        return {}
+
+
+def processes_of(output: Path) -> list[int]:
+    """Processes whose command names the folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            command = path.read_bytes().decode(errors="replace")
+        except OSError:
+            continue
+        if f"{output}/" in command:
+            found.append(int(path.parent.name))
+    return found

@@ -1,0 +1,58 @@
+import os
+
+from bestie.pipeline import fingerprint
+from bestie.pipeline.fingerprint import FileHashes, digest_of, record_outputs
+
+
+def old(path, seconds=100):
+    """Make a file's last change lie back, so that its digest may be remembered."""
+    time = path.stat().st_mtime - seconds
+    os.utime(path, (time, time))
+
+
+def test_equal_content_has_an_equal_digest_whatever_the_order():
+    assert digest_of({"a": 1, "b": [2]}) == digest_of({"b": [2], "a": 1})
+    assert digest_of({"a": 1}) != digest_of({"a": 2})
+
+
+def test_files_are_hashed_once_and_again_when_they_change(tmp_path, monkeypatch):
+    path, cache = tmp_path / "a.txt", tmp_path / "cache.json"
+    path.write_text("one")
+    old(path)
+    hashes = FileHashes(cache)
+    first = hashes.of(path)
+    hashes.save()
+    calls = []
+    real = fingerprint.hash_file
+    monkeypatch.setattr(fingerprint, "hash_file", lambda p: calls.append(p) or real(p))
+    again = FileHashes(cache)
+    assert again.of(path) == first and not calls
+    path.write_text("two")
+    assert again.of(path) != first and len(calls) == 1
+
+
+def test_a_file_that_has_just_changed_is_not_remembered(tmp_path):
+    path, cache = tmp_path / "a.txt", tmp_path / "cache.json"
+    path.write_text("one")
+    hashes = FileHashes(cache)
+    hashes.of(path)
+    hashes.save()
+    assert not cache.exists()
+
+
+def test_a_missing_file_and_a_damaged_cache_are_no_errors(tmp_path):
+    (tmp_path / "cache.json").write_text("[1, 2")
+    hashes = FileHashes(tmp_path / "cache.json")
+    assert hashes.of(tmp_path / "nothing") is None
+    assert hashes.table({"a": None, "b": str(tmp_path / "nothing")}) == {"a": None, "b": None}
+
+
+def test_outputs_are_recorded_by_pattern(tmp_path):
+    (tmp_path / "cues").mkdir()
+    for name in "ab":
+        (tmp_path / f"cues/{name}.txt").write_text(name)
+    before = record_outputs(tmp_path, ["cues/*.txt", "maps/*.png"])
+    assert before["cues/*.txt"]["files"] == before["cues/*.txt"]["size"] == 2
+    assert before["maps/*.png"]["files"] == 0
+    (tmp_path / "cues/a.txt").rename(tmp_path / "cues/c.txt")
+    assert record_outputs(tmp_path, ["cues/*.txt"])["cues/*.txt"] != before["cues/*.txt"]

@@ -1,0 +1,128 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from bestie.pipeline import process
+from bestie.pipeline.process import Command, CommandError, last_words, run_command
+from tests.conftest import PROJECT
+
+
+@pytest.fixture
+def tool(tmp_path, monkeypatch):
+    """Writes tools/fake.py of a project of its own."""
+    monkeypatch.setattr(process, "PROJECT", tmp_path)
+    (tmp_path / "tools").mkdir()
+
+    def write(code: str, *arguments: str, **fields) -> Command:
+        (tmp_path / "tools/fake.py").write_text(code)
+        return Command("fake.py", arguments, **fields)
+
+    return write
+
+
+def test_output_goes_to_the_log_under_the_command(tool, tmp_path):
+    log = tmp_path / "logs/fake.log"
+    command = tool("import sys; print('out'); print('err', file=sys.stderr)", "a b", "c")
+    run_command(command, log)
+    text = log.read_text()
+    assert "$ python tools/fake.py 'a b' c\n" in text and "out\n" in text and "err\n" in text
+    run_command(command, log)
+    assert log.read_text().count("out\n") == 2
+
+
+def test_standard_output_can_go_to_a_file(tool, tmp_path):
+    output = tmp_path / "results/a.json"
+    code = "import sys; print('{}'); print('note', file=sys.stderr)"
+    command = tool(code, stdout=output)
+    run_command(command, tmp_path / "log")
+    assert output.read_text() == "{}\n" and "note" in (tmp_path / "log").read_text()
+    assert str(command).endswith(f"> {output}")
+
+
+def test_peak_memory_is_that_of_the_command(tool, tmp_path):
+    more = bytearray(300 * 2**20)  # of this process, which does not count
+    command = tool("import time; x = bytearray(100 * 2**20); time.sleep(1)")
+    assert 100 < run_command(command, tmp_path / "log") < 200
+    assert len(more) > 0
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("import sys; print('before'); sys.exit('fake.py: it is broken')", "it is broken"),
+        ("import sys; sys.exit('fake.py: 2 errors:\\n  one\\n  two')", "2 errors:\n  one\n  two"),
+        ("raise KeyError('x')", "fake.py: KeyError: 'x'"),
+        ("import os; os.kill(os.getpid(), 9)", "SIGKILL .out of memory"),
+        ("import sys; sys.exit(3)", "exit status 3, no message"),
+    ],
+)
+def test_a_failure_is_told_in_its_own_words(tool, tmp_path, code, message):
+    with pytest.raises(CommandError, match=message):
+        run_command(tool(code), tmp_path / "log")
+
+
+def test_long_messages_are_cut():
+    lines = ["fake.py: 50 error(s):", *(f"  {number}" for number in range(50))]
+    words = last_words(Command("fake.py", ()), 1, ["noise", *lines])
+    assert words.startswith("fake.py: 50 error(s):\n  0\n") and "... and 39 lines more" in words
+
+
+def test_last_words_are_known_where_the_log_cannot_be_written(tool, tmp_path):
+    (tmp_path / "log").mkdir()
+    with pytest.raises(CommandError, match="it is broken"):
+        run_command(tool("import sys; sys.exit('fake.py: it is broken')"), tmp_path / "log")
+
+
+def test_an_interruption_ends_the_command_and_its_helpers(tool, tmp_path):
+    pids = tmp_path / "pids"
+    code = (
+        "import os, subprocess, sys, time\n"
+        "c = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        f"open({str(pids)!r}, 'w').write(f'{{os.getpid()}} {{c.pid}}')\ntime.sleep(60)"
+    )
+
+    def interrupt():
+        if pids.exists() and pids.read_text().count(" "):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_command(tool(code), tmp_path / "log", watch=interrupt)
+    assert all(ended(int(pid)) for pid in pids.read_text().split())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs prctl")
+def test_a_command_ends_with_the_pipeline_however_that_ends(tmp_path):
+    (tmp_path / "tools").mkdir()
+    pid = tmp_path / "pid"
+    (tmp_path / "tools/fake.py").write_text(
+        f"import os, time\nopen({str(pid)!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)"
+    )
+    code = (
+        "from pathlib import Path\nfrom bestie.pipeline import process\n"
+        f"process.PROJECT = Path({str(tmp_path)!r})\n"
+        f"process.run_command(process.Command('fake.py', ()), Path({str(tmp_path / 'log')!r}))"
+    )
+    pipeline = subprocess.Popen([sys.executable, "-c", code], cwd=PROJECT)
+    while not (pid.exists() and pid.read_text()):
+        assert pipeline.poll() is None
+        time.sleep(0.05)
+    os.kill(pipeline.pid, signal.SIGKILL)
+    pipeline.wait()
+    assert ended(int(pid.read_text()))
+
+
+def ended(pid: int) -> bool:
+    """Whether a process has ended, or does so within some seconds."""
+    for _ in range(50):
+        try:
+            with open(f"/proc/{pid}/stat") as file:
+                if file.read().rpartition(")")[2].split()[0] == "Z":
+                    return True
+        except OSError:
+            return True
+        time.sleep(0.1)
+    return False

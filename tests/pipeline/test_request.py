@@ -1,0 +1,62 @@
+import pytest
+
+from bestie.pipeline.request import PRESETS, TRAININGS, Request, split_options
+
+
+def test_presets_are_the_folders_of_their_configs():
+    assert PRESETS == ("hrnet48", "quick", "r50")
+
+
+def test_a_key_goes_to_every_training_that_it_means_something_to():
+    settings = split_options(["SEED", "3", "MODEL.PAM.ALPHA", "0", "MODEL.BESTIE.SIGMA", "4.0"])
+    assert settings == {
+        "classifier": {"SEED": "3", "MODEL.PAM.ALPHA": "0"},
+        "bestie": {"SEED": "3", "MODEL.BESTIE.SIGMA": "4.0"},
+        "maskrcnn": {"SEED": "3"},
+    }
+
+
+def test_what_is_given_for_one_training_beats_what_is_given_for_all():
+    given = ["bestie:SOLVER.MAX_ITER", "500", "SOLVER.MAX_ITER", "100", "DEVICE", "cpu"]
+    settings = split_options(given)
+    assert [settings[name]["SOLVER.MAX_ITER"] for name in TRAININGS] == ["100", "500", "100"]
+    assert {settings[name]["MODEL.DEVICE"] for name in TRAININGS} == {"cpu"}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["SEED"], "'SEED' has no value"),
+        (["labels:SEED", "1"], "can be given for classifier, bestie, maskrcnn"),
+        (["DATASETS.TRAIN", "x"], "set by the pipeline; see --data"),
+        (["bestie:INPUT.POINTS_DIR", "x"], "see --cues"),
+        (["MODEL.WEIGHTS", "x"], "say classifier:MODEL.WEIGHTS"),
+        (["OUTPUT_DIR", "x", "MODEL.WEIGHTS", "y"], "OUTPUT_DIR.*MODEL.WEIGHTS"),
+    ],
+)
+def test_settings_that_cannot_be_are_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        split_options(options)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"supervision": "boxes"}, "one of tags, clicks, got 'boxes'"),
+        ({"preset": "huge"}, "hrnet48, quick, r50, got 'huge'"),
+        ({"num_gpus": 0}, "1 or more, got 0"),
+        ({"val": "coco:a:b"}, "a root has --val-split"),
+        ({"data": "coco:a:b", "val_split": "val"}, "say --val coco"),
+        ({"options": ("SEED",)}, "has no value"),
+    ],
+)
+def test_a_request_that_cannot_be_is_refused(tmp_path, fields, message):
+    given = {"data": str(tmp_path), "supervision": "tags", "output": tmp_path / "run"} | fields
+    with pytest.raises(ValueError, match=message):
+        Request(**given)
+
+
+@pytest.mark.parametrize("name", ["cues", "maps"])
+def test_supplied_folders_must_exist(tmp_path, name):
+    with pytest.raises(ValueError, match=f"--{name}: there is no folder"):
+        Request(str(tmp_path), "tags", tmp_path / "run", **{name: tmp_path / "nothing"})

@@ -1,0 +1,60 @@
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from bestie.methods.bestie.pseudo_labels import accept_components
+from bestie.regions.components import count_points, find_components
+
+
+def test_two_classes_by_hand():
+    semantic_map = np.array([[1, 1, 0, 2], [0, 1, 0, 2], [0, 0, 1, 255]])
+    found = find_components(semantic_map, [0, 1, 0], min_area=2)
+    np.testing.assert_array_equal(found.map, [[1, 1, 0, 2], [0, 1, 0, 2], [0, 0, 1, 0]])
+    np.testing.assert_array_equal(found.classes, [0, 1])
+    np.testing.assert_array_equal(found.areas, [4, 2])
+    # (0 + 0 + 1 + 2) / 4 = 0.75 and (0 + 1 + 1 + 2) / 4 = 1, truncated
+    np.testing.assert_array_equal(found.centroids, [[0, 1], [0, 3]])
+
+
+def test_a_component_of_exactly_the_minimum_area_counts():
+    semantic_map = np.zeros((3, 9), np.uint8)
+    semantic_map[0, :4] = semantic_map[2, :5] = 1
+    assert find_components(semantic_map, [0], min_area=5).areas.tolist() == [5]
+
+
+def test_classes_that_are_not_asked_for_ignored_pixels_and_empty_maps_give_nothing():
+    assert len(find_components(np.full((4, 4), 3, np.uint8), [0, 1], 1)) == 0
+    assert len(find_components(np.full((4, 4), 255, np.uint8), range(254), 1)) == 0
+    assert len(find_components(np.zeros((0, 0), np.uint8), [0], 1)) == 0
+
+
+def test_class_253_is_the_last_that_a_map_can_hold():
+    found = find_components(np.full((3, 3), 254, np.uint8), [253], 1)
+    assert found.classes.tolist() == [253]
+
+
+def test_only_components_with_exactly_one_point_of_their_class_are_accepted():
+    semantic_map = np.array([[1, 1, 0, 1, 1, 0, 2, 2]])
+    components = find_components(semantic_map, [0, 1], min_area=1)
+    points = np.array([[0.0, 0.9], [0, 3], [0, 4], [0, 6], [0, 99], [-1, 0]])
+    classes = np.array([0, 0, 0, 0, 0, 0])
+    assert count_points(components, points, classes).tolist() == [1, 2, 0]
+    assert accept_components(components, points, classes).tolist() == [True, False, False]
+
+
+def test_a_repeated_point_counts_twice_and_no_point_accepts_nothing():
+    components = find_components(np.ones((2, 2), np.uint8), [0], 1)
+    assert not accept_components(components, np.array([[0, 0], [0, 0]]), np.array([0, 0])).any()
+    assert not accept_components(components, np.zeros((0, 2)), np.zeros(0)).any()
+
+
+@settings(max_examples=40, deadline=None)
+@given(arrays(np.uint8, (12, 15), elements=st.sampled_from([0, 0, 1, 2, 255])))
+def test_a_mirrored_map_has_the_mirrored_components(semantic_map):
+    found = find_components(semantic_map, [0, 1], 3)
+    mirrored = find_components(semantic_map[:, ::-1], [0, 1], 3)
+    assert sorted(found.areas) == sorted(mirrored.areas)
+    np.testing.assert_array_equal(found.map > 0, mirrored.map[:, ::-1] > 0)
+    for index in range(len(found)):
+        assert (found.map == index + 1).sum() == found.areas[index] >= 3

@@ -1,0 +1,251 @@
+"""The house: which room may know which, whose name stands where, and how large a room may be.
+
+What the code does not keep yet stands here in lists. A list may only become shorter: an entry that
+is no longer needed fails its test, and so does a new offender.
+"""
+
+import ast
+import re
+from collections import Counter
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import PROJECT
+
+PACKAGE = PROJECT / "bestie"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+LARGEST_SHARE = 0.25
+
+# A method imports no other one, but for these: (method, the one that it stands on).
+STANDS_ON = {("pointwssis", "solo")}
+# file -> other methods that it still imports.
+OTHER_METHODS_STILL: dict[str, set[str]] = {}
+
+# Names of methods, in identifiers, keys and texts. The package's own name is not among them.
+METHOD_NAME = re.compile(
+    r"BESTIE|\bPAM|[a-z_]pam\b|pam_|peak attention|SOLO|PointWSSIS|pointwssis"
+    r"|[Mm]ask_?[ ]?[Rr]-?CNN|maskrcnn"
+)
+MAY_NAME_METHODS = ("bestie/methods/",)
+# Files outside methods/ that still name one; recipes and registered methods empty this list.
+NAMES_STILL: set[str] = {
+    "bestie/__init__.py",
+    "bestie/backbones/origin.py",
+    "bestie/backbones/timm_backbone.py",
+    "bestie/backbones/vgg.py",
+    "bestie/backbones/weights.py",
+    "bestie/benchmark/data_rows.py",
+    "bestie/benchmark/label_rows.py",
+    "bestie/benchmark/map_rows.py",
+    "bestie/benchmark/network_rows.py",
+    "bestie/benchmark/scenes.py",
+    "bestie/config.py",
+    "bestie/data/augmentation.py",
+    "bestie/data/checks/dataset.py",
+    "bestie/data/mappers.py",
+    "bestie/evaluation/build.py",
+    "bestie/evaluation/coco_export.py",
+    "bestie/pipeline/__init__.py",
+    "bestie/pipeline/check_stage.py",
+    "bestie/pipeline/configs.py",
+    "bestie/pipeline/limits.py",
+    "bestie/pipeline/measurements.py",
+    "bestie/pipeline/request.py",
+    "bestie/pipeline/stages.py",
+    "bestie/report/__init__.py",
+    "bestie/report/galleries.py",
+    "bestie/report/results.py",
+    "bestie/report/run_folder.py",
+    "bestie/report/supervision.py",
+    "bestie/report/training.py",
+    "bestie/training/accepted_values.py",
+    "bestie/training/config_check.py",
+    "bestie/training/export.py",
+    "bestie/training/failures.py",
+    "bestie/training/predict.py",
+    "bestie/training/run_files.py",
+    "bestie/training/setup.py",
+    "bestie/training/trainer.py",
+    "bestie/visualization/training_picture.py",
+}
+
+# Folders and files of the folder contract; only its owner joins paths of them.
+CONTRACT = re.compile(
+    r"JPEGImages|ImageSets|Peak_points|Center_points|WSSS_maps|Segmentation(Object|Class)|image_labels\.txt|classes\.txt|Annotations"
+)
+CONTRACT_OWNER = "bestie/formats/dataset_folder.py"
+CONTRACT_STILL: set[str] = {
+    "bestie/config.py",
+    "bestie/data/checks/splits.py",
+    "bestie/methods/pam/cue_ablation.py",
+    "bestie/pipeline/measurements.py",
+    "bestie/pipeline/source.py",
+    "bestie/visualization/layers.py",
+}
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(PROJECT).as_posix()
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
+def modules() -> dict[str, Path]:
+    """Dotted name -> file."""
+    found = {}
+    for path in MODULES:
+        parts = path.relative_to(PROJECT).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def imports(tree: ast.AST, *, nested: bool = True) -> Iterator[str]:
+    """Modules of the package that a source imports; ``nested`` False: while it is imported."""
+    nodes = ast.walk(tree) if nested else iter(tree.body)
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in modules())
+        elif isinstance(node, ast.ImportFrom) and node.module in modules():
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield inner if inner in modules() else node.module
+
+
+def circles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """Groups of nodes that lead to each other (Tarjan)."""
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    found = []
+
+    def visit(node: str) -> None:
+        index[node] = low[node] = len(index)
+        stack.append(node)
+        for other in sorted(graph.get(node, ())):
+            if other not in index:
+                visit(other)
+                low[node] = min(low[node], low[other])
+            elif other in stack:
+                low[node] = min(low[node], index[other])
+        if low[node] == index[node]:
+            group = stack[stack.index(node) :]
+            del stack[stack.index(node) :]
+            if len(group) > 1:
+                found.append(sorted(group))
+
+    for node in sorted(graph):
+        if node not in index:
+            visit(node)
+    return found
+
+
+def test_circles_are_found():
+    graph = {"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}
+    assert circles(graph) == [["b", "c"]]
+    assert circles({"a": {"b"}, "b": set()}) == []
+
+
+def test_no_circle_of_imports():
+    graph = {name: set(imports(parsed(path))) - {name} for name, path in modules().items()}
+    assert circles(graph) == []
+
+
+def method_of(name: str) -> str | None:
+    """ "bestie.methods.pam.cues" -> "pam"."""
+    parts = name.split(".")
+    return parts[2] if parts[:2] == ["bestie", "methods"] and len(parts) > 2 else None
+
+
+def test_a_method_imports_no_other_method():
+    found: dict[str, set[str]] = {}
+    for name, path in modules().items():
+        own = method_of(name)
+        others = {method_of(other) for other in imports(parsed(path))} - {None, own}
+        others = {other for other in others if (own, other) not in STANDS_ON}
+        if own and others:
+            found[name_of(path)] = others
+    assert found == OTHER_METHODS_STILL
+
+
+def test_no_room_holds_more_than_a_quarter_of_the_source():
+    """A room is a folder of the package; under methods/, the folder of a method."""
+    lines = Counter()
+    for path in MODULES:
+        parts = path.relative_to(PACKAGE).parts
+        depth = 2 if parts[0] == "methods" else 1
+        lines["/".join(parts[:depth])] += len(path.read_text(encoding="utf-8").splitlines())
+    room, largest = lines.most_common(1)[0]
+    assert largest <= LARGEST_SHARE * lines.total(), f"{room} has {largest} lines"
+
+
+def test_no_method_is_named_outside_methods():
+    found = {
+        name_of(path)
+        for path in MODULES
+        if not name_of(path).startswith(MAY_NAME_METHODS)
+        and METHOD_NAME.search(path.read_text(encoding="utf-8"))
+    }
+    assert found == NAMES_STILL
+
+
+def texts(tree: ast.Module) -> Iterator[str]:
+    """The texts of a source, docstrings left out."""
+    docstrings = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            if id(node) not in docstrings:
+                yield node.value
+
+
+def joins_contract(tree: ast.Module) -> bool:
+    """Whether a text is (or begins with) a folder or file of the contract; messages are none."""
+    return any(CONTRACT.match(text) and " " not in text for text in texts(tree))
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("path = root / 'JPEGImages' / name", True),
+        ("path = root / f'ImageSets/Segmentation/{split}.txt'", True),
+        ("raise ValueError('WSSS_maps lacks it')", False),
+        ("def f():\n    'Peak_points'\n", False),
+    ],
+)
+def test_paths_of_the_contract_are_recognised(source, expected):
+    assert joins_contract(ast.parse(source)) == expected
+
+
+def test_only_the_dataset_folder_joins_paths_of_the_contract():
+    found = {name_of(path) for path in MODULES if joins_contract(parsed(path))}
+    assert CONTRACT_OWNER in found
+    assert found - {CONTRACT_OWNER} == CONTRACT_STILL
+
+
+def test_nothing_of_the_tests_is_loaded():
+    wrong = []
+    for path in MODULES:
+        for node in ast.walk(parsed(path)):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                names = [f"{node.module}.{alias.name}" for alias in node.names]
+            wrong += [
+                f"{name_of(path)}: {n}"
+                for n in names
+                if n.startswith(("tests", "unittest", "pytest"))
+            ]
+    assert not wrong

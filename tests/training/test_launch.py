@@ -1,0 +1,94 @@
+import os
+from multiprocessing.util import Finalize
+from pathlib import Path
+
+import pytest
+import torch
+import torch.distributed as dist
+from detectron2.utils import comm
+
+from bestie.training.launch import _create_local_groups, launch, requested_device
+
+
+def report(folder: str) -> None:
+    """Write what this process knows of its group."""
+    ranks = comm.all_gather(comm.get_rank())
+    text = f"{comm.get_world_size()} {comm.get_local_rank()} {ranks} {torch.get_num_threads()}"
+    with open(os.path.join(folder, str(comm.get_rank())), "w") as file:
+        file.write(text)
+
+
+def report_threads_at_exit(folder: str) -> None:
+    """Write the threads of gloo that are left when this process has nothing more to do."""
+    comm.all_gather(comm.get_rank())
+
+    def write() -> None:
+        names = [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
+        Path(folder, str(os.getpid())).write_text(" ".join(n for n in names if "gloo" in n))
+
+    Finalize(None, write, exitpriority=0)
+
+
+def fail(rank: int) -> None:
+    if comm.get_rank() == rank:
+        raise RuntimeError("this process fails")
+    comm.synchronize()
+
+
+def test_one_process_runs_in_place(tmp_path):
+    seen = []
+    launch(seen.append, 1, args=("here",), device="cpu")
+    assert seen == ["here"]
+
+
+def test_processes_on_the_cpu_form_a_group(tmp_path):
+    launch(report, 2, args=(str(tmp_path),), device="cpu")
+    first, second = ((tmp_path / rank).read_text().split(maxsplit=2) for rank in "01")
+    assert first[:2] == ["2", "0"] and second[:2] == ["2", "1"]
+    assert first[2] == second[2] and first[2].startswith("[0, 1]")
+
+
+@pytest.mark.parametrize("machine", [0, 1])
+def test_processes_of_a_machine_form_its_local_group(monkeypatch, machine):
+    made = []
+    monkeypatch.setattr(dist, "new_group", lambda ranks: made.append(ranks) or tuple(ranks))
+    monkeypatch.setattr(comm, "_LOCAL_PROCESS_GROUP", None)
+    _create_local_groups(num_processes=2, num_machines=2, machine_rank=machine)
+    assert made == [[0, 1], [2, 3]]  # every process takes part in making each group
+    assert comm._LOCAL_PROCESS_GROUP == ((0, 1), (2, 3))[machine]
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are listed on Linux")
+def test_no_thread_of_the_group_outlives_it(tmp_path):
+    # One that does may abort the process while the interpreter is torn down.
+    launch(report_threads_at_exit, 2, args=(str(tmp_path),), device="cpu")
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["", ""]
+
+
+@pytest.mark.slow
+def test_a_process_that_fails_ends_the_run():
+    with pytest.raises(Exception, match="this process fails"):
+        launch(fail, 2, args=(1,), device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"num_gpus_per_machine": 0}, "at least one process"),
+        ({"num_gpus_per_machine": 1, "num_machines": 2, "machine_rank": 2}, "rank 2"),
+        ({"num_gpus_per_machine": 1, "num_machines": 2}, "several machines need a --dist-url"),
+        ({"num_gpus_per_machine": 1000, "device": "cuda"}, "1000 GPUs asked for, PyTorch finds"),
+    ],
+)
+def test_impossible_requests_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        launch(print, **{"device": "cpu"} | arguments)
+
+
+def test_device_is_read_from_overrides_then_file_then_default(tmp_path):
+    base, child = tmp_path / "base.yaml", tmp_path / "child.yaml"
+    base.write_text("MODEL:\n  DEVICE: cpu\n")
+    child.write_text("_BASE_: base.yaml\n")
+    assert requested_device(str(child), []) == "cpu"
+    assert requested_device(str(child), ["SEED", "1", "MODEL.DEVICE", "cuda"]) == "cuda"
+    assert requested_device("", []) == "cuda"
