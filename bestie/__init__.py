@@ -15,8 +15,6 @@ from bestie.api import Model, load, run
 from bestie.config import add_bestie_config
 from bestie.formats import DatasetFolder, Points
 from bestie.formats.labels.importer import import_labels
-from bestie.methods.pointwssis import mappers, prompted_solo, refiner  # noqa: F401  (registration)
-from bestie.methods.solo import meta_arch  # noqa: F401  (registration)
 
 __version__ = "0.1.0"
 
