@@ -1,7 +1,6 @@
-"""Which batch normalisation a network of this run really uses.
+"""The batch normalization that a network of this run really uses.
 
-Comes in: MODEL.TIMM.NORM and the device. Goes out: a name that Detectron2's ``get_norm`` knows.
-Called by the backbones and heads while they are built.
+MODEL.TIMM.NORM and the device decide the name that is given to Detectron2's ``get_norm``.
 """
 
 from detectron2.utils import comm

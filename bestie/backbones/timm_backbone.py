@@ -1,8 +1,8 @@
-"""Networks of timm as Detectron2 backbones, for BESTIE, the classifier and Mask R-CNN.
+"""Networks of timm as Detectron2 backbones.
 
-Comes in: normalised images (B, 3, H, W). Goes out: a dict of feature maps, "res2" at a quarter of
-the image down to "res5". Called through Detectron2's ``build_backbone`` (MODEL.BACKBONE.NAME
-``build_timm_backbone``, ``build_timm_fpn_backbone`` or ``build_timm_hrfpn_backbone``).
+Normalized images (B, 3, H, W) become a dict of feature maps, from "res2" at a quarter of the image
+down to "res5". MODEL.BACKBONE.NAME ``build_timm_backbone``, ``build_timm_fpn_backbone`` or
+``build_timm_hrfpn_backbone`` selects one.
 """
 
 import difflib

@@ -1,7 +1,6 @@
-"""VGG16 as the backbone of the PAM classifier (MODEL.BACKBONE.NAME ``build_vgg16_backbone``).
+"""VGG16 with stride 8 as a backbone (MODEL.BACKBONE.NAME ``build_vgg16_backbone``).
 
-Comes in: normalised images (B, 3, H, W). Goes out: {"conv5": (B, 512, H/8, W/8)}. Called through
-Detectron2's ``build_backbone``.
+Normalized images (B, 3, H, W) become {"conv5": (B, 512, H/8, W/8)}.
 """
 
 from pathlib import Path

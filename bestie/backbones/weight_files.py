@@ -1,7 +1,6 @@
 """Reading weight files without executing code from them.
 
-Comes in: a path. Goes out: what the file holds, tensors (or arrays) by name. Called by
-``bestie.backbones.weights``.
+A path gives the tensors (or arrays) of the file by name.
 """
 
 import os

@@ -1,7 +1,7 @@
-"""Weights into networks: nothing is loaded by half, nothing stays random in silence.
+"""Loading weights: all or nothing; a layer left at random initialization is an error.
 
-Comes in: weight files and networks. Goes out: filled networks, or an error that says what is
-missing. Called by the backbones (initial weights) and by the trainer (:class:`StrictCheckpointer`).
+Weight files are read into networks completely, or an error says what is missing. The backbones use
+this for initial weights, the trainer for checkpoints (:class:`StrictCheckpointer`).
 
 Naming of the official weights (BESTIE's reference networks) in this project:
 

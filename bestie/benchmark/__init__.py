@@ -1,7 +1,7 @@
-"""The benchmark: time, memory and device synchronisations of labels, loader, export and steps.
+"""The benchmark: time, memory and device synchronizations of labels, loader, export and steps.
 
-Comes in: a device, which rows, how often. Goes out: rows for a table, curves for plots. Called by
-``tools/benchmark.py``.
+Takes a device, the groups of rows and the number of repetitions; returns rows for a table and
+curves for plots.
 """
 
 import logging

@@ -1,7 +1,6 @@
-"""Rows of the data: throughput of the loader, speed and memory of the export.
+"""Rows about data: throughput of the loader, speed and memory of the export.
 
-Comes in: the settings of a run. Goes out: rows. Called by ``benchmark.run``. Images and labels are
-made in a temporary folder.
+Images and labels are made in a temporary folder.
 """
 
 import itertools

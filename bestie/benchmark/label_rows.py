@@ -1,6 +1,6 @@
-"""Rows of the labels: pseudo labels, targets, self-refinement, grouping, peaks, synchronisations.
+"""Rows about labels: pseudo labels, targets, self-refinement, grouping, peaks, synchronizations.
 
-Comes in: the settings of a run. Goes out: rows. Called by ``benchmark.run``.
+Every function here takes the settings of a run and yields rows.
 """
 
 from collections import Counter

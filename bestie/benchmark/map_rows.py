@@ -1,6 +1,6 @@
-"""Rows of the weak semantic maps: boundary refinement, and a map beside the classifier's passes.
+"""Rows about weak maps: boundary refinement, and a map compared with the classifier's passes.
 
-Called by ``benchmark.run``.
+Every function here takes the settings of a run and yields rows.
 """
 
 import tempfile

@@ -1,7 +1,6 @@
-"""Rows of the networks: forward and backward pass, and full training steps.
+"""Rows about networks: forward and backward pass, and full training steps.
 
-Comes in: the settings of a run. Goes out: rows; the first sets the time that all others are
-compared with. Called by ``benchmark.run``.
+The first row measures the time that all others are compared with.
 """
 
 from collections.abc import Iterator

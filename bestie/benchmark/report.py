@@ -1,7 +1,4 @@
-"""Rows as a table, as json, and against those of an earlier run.
-
-Comes in: rows. Goes out: text and files. Called by ``tools/benchmark.py``.
-"""
+"""The rows as a table, as JSON, and compared with those of an earlier run."""
 
 import json
 import os

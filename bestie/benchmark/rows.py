@@ -1,7 +1,6 @@
-"""A row of the benchmark, and what all groups of rows share.
+"""One row of the benchmark, and what all groups of rows share.
 
-Comes in: measurements. Goes out: rows with their ratio to the network and their target. Called by
-the groups of rows (``label_rows``, ``network_rows``, ``data_rows``, ``scaling``).
+A measurement becomes a row with its ratio to the network and its target.
 """
 
 from dataclasses import dataclass

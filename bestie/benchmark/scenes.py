@@ -1,7 +1,7 @@
 """Simulated network outputs and their weak labels, light, medium and dense.
 
-Comes in: a density, sizes and a seed. Goes out: the mapper's dicts and what a trained network would
-predict for them. Called by the rows of the benchmark.
+A density, sizes and a seed give the mapper's dicts and what a trained network would predict for
+them.
 
 Objects are ellipses of a few classes an image; neighbours of one class touch, as crowds do. The
 noise of maps and outputs is drawn at a quarter of the resolution and enlarged, as the network's

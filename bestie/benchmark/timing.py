@@ -1,6 +1,6 @@
-"""Time, peak memory and device synchronisations of a call.
+"""Time, peak memory and device synchronizations of a call.
 
-Comes in: a function and a device. Goes out: a ``Measurement``. Called by the rows of the benchmark.
+A function and a device give a ``Measurement``.
 
 On a GPU the clock is read after the device has finished, memory is what PyTorch's allocator held at
 most, and synchronisations are those that PyTorch itself reports. On the CPU memory is the peak of

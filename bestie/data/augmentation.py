@@ -1,9 +1,8 @@
 """Joint augmentation of image, semantic map and points.
 
-Comes in: an image, and for BESTIE its map and its points, in (y, x). Goes out: the same after one
-random transform. Called by the mappers. Built of Detectron2's augmentations where they exist, so
-coordinates inside are Detectron2's: (x, y), continuous, the middle of the first pixel being (0.5,
-0.5).
+Every augmentation is one random transform that is applied to the image, its semantic map and its
+points, all in (y, x). It is built from Detectron2's augmentations where they exist, so coordinates
+inside are Detectron2's: (x, y), continuous, with (0.5, 0.5) in the middle of the first pixel.
 
 Random numbers come from Python's, numpy's and torch's global generators, which the loader seeds per
 sample (``data.loader``).

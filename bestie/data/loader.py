@@ -1,7 +1,6 @@
 """Loaders: samples as a pure function of the seed and the position in the training.
 
-Comes in: a config and a mapper. Goes out: batches, lists of mapped dicts. Called by the trainer,
-the evaluation and the export.
+A batch is a list of mapped dicts. The trainer, the evaluation and the export use these loaders.
 
 Position p of a training is the p-th sample that all processes together have consumed. Which image
 stands there, and every random number that its mapper draws, follows from (seed, p) alone. So a

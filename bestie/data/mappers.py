@@ -1,7 +1,7 @@
-"""Mappers: from a dataset dict to what a model takes in.
+"""Mappers: from a dataset dict to the input of a model.
 
-Comes in: a dict of ``DatasetCatalog.get``. Goes out: tensors on the CPU. Called by the loaders, in
-their workers. ``INPUT.DATASET_MAPPER_NAME`` selects one from ``MAPPER_REGISTRY``.
+A mapper takes a dict of ``DatasetCatalog.get`` and returns tensors on the CPU; it runs in the
+workers of the loaders. ``INPUT.DATASET_MAPPER_NAME`` selects one from ``MAPPER_REGISTRY``.
 
 Labels are shipped sparse: the components of the weak semantic map with class and centroid, which of
 them semantic knowledge transfer accepted, and the points. Dense targets are drawn on the training

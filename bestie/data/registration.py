@@ -1,7 +1,7 @@
 """Names of data sets: from a string in DATASETS.TRAIN or DATASETS.TEST to Detectron2's catalogs.
 
-Comes in: a name. Goes out: an entry in ``DatasetCatalog`` (dataset dicts) and ``MetadataCatalog``
-(classes, paths). Called by the tools and by the loaders before a name is used. Accepted names:
+A name becomes an entry in ``DatasetCatalog`` (dataset dicts) and in ``MetadataCatalog`` (classes,
+paths). Accepted names:
 
 - ``folder:ROOT:SPLIT``: a root in the folder contract (``datasets/README.md``);
 - ``coco:JSON:IMAGE_DIR``: a COCO json with instances, and the folder of its images (paths may hold

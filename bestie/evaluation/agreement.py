@@ -1,7 +1,6 @@
-"""How far cues, weak maps and labels agree: what can be said of labels without ground truth.
+"""Agreement of cues, weak maps and labels: a check of labels that needs no ground truth.
 
-Comes in: points, semantic map, labels and tags of each image. Goes out: shares in percent. Called
-by the pipeline's quality stage.
+Compares the points, semantic map, labels and tags of each image, and returns shares in percent.
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,7 @@
 """Export of a model's instances as COCO json: the labels that Mask R-CNN (or any model) trains on.
 
-Comes in: predictions, image by image, through Detectron2's ``inference_on_dataset``. Goes out:
-one json with every image of the data set and its labels. Called by ``bestie.training.export``.
+Predictions arrive image by image through Detectron2's ``inference_on_dataset``; the result is one
+JSON with every image of the data set and its labels.
 
 Each process writes the labels of its share of the images, an image a line, to a file of its own
 under ``<output>.parts/``; the main process joins them in the order of the data set, an image at

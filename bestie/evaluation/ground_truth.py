@@ -1,8 +1,7 @@
 """The true instances of a registered data set.
 
-Comes in: the name of a registered data set. Goes out: per image id, its objects as
-:class:`~bestie.evaluation.masks.LabelledMasks`. Called by the VOC evaluator, the label
-quality and the reports of cues and maps.
+Gives, for the name of a registered data set, the objects of every image id as
+:class:`~bestie.evaluation.masks.LabelledMasks`.
 """
 
 import os

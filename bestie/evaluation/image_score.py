@@ -1,7 +1,6 @@
-"""How good the predictions for one image are, as one number: to rank images, not models.
+"""The quality of the predictions for one image as one number: to rank images, not models.
 
-Comes in: predictions and objects of an image. Goes out: panoptic quality of the instances. Called
-by the report's galleries.
+The number is the panoptic quality of the instances.
 """
 
 from bestie.evaluation.label_quality import match_labels

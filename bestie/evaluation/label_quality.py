@@ -1,9 +1,9 @@
-"""How good labels are: true positives, precision, recall and mask IoU against the true instances.
+"""Quality of labels: true positives, precision, recall and mask IoU against the true instances.
 
-Comes in: labels (a COCO json, or arrays) and a registered data set with ground truth. Goes out:
-counts and means per class, and the average precision of labels that carry scores. Called by
-``tools/evaluate_labels.py`` and the pipeline. A label is a true positive if it is matched, one to
-one, with an object of its class at a mask IoU of 0.5 or more: what the paper counts in figure 6.
+Compares labels (a COCO JSON, or arrays) with the ground truth of a registered data set: counts and
+means per class, and the average precision of labels that have scores. A label is a true positive if
+it is matched, one to one, with an object of its class at a mask IoU of 0.5 or more, as the paper
+counts in figure 6.
 """
 
 import logging

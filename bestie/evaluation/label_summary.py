@@ -1,8 +1,7 @@
-"""What a file of labels holds, in numbers.
+"""Statistics of a file of labels.
 
-Comes in: a COCO dict of labels, or the labels image by image. Goes out: labels per class, images
-without labels, instances per image, a score histogram. Called by the export;
-``tools/export_pseudo_labels.py`` prints it.
+Counts labels per class, images without labels and labels per image, and makes a score histogram,
+from a COCO dict or image by image during the export.
 """
 
 from collections import Counter

@@ -1,8 +1,8 @@
-"""Instances of one image as run-length codes: what every metric here compares.
+"""The instances of one image as run-length codes: the input of every metric here.
 
-Comes in: Detectron2 ``Instances``, boolean arrays, or annotations of a COCO json. Goes out: a
-:class:`LabelledMasks` (predictions, labels or objects of one image) and mask IoU. Called by all
-modules of this package.
+A :class:`LabelledMasks` (predictions, labels or objects of one image) is made from Detectron2
+``Instances``, boolean arrays, or annotations of a COCO JSON; mask IoU is computed between two of
+them.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,6 @@
-"""Checks of a run before any work is done: the configuration, and the data that it names.
+"""Checks of a run before it starts: the configuration, and the data that it names.
 
-Comes in: a filled-in config. Goes out: nothing, or one ValueError with every problem found. Called
-by ``training.setup`` (configuration) and ``training.trainer`` (data).
+Raises one ValueError that lists every problem found in a filled-in config.
 """
 
 from detectron2.config import CfgNode

@@ -1,9 +1,8 @@
-"""Starts the processes of a run: one a GPU, or some on the CPU.
+"""Starts the processes of a run: one per GPU, or several on the CPU.
 
-Comes in: a function and its arguments. Goes out: the function run in every process of a process
-group. Called by the tools. On GPUs this is Detectron2's launcher; Detectron2's takes its backend
-from the machine (NCCL where there is a GPU), so processes that are to run on the CPU are started
-here, with gloo.
+Runs a function in every process of a process group. On GPUs this is Detectron2's launcher, which
+takes its backend from the machine (NCCL if there is a GPU); processes that must run on the CPU are
+therefore started here, with gloo.
 """
 
 import contextlib

@@ -1,7 +1,7 @@
-"""A checkpoint on any images: overlays and a COCO json of what it finds.
+"""Prediction on any image files: overlays and a COCO JSON of the instances.
 
-Comes in: a config with MODEL.WEIGHTS and image files, which need not belong to a data set. Goes
-out: a picture an image and one json. Called by ``tools/demo.py``.
+Takes a config with MODEL.WEIGHTS and image files, which need not belong to a data set, and writes
+one picture per image and one JSON.
 """
 
 import logging

@@ -1,6 +1,6 @@
-"""What a run of the pipeline left: its training data, cues, maps and labels.
+"""The files of a pipeline run: its training data, cues, maps and labels.
 
-Called by ``tools/visualize.py --run``.
+``tools/visualize.py --run`` draws them.
 """
 
 import os

@@ -1,8 +1,7 @@
 """From command line arguments to a checked, frozen configuration, and from that to a loaded model.
 
-Comes in: a YAML file and KEY VALUE overrides. Goes out: a config whose data sets are registered,
-whose class numbers are those of the data, and whose mistakes were reported all at once. Called by
-the tools and the pipeline.
+A YAML file and KEY VALUE overrides become a config whose data sets are registered and whose class
+numbers are those of the data. All mistakes are reported at once.
 """
 
 import logging

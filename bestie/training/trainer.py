@@ -1,8 +1,6 @@
 """The trainer: Detectron2's, with the parts of this project behind its ``build_*`` hooks.
 
-Comes in: a config of any model here, BESTIE, the PAM classifier or Mask R-CNN. Goes out:
-checkpoints, logs and evaluation results in OUTPUT_DIR. Called by ``tools/train_net.py`` and the
-pipeline.
+Trains any model of this project and writes checkpoints, logs and evaluation results to OUTPUT_DIR.
 
 A run is a function of (config, seed, iteration): samples are seeded by their position in the
 training (see ``data.loader``) and the step's own random numbers by the iteration, so a killed run

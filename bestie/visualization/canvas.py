@@ -1,8 +1,7 @@
 """Canvases: text, titles, legends, tiling and sizes of drawings.
 
-Comes in: uint8 RGB arrays (H, W, 3) and strings. Goes out: new uint8 RGB arrays; the inputs stay as
-they are. Called by the other modules of this package. Text is set in DejaVu Sans, which matplotlib
-ships.
+Takes uint8 RGB arrays (H, W, 3) and strings, and returns new uint8 RGB arrays; the inputs are not
+changed. Text is set in DejaVu Sans, which is part of matplotlib.
 """
 
 from collections.abc import Sequence

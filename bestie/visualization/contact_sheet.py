@@ -1,7 +1,7 @@
 """Contact sheets: many images side by side with what is known about them.
 
-Comes in: pictures with titles, or dataset dicts and label files. Goes out: one uint8 RGB array.
-Called by ``tools/visualize.py``, the demo and the report; ``canvas.save_png`` writes the result.
+The input is pictures with titles, or dataset dicts and label files; the result is one uint8 RGB
+array, which ``canvas.save_png`` writes.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,8 +1,7 @@
 """Drawings of maps, points, instances, center heatmaps and offsets on an image.
 
-Comes in: numpy arrays, (y, x) throughout. Goes out: new uint8 RGB arrays (H, W, 3) of the same
-size. Called by ``training_picture`` and ``layers``. Line widths are in pixels of the drawing, so
-resize first and draw then.
+Takes numpy arrays, (y, x) throughout, and returns new uint8 RGB arrays (H, W, 3) of the same size.
+Line widths are in pixels of the drawing, so resize first and draw afterwards.
 """
 
 from collections.abc import Sequence

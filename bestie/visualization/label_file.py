@@ -1,8 +1,8 @@
-"""Label files for drawing: the annotations of chosen images out of a COCO json.
+"""Label files for drawing: the annotations of chosen images from a COCO JSON.
 
-Comes in: a COCO json (ground truth, exported pseudo labels) or a list of COCO results (what
-Detectron2's evaluator writes), and the dataset dicts of the images to be drawn. Goes out:
-annotations by image, in foreground classes. Called by ``contact_sheet``.
+Reads a COCO JSON (ground truth, exported pseudo labels) or a list of COCO results (as Detectron2's
+evaluator writes it), and returns the annotations of each of the given dataset dicts, with
+foreground class ids.
 """
 
 from collections import defaultdict

@@ -1,8 +1,8 @@
-"""What the disk holds of one image, drawn: tags, points, map, pseudo labels, ground truth, json.
+"""Drawings of the files of one image: tags, points, map, pseudo labels, ground truth, JSON.
 
-Comes in: a dataset dict (``bestie.data``) and settings. Goes out: a uint8 RGB panel a layer, with a
-legend below. Called by ``contact_sheet``. Everything is brought to the size of the panel first and
-drawn then, so that lines and letters are equally large on small and large images.
+A dataset dict gives one uint8 RGB panel per layer, with a legend below. Everything is resized to
+the panel before it is drawn, so that lines and letters have the same size on small and large
+images.
 """
 
 from collections.abc import Mapping, Sequence

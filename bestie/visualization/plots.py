@@ -1,8 +1,8 @@
 """Curves, histograms and bar charts as PNG bytes, in one style that stays readable on a phone.
 
-Comes in: numbers, or Detectron2's ``metrics.json``. Goes out: PNG bytes (800 pixels wide, letters
-of 12 points at 160 dpi, so that they remain legible when a phone shows the picture at 360 pixels).
-Called by the report and the tools. Nothing here touches matplotlib's global state.
+Takes numbers, or Detectron2's ``metrics.json``, and returns PNG bytes: 800 pixels wide, letters of
+12 points at 160 dpi, so that they stay legible when a phone shows the picture at 360 pixels.
+Matplotlib's global state is not changed.
 """
 
 import io

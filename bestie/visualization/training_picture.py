@@ -1,7 +1,7 @@
 """One training image with its labels and the network's view of it, as one picture.
 
-Comes in: tensors of the running step (see :func:`training_picture`). Goes out: one uint8 RGB array,
-which the BESTIE meta-architecture puts into TensorBoard from time to time.
+Takes tensors of the current step (see :func:`training_picture`) and returns one uint8 RGB array,
+which is written to TensorBoard from time to time.
 
 Shapes: B images, C foreground classes.
 """

@@ -1,7 +1,7 @@
 """What the classes of the built-in data set look like: outlines, materials and textures.
 
-Comes in: a random generator. Goes out: the parts of one object in object coordinates, its colours
-and a texture. Called by ``render``, which places, shades and paints them.
+A random generator gives the parts of one object in object coordinates, its colors and its texture;
+``render`` places, shades and paints them.
 
 The six classes are three pairs. The two classes of a pair share textures and more or less the
 body's shape; its muted hue is a hint. What tells them apart for sure are their parts, two or more

@@ -1,8 +1,7 @@
 """Rendering of the built-in data set's scenes: objects, clutter and background to one picture.
 
-Comes in: a random generator and the size of the picture. Goes out: the picture and which pixel
-belongs to which object. Called by ``make_shapes``; ``shapes_objects`` says what the classes look
-like.
+A random generator and a size give the picture and the map of which pixel belongs to which object.
+``objects`` defines what each class looks like.
 
 Arrays are (y, x); outlines and object coordinates are (x, y), as OpenCV draws them.
 """
