@@ -11,10 +11,10 @@ NORMS = ("BN", "SyncBN")
 
 
 def resolve_norm(norm: str, device: str) -> str:
-    """``norm``, or "BN" where synchronisation is impossible or needless.
+    """``norm``, or "BN" where synchronization is impossible or needless.
 
     torch's SyncBatchNorm runs on GPUs only. In one process it equals plain batch norm; on CPU
-    processes (gloo) each process normalises with the statistics of its own share of the batch, and
+    processes (gloo) each process normalizes with the statistics of its own share of the batch, and
     the running statistics that are saved are those of the main process.
 
     Args:

@@ -78,7 +78,7 @@ class TimmBackbone(Backbone):
         return self._size_divisibility
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """Feature maps of normalised images (B, in_channels, H, W), by name."""
+        """Feature maps of normalized images (B, in_channels, H, W), by name."""
         divisor = self._size_divisibility
         if divisor and any(side % divisor for side in images.shape[-2:]):
             raise ValueError(
@@ -217,12 +217,12 @@ def _create_network(
             f"MODEL.TIMM.NAME {name} gives no feature maps with MODEL.TIMM.OUTPUT_STRIDE "
             f"{output_stride} ({error})."
         ) from error
-    wanted = dict(zip(FEATURES, (4, 8, 16, output_stride), strict=True))
+    expected = dict(zip(FEATURES, (4, 8, 16, output_stride), strict=True))
     strides = network.feature_info.reduction()
-    if strides != [wanted[feature] for feature in out_features]:
+    if strides != [expected[feature] for feature in out_features]:
         raise ValueError(
             f"MODEL.TIMM.NAME {name} gives maps of strides {strides} for {list(out_features)}, "
-            f"needed are {[wanted[feature] for feature in out_features]} "
+            f"expected are {[expected[feature] for feature in out_features]} "
             f"(MODEL.TIMM.OUTPUT_STRIDE {output_stride})."
         )
     if isinstance(network, HighResolutionNetFeatures):

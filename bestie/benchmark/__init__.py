@@ -69,12 +69,12 @@ def run_benchmark(bench: Bench, groups: Sequence[str]) -> tuple[list[Row], Curve
             logger.info("%s, %s: %s", row.name, row.setting, row.milliseconds or row.value)
             rows.append(row)
     if bench.device.type != "cuda":
-        rows += _rows_of_a_gpu(groups)
+        rows += _gpu_rows(groups)
     return rows, curves
 
 
-def _rows_of_a_gpu(groups: Sequence[str]) -> list[Row]:
-    """What only a GPU can tell, where there is none."""
+def _gpu_rows(groups: Sequence[str]) -> list[Row]:
+    """Rows that need a GPU, marked as not measured."""
     rows = []
     if "steps" in groups:
         rows.append(Row("GPU: training step, refinement on against off", "", target="<= 1.05"))

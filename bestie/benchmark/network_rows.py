@@ -74,9 +74,9 @@ def step_rows(bench: Bench) -> Iterator[Row]:
         measured |= _measure_steps(bench, name, many, (True,))
         for setting, measurement in measured.items():
             yield bench.row("training step", setting, measurement, BATCH)
-        off, on, dearest = measured.values()
+        off, on, many_classes = measured.values()
         yield _refinement_row(bench, name, off, on)
-        yield _class_row(bench, name, on, dearest)
+        yield _class_row(bench, name, on, many_classes)
 
 
 def _measure_steps(

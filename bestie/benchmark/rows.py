@@ -21,13 +21,13 @@ class Row:
     Attributes:
         name (str): what was measured.
         setting (str): on what.
-        milliseconds (float | None): median, an image; None where the row is no time.
+        milliseconds (float | None): median per image; None if the row is not a time.
         spread (float | None): see ``Measurement``.
-        ratio (float | None): to the network's forward and backward pass, an image.
+        ratio (float | None): to the network's forward and backward pass, per image.
         peak_memory (float | None): MiB.
         synchronisations (int | None): waits for the device.
         value (str): the row's own figure, if it is not the time.
-        target (str): what is asked for.
+        target (str): the value to reach, in words.
         met (bool | None): whether it was reached; None without a target or a measurement.
     """
 
@@ -50,10 +50,10 @@ class Bench:
     Attributes:
         device (torch.device): that labels and networks run on.
         repeat (int): repetitions that count; networks on the CPU take fewer.
-        quick (bool): small images and networks: shows that it works, and meets no target.
+        quick (bool): small images and networks, to try the commands; no target is judged.
         seed (int): of the simulated scenes.
         workers (tuple[int, ...]): numbers of the loader's workers.
-        network_seconds (float | None): forward and backward pass of the reference network, an
+        network_seconds (float | None): forward and backward pass of the reference network, per
             image.
     """
 
@@ -91,7 +91,7 @@ class Bench:
             name, setting: see ``Row``.
             measurement: of ``images`` images together.
             images: see there.
-            limit_ms: target, milliseconds an image; targets are judged on the CPU and at full size.
+            limit_ms: target, milliseconds per image; judged on the CPU and at full size.
             limit_ratio: target, share of the network's forward and backward pass.
             more: other columns.
         """
@@ -115,7 +115,7 @@ class Bench:
         return Row(name, setting, **columns | more)
 
     def judge(self, *judgements: bool | None) -> bool | None:
-        """Whether all targets of a row are met; None where one was not measured, or quickly."""
+        """Whether all targets of a row are met; None if one was not measured, or in quick mode."""
         return None if self.quick or None in judgements else all(judgements)
 
 

@@ -3,7 +3,7 @@
 A density, sizes and a seed give the mapper's dicts and what a trained network would predict for
 them.
 
-Objects are ellipses of a few classes an image; neighbours of one class touch, as crowds do. The
+Objects are ellipses of a few classes per image; neighbors of one class touch, as in crowds. The
 noise of maps and outputs is drawn at a quarter of the resolution and enlarged, as the network's
 outputs are.
 
@@ -23,7 +23,7 @@ from bestie.regions.components import find_components
 
 __all__ = ["DENSITIES", "Scenes", "simulate", "weak_labels"]
 
-# Instances an image, from .. to, and the share of the image that they cover together.
+# Instances per image, from .. to, and the share of the image that they cover together.
 DENSITIES = {"light": (1, 2, 0.25), "medium": (5, 10, 0.4), "dense": (14, 42, 0.55)}
 SIGMA = 6.0
 
@@ -67,7 +67,7 @@ def simulate(
     """Draw a batch.
 
     Args:
-        count: fewest and most instances an image.
+        count: fewest and most instances per image.
         coverage: share of the image that they cover, but for what overlaps.
         size: (H, W).
         batch: B.

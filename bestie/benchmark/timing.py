@@ -3,7 +3,7 @@
 A function and a device give a ``Measurement``.
 
 On a GPU the clock is read after the device has finished, memory is what PyTorch's allocator held at
-most, and synchronisations are those that PyTorch itself reports. On the CPU memory is the peak of
+most, and synchronizations are those that PyTorch itself reports. On the CPU memory is the peak of
 the process's resident set, and operations are counted that would make a GPU wait. With one thread
 the clock is that of the process, which stands still while other processes have the core.
 """
@@ -50,7 +50,7 @@ class Measurement:
 
     Attributes:
         seconds (tuple[float, ...]): of each repetition.
-        peak_memory (float | None): MiB; None where the system does not tell.
+        peak_memory (float | None): MiB; None if the system does not report it.
     """
 
     seconds: tuple[float, ...]
@@ -143,7 +143,7 @@ def _peak_memory(device: torch.device) -> float | None:
 
 
 def resident_memory() -> float | None:
-    """Resident set of this process, MiB, after freed memory was given back; None if not told."""
+    """Resident set of this process, MiB, after freed memory was given back; None if unknown."""
     give_back_memory()
     return _status("VmRSS")
 
@@ -210,7 +210,7 @@ class _WaitingOperations(TorchDispatchMode):
 
 
 class _WaitingMethods(TorchFunctionMode):
-    """Counts copies to the host, which on the CPU are no operations."""
+    """Counts copies to the host, which are not operations on the CPU."""
 
     def __init__(self, found: Counter):
         super().__init__()

@@ -10,11 +10,12 @@ sample (``data.loader``).
 BESTIE's training transform, after the reference implementation: resize so that the longer side is
 the largest "multiple of 32, plus one" within INPUT.BASE_SIZE (480 gives 449), the shorter side
 keeping the aspect ratio and rounded up to such a number; a random scale; photometric distortion;
-a random crop, small images being put at a random place of a mean-coloured canvas; a horizontal
-flip. Divergence: base size and scale make one resize instead of two; it averages when it shrinks,
-and its nearest-neighbour map and its points are aligned to the pixel centers of the image; the
-distortion comes after the resize, where it costs the same for images of any size; the canvas
-around the map is "ignore" (255), not background.
+a random crop, small images being placed at random on a mean-colored canvas; a horizontal flip.
+
+Differences: base size and scale make one resize instead of two; it averages when it shrinks, and
+its nearest-neighbor map and its points are aligned to the pixel centers of the image; the
+distortion comes after the resize, where it costs the same for images of any size; the canvas around
+the map is "ignore" (255), not background.
 """
 
 from collections.abc import Sequence
@@ -41,7 +42,7 @@ __all__ = [
 IGNORE = 255
 GRID = 32
 # Photometric distortion of the reference implementation, in values of 0..255 and in half degrees;
-# it leaves the saturation alone.
+# it does not change the saturation.
 DISTORTION = {"brightness_delta": 16, "saturation_low": 1, "saturation_high": 1, "hue_delta": 18}
 
 

@@ -25,7 +25,7 @@ def measure_agreement(
             ignore), labels and tags of each image.
 
     Returns:
-        In percent, None where there is nothing to divide by:
+        In percent, None if the denominator is 0:
 
         - ``cues_in_maps``: points on a map pixel of their class;
         - ``cues_in_labels``: points inside a label of their class;

@@ -127,7 +127,7 @@ def build_coco_evaluator(
         output_folder: where to leave the raw predictions; None: nowhere.
 
     Raises:
-        ValueError: the data set has no COCO json.
+        ValueError: the data set has no COCO JSON.
     """
     json_file = MetadataCatalog.get(dataset_name).get("json_file")
     if json_file is None or not os.path.isfile(json_file):
@@ -144,7 +144,7 @@ def coco_average_precision(
     category_of_class: Mapping[int, int],
     max_detections: int = COCO_LIMIT,
 ) -> dict[str, float]:
-    """Mask AP of labels against a COCO json.
+    """Mask AP of labels against a COCO JSON.
 
     Args:
         json_file: the true instances.

@@ -1,11 +1,11 @@
-"""Export of a model's instances as COCO json: the labels that Mask R-CNN (or any model) trains on.
+"""Export of a model's instances as COCO JSON: the labels that Mask R-CNN (or any model) trains on.
 
 Predictions arrive image by image through Detectron2's ``inference_on_dataset``; the result is one
 JSON with every image of the data set and its labels.
 
-Each process writes the labels of its share of the images, an image a line, to a file of its own
-under ``<output>.parts/``; the main process joins them in the order of the data set, an image at
-a time, checks each label and renames the whole into place. So memory does not grow with the images,
+Each process writes the labels of its share of the images, one image per line, to its own file
+under ``<output>.parts/``; the main process joins them in the order of the data set, one image
+at a time, checks each label and renames the complete file. So memory does not grow with the images,
 and the result does not depend on the number of processes. All processes must see the folder of the
 output.
 """
@@ -111,7 +111,7 @@ def _numbered(images: Sequence[dict], annotations: Iterable[list[dict]]) -> Iter
 
 
 class COCOExporter(DatasetEvaluator):
-    """Writes the instances of a whole data set to a COCO json."""
+    """Writes the instances of a whole data set to a COCO JSON."""
 
     def __init__(
         self,

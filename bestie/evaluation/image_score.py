@@ -14,8 +14,8 @@ def instance_quality(
 ) -> float:
     """Sum of the IoU of the matched pairs over the mean number of predictions and objects.
 
-    It is panoptic quality (Kirillov et al., CVPR 2019) over all instances of one image, whatever
-    their class; pairs are of one class. 1 is perfect; NaN if there is neither prediction nor
+    It is panoptic quality (Kirillov et al., CVPR 2019) over all instances of one image, of any
+    class; pairs are of one class. 1 is perfect; NaN if there is neither prediction nor
     object.
 
     Args:

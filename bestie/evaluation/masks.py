@@ -108,7 +108,7 @@ class LabelledMasks:
         size: tuple[int, int],
         class_of_category: Mapping[int, int],
     ) -> "LabelledMasks":
-        """Take annotations of one image of a COCO json (any of its mask formats).
+        """Take annotations of one image of a COCO JSON (any of its mask formats).
 
         Args:
             annotations: their "score", if any, is taken over.
@@ -123,7 +123,7 @@ class LabelledMasks:
 
 
 def annotations_by_image(coco: Mapping) -> dict[int, list[Mapping]]:
-    """Sort the annotations of a COCO json by image id; crowd regions are left out."""
+    """Sort the annotations of a COCO JSON by image id; crowd regions are left out."""
     by_image: dict[int, list[Mapping]] = {image["id"]: [] for image in coco["images"]}
     for annotation in coco["annotations"]:
         if not annotation.get("iscrowd", 0):
@@ -132,7 +132,7 @@ def annotations_by_image(coco: Mapping) -> dict[int, list[Mapping]]:
 
 
 def mask_iou(first: LabelledMasks, second: LabelledMasks) -> np.ndarray:
-    """Intersection over union of all pairs, (N, M) float64, whatever their classes.
+    """Intersection over union of all pairs, (N, M) float64, whether or not the classes agree.
 
     Raises:
         ValueError: the masks are of different sizes.

@@ -51,7 +51,7 @@ def class_iou(confusion: np.ndarray) -> np.ndarray:
 class SemanticTruth:
     """True semantic maps of a data set, read when asked for.
 
-    From SegmentationClass files where every image has them, else the objects of its COCO json.
+    From SegmentationClass files where every image has them, else the objects of its COCO JSON.
     """
 
     def __init__(self, dataset_name: str):

@@ -31,7 +31,7 @@ def export_pseudo_labels(
     Args:
         cfg: config of BESTIE, Mask R-CNN or any Detectron2 model of instances, with MODEL.WEIGHTS.
         dataset_name: a data set; it is registered if need be.
-        output: COCO json to write.
+        output: COCO JSON to write.
         score_threshold: labels need this score.
         min_area: labels need this many pixels.
         use_tags: restrict the classes to the image's tags.

@@ -73,7 +73,7 @@ def launch(
         found = torch.cuda.device_count()
         if world_size > 1 and num_gpus_per_machine > found:
             raise ValueError(
-                f"{num_gpus_per_machine} GPUs asked for, PyTorch finds {found}; "
+                f"{num_gpus_per_machine} GPUs requested, PyTorch finds {found}; "
                 "MODEL.DEVICE cpu starts as many processes on the CPU"
             )
         processes = (num_gpus_per_machine, num_machines, machine_rank, dist_url)
@@ -104,7 +104,7 @@ def launch(
 
 
 def launch_tool(main: Callable, parsed: Namespace) -> None:
-    """Run a tool's ``main(parsed)`` in the processes asked for; a user's mistake ends it in a line.
+    """Run a tool's ``main(parsed)`` in the processes asked for; a mistake of the user ends it with one line.
 
     Args:
         main: the tool.
@@ -194,9 +194,9 @@ def _create_local_groups(num_processes: int, num_machines: int, machine_rank: in
 def _leave_group() -> None:
     """End the process group and the threads that gloo keeps for it.
 
-    Destroying a group only drops PyTorch's references; Detectron2 keeps some of its own. A thread
-    of gloo that still runs while the interpreter is torn down may abort the process, after all its
-    work is done.
+    Destroying a group only drops PyTorch's references; Detectron2 keeps others. A thread
+    of gloo that still runs while the interpreter shuts down may abort the process after its work is
+    done.
     """
     comm.synchronize()  # nobody is still talking to this process
     dist.destroy_process_group()

@@ -77,7 +77,7 @@ class Trainer(DefaultTrainer):
         self.register_hooks(self.build_hooks())
 
     def resume_or_load(self, resume: bool = True) -> None:
-        """Load MODEL.WEIGHTS, or go on with the last checkpoint and the samples that follow it."""
+        """Load MODEL.WEIGHTS, or resume from the last checkpoint and the samples that follow it."""
         super().resume_or_load(resume=resume)
         self.sampler.set_start(self.start_iter * self.cfg.SOLVER.IMS_PER_BATCH)
 
@@ -119,7 +119,7 @@ class Trainer(DefaultTrainer):
         settings = {"lr": cfg.SOLVER.BASE_LR, "weight_decay": cfg.SOLVER.WEIGHT_DECAY}
         if cfg.SOLVER.OPTIMIZER == "ADAM":
             optimizer_class = torch.optim.Adam
-            if cfg.MODEL.DEVICE == "cpu":  # one pass over the parameters in place of a dozen
+            if cfg.MODEL.DEVICE == "cpu":  # one pass over the parameters instead of a dozen
                 settings["fused"] = True
         else:
             optimizer_class = torch.optim.SGD

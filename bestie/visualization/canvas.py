@@ -128,16 +128,16 @@ def add_legend(
 def tile(
     rows: Sequence[Sequence[np.ndarray]], gap: int = 8, background: Color = PAPER
 ) -> np.ndarray:
-    """Set images side by side and row under row, aligned at their top left corners.
+    """Place images side by side, row below row, aligned at their top left corners.
 
     Columns are as wide as their widest image, rows as high as their highest; rows may differ in
     length.
 
     Raises:
-        ValueError: there is no image at all.
+        ValueError: no image is given.
     """
     if not any(len(row) for row in rows):
-        raise ValueError("There is nothing to tile: no row holds an image.")
+        raise ValueError("Nothing to tile: no row contains an image.")
     num_columns = max(len(row) for row in rows)
     widths = [max(row[i].shape[1] for row in rows if i < len(row)) for i in range(num_columns)]
     heights = [max((image.shape[0] for image in row), default=0) for row in rows]

@@ -25,8 +25,8 @@ __all__ = [
 ]
 
 IGNORE = 255
-# Twelve colors that stay apart from each other, from grey photographs and from black and white
-# grounds. Instances take the first that no neighbour has, so the best-separated ones come first.
+# Twelve colors that stay apart from each other, from gray photographs and from black and white
+# grounds. Instances take the first that no neighbor has, so the best-separated ones come first.
 INSTANCE_COLORS = np.array(
     [
         (255, 70, 70),
@@ -52,7 +52,7 @@ def class_color(class_id: int) -> Color:
 
 
 def dim(image: np.ndarray, amount: float = 0.5) -> np.ndarray:
-    """The image in grey and darker, as a ground that leaves the stage to the colors on it."""
+    """The image in gray and darker, as a ground that leaves the stage to the colors on it."""
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32) * (1 - amount)
     return np.repeat(grey[..., None], 3, axis=2).astype(np.uint8)
 
@@ -129,7 +129,7 @@ def draw_instances(
     opacity: float = 0.4,
     font_size: int = 13,
 ) -> np.ndarray:
-    """Lay instances over the image, each filled and outlined in a color that no neighbour has.
+    """Lay instances over the image, each filled and outlined in a color that no neighbor has.
 
     Args:
         image: (H, W, 3) uint8 RGB.
@@ -197,11 +197,11 @@ def draw_offsets(
 
     Args:
         offset: (2, H, W) float, pixels, (dy, dx) from pixel to center.
-        weight: (H, W); pixels of weight 0 or less have no offset and are light grey. All have one,
+        weight: (H, W); pixels of weight 0 or less have no offset and are light gray. All have one,
             if omitted.
         max_length: length of full brightness, pixels; the 95th percentile of what is shown, if
             omitted.
-        legend: put a small wheel into the lower right corner, labelled with ``max_length``.
+        legend: put a small wheel into the lower right corner, labeled with ``max_length``.
 
     Raises:
         ValueError: offset and weight differ in size.
@@ -308,7 +308,7 @@ def _wheel_colors(offset: np.ndarray, max_length: float) -> np.ndarray:
 
 
 def _add_wheel(image: np.ndarray, max_length: float) -> np.ndarray:
-    """Put the color wheel, labelled with the length at its rim, into the lower right corner."""
+    """Put the color wheel, labeled with the length at its rim, into the lower right corner."""
     height, width = image.shape[:2]
     radius = int(np.clip(min(height, width) // 10, 6, 32))
     step = np.arange(-radius, radius + 1)

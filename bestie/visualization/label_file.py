@@ -41,13 +41,13 @@ def read_label_file(
     class_names: Sequence[str],
     category_to_class: Mapping[int, int] | None = None,
 ) -> LabelFile:
-    """Read what a json file says about the images of ``records``.
+    """Read the annotations of the images of ``records`` from a json file.
 
-    A full COCO json is matched by the stems of its file names and the names of its categories, a
+    A full COCO JSON is matched by the stems of its file names and the names of its categories, a
     list of results by image ids and ``category_to_class``. Crowd regions are left out.
 
     Raises:
-        DataError: missing or malformed file, a category that is no class, none of the images in the
+        DataError: missing or malformed file, a category that is not a class, none of the images in the
             file.
     """
     content = formats.read_coco_or_results(path)
@@ -97,7 +97,7 @@ def _classes_by_name(
     unknown = [category["name"] for category in categories if category["name"] not in number]
     if unknown:
         raise formats.DataError(
-            f"has categories that the data set has not: {', '.join(unknown[:5])}; "
+            f"has categories that the data set does not have: {', '.join(unknown[:5])}; "
             f"its classes are {', '.join(list(class_names)[:10])}",
             path,
         )

@@ -129,7 +129,7 @@ class ImageLayers:
             "gt": self._draw_ground_truth,
         }
         if layer not in draw:
-            raise ValueError(f"There is no layer '{layer}'; layers are {', '.join(LAYERS)}.")
+            raise ValueError(f"'{layer}' is not a layer; the layers are {', '.join(LAYERS)}.")
         return draw[layer]()
 
     def draw_annotations(self, annotations: Sequence[Mapping[str, Any]]) -> np.ndarray:
@@ -229,14 +229,14 @@ class ImageLayers:
     def _read_points(self) -> tuple[str, formats.Points]:
         paths = self.record.get("points_files", {})
         chosen = self.settings.points
-        wanted = [chosen] if chosen else sorted(paths) or ["Center_points", "Peak_points"]
-        for folder in wanted:
+        folders = [chosen] if chosen else sorted(paths) or ["Center_points", "Peak_points"]
+        for folder in folders:
             if folder in paths and Path(paths[folder]).is_file():
                 points = formats.read_points(paths[folder])
                 self._check_classes(points.classes, paths[folder])
                 return folder, points
         raise formats.DataError(
-            f"the image has no points in {' or '.join(wanted)}", self.record["file_name"]
+            f"the image has no points in {' or '.join(folders)}", self.record["file_name"]
         )
 
     def _read_map(self) -> np.ndarray:

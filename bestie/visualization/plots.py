@@ -24,8 +24,8 @@ __all__ = ["plot_bars", "plot_curves", "plot_histogram", "read_metrics"]
 
 logger = logging.getLogger(__name__)
 
-# Okabe and Ito's colors, told apart by color-blind readers too, without the yellow that white
-# swallows.
+# The colors of Okabe and Ito, which color-blind readers can distinguish, without the yellow, which is
+# not visible on white.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4D4D4D")
 STYLE = {
     "font.family": "DejaVu Sans",
@@ -47,10 +47,10 @@ WIDTH, DPI = 5.0, 160
 
 
 def read_metrics(path: str | Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Read Detectron2's ``metrics.json``: one json object a line.
+    """Read Detectron2's ``metrics.json``: one JSON object per line.
 
-    Where a resumed run logged an iteration again, the later line counts; a last line that a killed
-    run left unfinished is passed over.
+    Where a resumed run logged an iteration again, the later line counts; an incomplete last
+    line of an interrupted run is skipped.
 
     Returns:
         name -> (iterations (T,) int64 ascending, values (T,) float64), for every metric of numbers.
@@ -63,7 +63,7 @@ def read_metrics(path: str | Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     except OSError as error:
         raise DataError(f"cannot be read ({error.strerror})", path) from None
     except UnicodeDecodeError:
-        raise DataError("is no UTF-8 text", path) from None
+        raise DataError("is not UTF-8 text", path) from None
     series: dict[str, dict[int, float]] = {}
     for number, line in enumerate(lines, 1):
         try:
@@ -71,9 +71,9 @@ def read_metrics(path: str | Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
             iteration = int(record.pop("iteration"))
         except (ValueError, KeyError, AttributeError, TypeError):
             if number == len(lines):
-                logger.warning("%s: the last line is unfinished and is passed over.", path)
+                logger.warning("%s: the last line is incomplete and is skipped.", path)
                 break
-            raise DataError("is no json object with an 'iteration'", path, number) from None
+            raise DataError("is not a JSON object with an 'iteration'", path, number) from None
         for name, value in record.items():
             if value is None:  # not defined: written as null, since NaN is not json
                 value = float("nan")
@@ -103,13 +103,13 @@ def plot_curves(
         smooth: curves of 40 points and more are drawn pale, with their running mean on top.
 
     Raises:
-        ValueError: there is no curve, none has a finite value, or there are more than seven.
+        ValueError: no curve, none has a finite value, or there are more than seven.
     """
     if len(curves) > len(COLORS):
         raise ValueError(f"A chart shows at most {len(COLORS)} curves, got {len(curves)}.")
     finite = {name: _finite(*curve) for name, curve in curves.items()}
     if not any(len(x) for x, _ in finite.values()):
-        raise ValueError(f"No curve has a finite value: {', '.join(curves) or 'there is none'}.")
+        raise ValueError(f"No curve has a finite value: {', '.join(curves) or 'none given'}.")
     with matplotlib.rc_context(STYLE):
         figure, axes = _figure(title, xlabel, ylabel)
         for (name, (x, y)), color in zip(finite.items(), COLORS, strict=False):
@@ -145,7 +145,7 @@ def plot_histogram(
     values = np.asarray(values, np.float64).ravel()
     values = values[np.isfinite(values)]
     if len(values) == 0:
-        raise ValueError(f"There is no finite value for the histogram '{title}'.")
+        raise ValueError(f"No finite value for the histogram '{title}'.")
     whole = isinstance(bins, int) and (values == np.round(values)).all() and np.ptp(values) <= 30
     if whole:
         bins = np.arange(values.min(), values.max() + 2) - 0.5
@@ -169,20 +169,20 @@ def plot_bars(
     xlabel: str = "",
     number_format: str = "{:.3g}",
 ) -> bytes:
-    """Draw horizontal bars, a group a name and a bar a series, each labelled with its value.
+    """Draw horizontal bars, a group a name and a bar a series, each labeled with its value.
 
     Args:
         names: of the N groups, from top to bottom.
         series: label -> N values; NaN leaves a gap that says "n/a".
         title: above the chart.
         xlabel: of the values.
-        number_format: of the values beside the bars.
+        number_format: of the values next to the bars.
 
     Raises:
         ValueError: nothing to draw, or a series whose length is not N.
     """
     if not names or not series:
-        raise ValueError(f"There is nothing to draw in the bar chart '{title}'.")
+        raise ValueError(f"Nothing to draw in the bar chart '{title}'.")
     for label, values in series.items():
         if len(values) != len(names):
             raise ValueError(f"'{label}' has {len(values)} values for {len(names)} names.")

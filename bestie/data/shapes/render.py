@@ -32,7 +32,7 @@ RADIUS = (0.16, 0.24)
 # Share of an object that must be visible, and the pixels (of a picture of 160 x 160).
 MIN_VISIBLE = 0.5
 MIN_AREA = 200
-# Probabilities of 1, 2, ... 8 objects a picture, and of 1, 2, 3 objects of a class in a group.
+# Probabilities of 1, 2, ... 8 objects per picture, and of 1, 2, 3 objects of a class in a group.
 NUM_OBJECTS = (0.1, 0.18, 0.22, 0.19, 0.13, 0.09, 0.05, 0.04)
 GROUP_SIZES = (0.5, 0.32, 0.18)
 
@@ -57,7 +57,7 @@ class Sprite:
     """An object cut out.
 
     Attributes:
-        colour (ndarray): (h, w, 3) float32 RGB in [0, 1], times alpha.
+        color (ndarray): (h, w, 3) float32 RGB in [0, 1], times alpha.
         alpha (ndarray): (h, w) float32 in [0, 1].
     """
 
@@ -144,7 +144,7 @@ def place_group(
     scale: float,
     others: list[Item],
 ) -> list[Item]:
-    """A group of touching objects of a class, apart from the others; fewer if there is no room."""
+    """A group of touching objects of a class, apart from the others; fewer if they do not fit."""
     low, high = (radius * min(shape) for radius in RADIUS)
     name = CLASS_NAMES[class_id]
     colour = draw_colour(rng, name)
@@ -177,7 +177,7 @@ def _place_apart(rng, shape, class_id, sprite, others, group) -> Item | None:
 
 
 def _place_touching(rng, shape, class_id, sprite, others, group) -> Item | None:
-    """Next of a group: pushed against one of it until it overlaps by a few per cent."""
+    """Next of a group: pushed against one of it until it overlaps by a few percent."""
     for _ in range(12):
         neighbour = group[rng.integers(len(group))]
         rows, columns = np.nonzero(neighbour.mask)
@@ -233,7 +233,7 @@ def place_clutter(
     number: int,
     sizes: tuple[float, float],
 ) -> list[Item]:
-    """Things of no class, in any colour and the classes' textures, anywhere."""
+    """Things of no class, in any color and the classes' textures, anywhere."""
     items = []
     for _ in range(number):
         parts = clutter_parts(rng, str(rng.choice(CLUTTER_NAMES)))
@@ -281,7 +281,7 @@ def draw_sprite(
     Args:
         rng: random generator.
         parts: in painting order.
-        look: colours and texture.
+        look: colors and texture.
         radius: pixels that the unit of object coordinates spans.
         angle: degrees.
         light: (2,) unit vector (x, y) towards the light.
@@ -339,7 +339,7 @@ def _draw_pose(rng: np.random.Generator, scale: float, angle: float):
 
 
 def _material(look: Look, material: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """(N, 3) colours of a material at object coordinates."""
+    """(N, 3) colors of a material at object coordinates."""
     base = look.colours[material]
     if material != "body":
         return np.broadcast_to(base, (len(x), 3))

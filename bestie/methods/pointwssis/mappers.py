@@ -1,7 +1,7 @@
 """Mappers of PointWSSIS: clicks and known objects for the teacher, crops for the refiner.
 
 Points of a data set come from files of the folder contract (``Center_points``) or from the field
-``point`` [x, y] of each annotation of a COCO json; they are never derived from masks here. Mappers
+``point`` [x, y] of each annotation of a COCO JSON; they are never derived from masks here. Mappers
 return points as (y, x) pixel indices.
 """
 
@@ -143,7 +143,7 @@ class PromptMapper:
 class RefinerMapper:
     """In training a crop with rough and true mask, at inference an image with rough masks.
 
-    Trains on a COCO json whose annotations hold the true mask as ``segmentation`` and the rough one
+    Trains on a COCO JSON whose annotations hold the true mask as ``segmentation`` and the rough one
     as ``rough``, an annotation per pair; one pair is one sample. At inference ``segmentation`` is
     the rough mask and ``point`` its point. See ``MaskRefiner`` for what is returned.
     """

@@ -54,7 +54,7 @@ class MaskRefiner(nn.Module):
             network: crops (N, channels, S, S) to logits (N, 2, S, S).
             num_classes: C.
             pixel_mean: per channel, in the order of the input images.
-            pixel_std: likewise.
+            pixel_std: its standard deviation.
             size: S.
             sigma: of the Gaussian at the point, pixels of the crop.
             crop_scale: side of the crop as a multiple of the rough mask's box, at inference.

@@ -102,7 +102,7 @@ class SOLO(nn.Module):
             in_features: levels of the grid head, finest first.
             mask_features: levels of the mask branch, finest first.
             pixel_mean: per channel, in the order of the input images.
-            pixel_std: likewise.
+            pixel_std: its standard deviation.
             loss: weights of the losses; defaults of the paper.
             inference: settings of the inference; defaults of the paper.
             score_thresh: class probability above which a cell is a candidate.
@@ -342,9 +342,9 @@ def padded_masks(instances: Instances, padded_size: tuple[int, int]) -> Tensor:
     """(N, H, W) bool masks of one image, placed top left in the padded size.
 
     Raises:
-        ValueError: there are no masks, or they are no bitmasks.
+        ValueError: no masks, or masks that are not bitmasks.
     """
-    if not instances.has("gt_masks"):  # Detectron2 leaves them out where there are no objects
+    if not instances.has("gt_masks"):  # Detectron2 leaves them out for images without objects
         if len(instances):
             raise ValueError("SOLO trains on masks, but the mapper gave none: set MODEL.MASK_ON.")
         return torch.zeros(0, *padded_size, dtype=torch.bool, device=instances.gt_boxes.device)
