@@ -99,6 +99,14 @@ class Trainer(DefaultTrainer):
         finally:
             loop.removeFilter(hide_traceback)
 
+    def state_dict(self) -> dict[str, Any]:
+        """Iteration, hooks and optimizer; Detectron2 0.6 alone would leave the optimizer out."""
+        return super(DefaultTrainer, self).state_dict() | {"_trainer": self._trainer.state_dict()}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        super(DefaultTrainer, self).load_state_dict(state_dict)
+        self._trainer.load_state_dict(state_dict["_trainer"])
+
     @classmethod
     def build_model(cls, cfg: CfgNode) -> nn.Module:
         return build_model(cfg)
