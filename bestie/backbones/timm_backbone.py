@@ -7,6 +7,7 @@ down to "res5". MODEL.BACKBONE.NAME ``build_timm_backbone``, ``build_timm_fpn_ba
 
 import difflib
 from collections.abc import Sequence
+from typing import Any, cast
 
 import timm
 from detectron2.config import CfgNode
@@ -14,6 +15,7 @@ from detectron2.layers import ShapeSpec
 from detectron2.modeling import BACKBONE_REGISTRY, FPN, META_ARCH_REGISTRY, Backbone
 from detectron2.modeling.backbone.fpn import LastLevelMaxPool
 from timm.layers import convert_sync_batchnorm
+from timm.models import FeatureInfo
 from timm.models.hrnet import HighResolutionNetFeatures
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -66,7 +68,7 @@ class TimmBackbone(Backbone):
         self.network = _create_network(name, self._out_features, output_stride, in_channels)
         if norm == "SyncBN":
             self.network = convert_sync_batchnorm(self.network)
-        info = self.network.feature_info
+        info = cast(FeatureInfo, self.network.feature_info)
         self._out_feature_channels = dict(zip(self._out_features, info.channels(), strict=True))
         self._out_feature_strides = dict(zip(self._out_features, info.reduction(), strict=True))
         # HRNet adds maps of different strides: their sides must fit.
@@ -201,9 +203,9 @@ def _create_network(
 ) -> nn.Module:
     if not timm.is_model(name):
         near = difflib.get_close_matches(name, timm.list_models(), n=10, cutoff=0.4)
-        near = f" Near names: {', '.join(near)}." if near else ""
-        raise ValueError(f"MODEL.TIMM.NAME: timm has no model {name!r}.{near}")
-    options = {"output_stride": output_stride} if output_stride != 32 else {}
+        hint = f" Similar names: {', '.join(near)}." if near else ""
+        raise ValueError(f"MODEL.TIMM.NAME: timm has no model {name!r}.{hint}")
+    options: dict[str, Any] = {"output_stride": output_stride} if output_stride != 32 else {}
     if timm.models.model_entrypoint(name).__module__ == "timm.models.hrnet":
         options["feature_location"] = ""
     # "res5" is the last map of the network, whether or not it gives one of the stem.
@@ -218,7 +220,7 @@ def _create_network(
             f"{output_stride} ({error})."
         ) from error
     expected = dict(zip(FEATURES, (4, 8, 16, output_stride), strict=True))
-    strides = network.feature_info.reduction()
+    strides = cast(FeatureInfo, network.feature_info).reduction()
     if strides != [expected[feature] for feature in out_features]:
         raise ValueError(
             f"MODEL.TIMM.NAME {name} gives maps of strides {strides} for {list(out_features)}, "

@@ -37,7 +37,7 @@ import logging
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import timm
 import torch
@@ -223,7 +223,7 @@ class StrictCheckpointer(DetectionCheckpointer):
 
 def _save(content: dict[str, Any], file: IO[bytes], path: str) -> None:
     """``torch.save`` that reports an error of the file (a full disk) as an OSError."""
-    errors = []
+    errors: list[OSError] = []
 
     class Writer:
         def write(self, data: Any) -> int:
@@ -237,7 +237,7 @@ def _save(content: dict[str, Any], file: IO[bytes], path: str) -> None:
             file.flush()
 
     try:
-        torch.save(content, Writer())
+        torch.save(content, cast(IO[bytes], Writer()))  # which it only writes to and flushes
     except RuntimeError as error:
         if not errors:
             raise

@@ -108,8 +108,8 @@ def _loader_config(dataset: str, workers: int) -> CfgNode:
 
 def _decode_and_augment(augmentation: list, record: dict) -> dict:
     image, *_ = augment(T.AugmentationList(augmentation), read_image(record["file_name"], "RGB"))
-    image = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
-    return {"image": image, "height": record["height"], "width": record["width"]}
+    tensor = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+    return {"image": tensor, "height": record["height"], "width": record["width"]}
 
 
 def _consume(batches: Iterator[list[dict]], number: int) -> None:
@@ -217,5 +217,5 @@ def _instances(scenes: Scenes, device: torch.device) -> Instances:
 
 
 def _scene(density: str, size: tuple[int, int], seed: int) -> Scenes:
-    *count, coverage = DENSITIES[density]
-    return simulate(tuple(count), coverage, size, 1, CLASSES, seed)
+    fewest, most, coverage = DENSITIES[density]
+    return simulate((fewest, most), coverage, size, 1, CLASSES, seed)

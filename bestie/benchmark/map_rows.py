@@ -94,4 +94,6 @@ def _build_classifier(name: str, device: torch.device) -> tuple[CfgNode, PAMClas
         cfg.MODEL.BACKBONE.NAME = "build_timm_backbone"
         cfg.MODEL.TIMM.NAME, cfg.MODEL.TIMM.OUTPUT_STRIDE, cfg.MODEL.TIMM.NORM = name, 8, "BN"
         cfg.MODEL.PAM.HEAD_CHANNELS = 64
-    return cfg, build_model(cfg).eval()
+    model = build_model(cfg)
+    assert isinstance(model, PAMClassifier)
+    return cfg, model.eval()

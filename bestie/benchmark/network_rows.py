@@ -40,7 +40,9 @@ def build_network(name: str, classes: int, device: torch.device) -> BESTIE:
     cfg.MODEL.TIMM.NAME, cfg.MODEL.TIMM.NORM = name, "BN"
     cfg.MODEL.BESTIE.NUM_CLASSES = classes
     cfg.MODEL.BESTIE.HEAD = HEADS[name.rstrip("_0123456789").split("_")[0]]
-    return build_model(cfg)
+    model = build_model(cfg)
+    assert isinstance(model, BESTIE)
+    return model
 
 
 def network_rows(bench: Bench) -> Iterator[Row]:
@@ -83,9 +85,9 @@ def _measure_steps(
     bench: Bench, name: str, classes: int, refinements: tuple[bool, ...]
 ) -> dict[str, Measurement]:
     """Steps of one model, with refinement switched off or on before each."""
-    *count, coverage = DENSITIES["medium"]
+    fewest, most, coverage = DENSITIES["medium"]
     size = (bench.side, bench.side)
-    samples = simulate(tuple(count), coverage, size, BATCH, classes, bench.seed).samples
+    samples = simulate((fewest, most), coverage, size, BATCH, classes, bench.seed).samples
     model = build_network(name, classes, bench.device).train()
     optimizer = torch.optim.Adam(model.parameters(), 1e-7)
 

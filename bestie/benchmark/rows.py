@@ -97,7 +97,8 @@ class Bench:
         """
         seconds = measurement.median / images
         ratio = seconds / self.network_seconds if self.network_seconds else None
-        targets, judgements = [], []
+        targets: list[str] = []
+        judgements: list[bool | None] = []
         if limit_ms is not None:
             targets.append(f"<= {limit_ms:g} ms")
             judgements.append(1000 * seconds <= limit_ms)

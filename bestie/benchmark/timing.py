@@ -14,9 +14,10 @@ import statistics
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -28,6 +29,7 @@ from bestie.methods.bestie import centers
 __all__ = ["Measurement", "count_synchronisations", "measure", "measure_in_turn", "resident_memory"]
 
 MIB = 2**20
+Name = TypeVar("Name", bound=Hashable)
 # Operations whose result has a size, or becomes a Python value, that only the device knows.
 WAITING_OPERATIONS = {
     "_local_scalar_dense",
@@ -75,13 +77,13 @@ def measure(
 
 
 def measure_in_turn(
-    functions: dict[Hashable, Callable[[], object]],
+    functions: Mapping[Name, Callable[[], object]],
     device: torch.device,
     repeat: int,
     warm_up: int = 1,
     *,
     wall_clock: bool = False,
-) -> dict[Hashable, Measurement]:
+) -> dict[Name, Measurement]:
     """Time several calls by turns, so that a drift of the machine's speed meets all of them.
 
     Args:
@@ -95,8 +97,8 @@ def measure_in_turn(
     """
     own_time = device.type == "cpu" and torch.get_num_threads() == 1 and not wall_clock
     clock = time.process_time if own_time else time.perf_counter
-    seconds: dict[Hashable, list[float]] = {name: [] for name in functions}
-    peaks: dict[Hashable, float | None] = dict.fromkeys(functions)
+    seconds: dict[Name, list[float]] = {name: [] for name in functions}
+    peaks: dict[Name, float | None] = dict.fromkeys(functions)
     for turn in range(warm_up + repeat):
         for name, function in functions.items():
             if turn < warm_up:

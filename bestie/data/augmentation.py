@@ -144,7 +144,7 @@ class RandomQuarterTurn(T.Augmentation):
 
     def get_transform(self, image: np.ndarray) -> Transform:
         turns = np.random.randint(4)
-        return QuarterTurn(*image.shape[:2], turns) if turns else NoOpTransform()
+        return QuarterTurn(image.shape[0], image.shape[1], turns) if turns else NoOpTransform()
 
 
 class QuarterTurn(Transform):
@@ -291,7 +291,8 @@ class InferenceSize:
         longer = max(height, width)
         if not self.length or self.kept[0] <= longer <= self.kept[1]:
             return None
-        return tuple(max(1, round(side * self.length / longer)) for side in (height, width))
+        new_height, new_width = (max(1, round(n * self.length / longer)) for n in (height, width))
+        return new_height, new_width
 
     def resize(self, image: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
         """The (H, W, 3) uint8 photo as the network sees it."""

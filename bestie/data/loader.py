@@ -48,8 +48,8 @@ def build_train_loader(
         iterated.
 
     Raises:
-        ValueError: IMS_PER_BATCH is not a multiple of the processes, an unknown data set, or no image
-            left.
+        ValueError: IMS_PER_BATCH is not a multiple of the processes, a data set is unknown, or no
+            image is left.
     """
     world_size = comm.get_world_size()
     if cfg.SOLVER.IMS_PER_BATCH < 1 or cfg.SOLVER.IMS_PER_BATCH % world_size:
@@ -81,7 +81,8 @@ def _training_dicts(cfg: CfgNode) -> list[dict]:
     except AssertionError as error:  # Detectron2's, for a list without an image
         raise ValueError(
             f"DATASETS.TRAIN: {error} Are all annotations crowd regions? Images without any other "
-            f"annotation are left out if DATALOADER.FILTER_EMPTY_ANNOTATIONS, which is {only_labeled}."
+            "annotation are left out if DATALOADER.FILTER_EMPTY_ANNOTATIONS, which is "
+            f"{only_labeled}."
         ) from error
 
 
@@ -126,8 +127,8 @@ def _pack(batch: list[dict[str, Any]]) -> tuple[torch.Tensor, list[dict[str, Any
     """Move the tensors of a batch into one buffer.
 
     Each tensor that a worker sends costs a file descriptor and two messages, which takes as long as
-    decoding a small picture, and a batch has tens of tensors. In one buffer, all of them cost as much
-    as one. Example with three samples::
+    decoding a small picture, and a batch has tens of tensors. In one buffer, all of them cost as
+    much as one. Example::
 
         buffer  |image 0|..|map 0|..|points 0|..|image 1|..|map 1| ...     .. = padding
         batch   {"image": _Packed(start, size, dtype, shape), "image_id": 7, ...}, ...
@@ -187,7 +188,7 @@ class PositionSampler(Sampler):
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         position = self.start + self.rank
-        epoch, order = None, None
+        epoch, order = -1, np.arange(0)
         while True:
             if position // self.size != epoch:
                 epoch = position // self.size

@@ -3,9 +3,9 @@
 A mapper takes a dict of ``DatasetCatalog.get`` and returns tensors on the CPU; it runs in the
 workers of the loaders. ``INPUT.DATASET_MAPPER_NAME`` selects one from ``MAPPER_REGISTRY``.
 
-Labels are sent in a sparse form: the components of the weak semantic map with class and centroid, which of
-them semantic knowledge transfer accepted, and the points. Dense targets are drawn on the training
-device. Shape letters: H, W the crop (or image), C classes, P points, K components.
+Labels are sent in a sparse form: the components of the weak semantic map with class and centroid,
+which of them semantic knowledge transfer accepted, and the points. Dense targets are drawn on the
+training device. Shape letters: H, W the crop (or image), C classes, P points, K components.
 """
 
 import os

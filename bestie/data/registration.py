@@ -218,13 +218,14 @@ def load_folder(root: str, split: str) -> list[dict[str, Any]]:
     json_images = _read_json_images(root, split, class_names)
     dicts = []
     for position, image_name in enumerate(ids, 1):
-        record = {"root": root, "image_name": image_name, "image_id": position}
-        record["file_name"] = find_image(root, image_name)
-        if record["file_name"] is None:
+        file_name = find_image(root, image_name)
+        if file_name is None:
             path = DatasetFolder(root).image_file(image_name, "")
             raise DataError("image does not exist (.jpg or .png)", path)
+        record: dict[str, Any] = {"root": root, "image_name": image_name, "image_id": position}
+        record["file_name"] = file_name
         if json_images is None:
-            record["height"], record["width"] = read_image_size(record["file_name"])
+            record["height"], record["width"] = read_image_size(file_name)
         elif image_name in json_images:
             image = json_images[image_name]
             record.update(image_id=image["id"], height=image["height"], width=image["width"])

@@ -35,8 +35,10 @@ def measure_agreement(
         - ``maps_in_labels``: foreground pixels of maps inside a label of their class;
         - ``tags_with_labels``: tags of which the image has a label (coverage).
     """
-    names = ("cues_in_maps", "cues_in_labels", "labels_with_one_cue")
-    names += ("labels_in_maps", "maps_in_labels", "tags_with_labels")
+    names = [
+        *("cues_in_maps", "cues_in_labels", "labels_with_one_cue"),
+        *("labels_in_maps", "maps_in_labels", "tags_with_labels"),
+    ]
     # Rows: the names; columns: agreeing, all.
     counts = np.zeros((len(names), 2), np.int64)
     for points, semantic_map, labels, tags in images:

@@ -25,7 +25,7 @@ class GroundTruth:
     """Objects per image, read when asked for.
 
     From the SegmentationObject and SegmentationClass files where every image has them (pixels 255
-    belong to no object), else from the data set's COCO JSON (crowd regions do not count as objects).
+    belong to no object), else from the data set's COCO JSON (without crowd regions).
     """
 
     def __init__(self, dataset_name: str):

@@ -221,8 +221,10 @@ def evaluate_labels(
     """
     if max_detections is not None and max_detections < 1:
         raise ValueError(f"--max-detections must be 1 or more, got {max_detections}")
-    path = None if isinstance(labels, Mapping) else os.fspath(labels)
-    coco = labels if path is None else read_coco(path)
+    if isinstance(labels, Mapping):
+        path, coco = None, labels
+    else:
+        path, coco = os.fspath(labels), read_coco(labels)
     truth = GroundTruth(dataset_name)
     by_image = _labels_by_image(coco, truth, dataset_name, path)
     num_classes = len(truth.class_names)

@@ -55,23 +55,24 @@ class LabelledMasks:
         cls, masks: np.ndarray, classes: Sequence[int], scores: Sequence[float] | None = None
     ) -> "LabelledMasks":
         """Encode (N, H, W) bool masks; without ``scores`` each instance has 1."""
-        scores = np.ones(len(classes)) if scores is None else scores
         return cls(
             [encode_mask(mask) for mask in masks],
             np.asarray(classes, dtype=np.int64).reshape(-1),
-            np.asarray(scores, dtype=np.float64).reshape(-1),
+            _scores(scores, len(classes)),
         )
 
     @classmethod
     def from_label_map(
-        cls, label_map: np.ndarray, classes: Sequence[int], scores: Sequence[float] | None = None
+        cls,
+        label_map: np.ndarray,
+        classes: Sequence[int] | np.ndarray,
+        scores: Sequence[float] | None = None,
     ) -> "LabelledMasks":
         """Encode an (H, W) map of integers, 0 none, i + 1 instance i; see :meth:`from_arrays`."""
-        scores = np.ones(len(classes)) if scores is None else scores
         return cls(
             encode_label_map(label_map, len(classes)),
             np.asarray(classes, dtype=np.int64).reshape(-1),
-            np.asarray(scores, dtype=np.float64).reshape(-1),
+            _scores(scores, len(classes)),
         )
 
     @classmethod
@@ -143,3 +144,10 @@ def mask_iou(first: LabelledMasks, second: LabelledMasks) -> np.ndarray:
     if not len(first) or not len(second):
         return np.zeros((len(first), len(second)))
     return mask_util.iou(first.rles, second.rles, [0] * len(second))
+
+
+def _scores(scores: Sequence[float] | None, number: int) -> np.ndarray:
+    """(N,) float64; 1 for each of ``number`` instances without scores."""
+    if scores is None:
+        return np.ones(number)
+    return np.asarray(scores, dtype=np.float64).reshape(-1)

@@ -104,7 +104,9 @@ def launch(
 
 
 def launch_tool(main: Callable, parsed: Namespace) -> None:
-    """Run a tool's ``main(parsed)`` in the processes asked for; a mistake of the user ends it with one line.
+    """Run a tool's ``main(parsed)`` in the requested processes.
+
+    A mistake of the user ends the tool with one line instead of a traceback.
 
     Args:
         main: the tool.

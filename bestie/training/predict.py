@@ -150,7 +150,9 @@ def run_demo(
     model, mapper = load_model(cfg), build_mapper(cfg, is_train=False)
     root = os.path.commonpath([path.resolve().parent for path in images])
     names = list(cfg.DATASETS.CLASS_NAMES)
-    records, annotations, result = [], [], DemoResult()
+    records: list[dict[str, Any]] = []
+    annotations: list[list[dict[str, Any]]] = []
+    result = DemoResult()
     for path in track(images, "drawing"):
         try:
             height, width = read_image(path).shape[:2]

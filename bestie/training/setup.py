@@ -65,8 +65,9 @@ def read_config(
 ) -> CfgNode:
     """Read a configuration, register its data sets and fill in the number and names of classes.
 
-    The number of classes is that of the data. Without ``training`` the training sets need not exist,
-    without ``testing`` the test sets; if they exist, their classes must be those of the others.
+    The number of classes is that of the data. Without ``training`` the training sets need not
+    exist, without ``testing`` the test sets; if they exist, their classes must be those of the
+    others.
 
     Raises:
         ValueError: for unknown keys, for data sets that cannot be registered, and for settings that

@@ -113,8 +113,9 @@ class Trainer(DefaultTrainer):
 
     @classmethod
     def build_optimizer(cls, cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
-        if hasattr(model, "optimizer_parameters"):
-            parameters = model.optimizer_parameters(cfg)
+        own_parameters = getattr(model, "optimizer_parameters", None)
+        if own_parameters is not None:
+            parameters = own_parameters(cfg)
         else:
             parameters = get_default_optimizer_params(
                 model,
@@ -124,7 +125,11 @@ class Trainer(DefaultTrainer):
                 bias_lr_factor=cfg.SOLVER.BIAS_LR_FACTOR,
                 weight_decay_bias=cfg.SOLVER.WEIGHT_DECAY_BIAS,
             )
-        settings = {"lr": cfg.SOLVER.BASE_LR, "weight_decay": cfg.SOLVER.WEIGHT_DECAY}
+        optimizer_class: type[torch.optim.Optimizer]
+        settings: dict[str, Any] = {
+            "lr": cfg.SOLVER.BASE_LR,
+            "weight_decay": cfg.SOLVER.WEIGHT_DECAY,
+        }
         if cfg.SOLVER.OPTIMIZER == "ADAM":
             optimizer_class = torch.optim.Adam
             if cfg.MODEL.DEVICE == "cpu":  # one pass over the parameters instead of a dozen
@@ -200,6 +205,8 @@ class BestCheckpointer(hooks.BestCheckpointer):
 
 class StrictJSONWriter(JSONWriter):
     """Detectron2's writer of metrics.json; a metric that is not defined becomes null, not NaN."""
+
+    _last_write: int  # of Detectron2's class, which does not declare its type
 
     def write(self) -> None:
         rows: dict[int, dict[str, float]] = defaultdict(dict)

@@ -66,12 +66,19 @@ def draw_texts(
     height, width = image.shape[:2]
     canvas = Image.fromarray(image)
     pen = ImageDraw.Draw(canvas)
-    stroke = {} if outline is None else {"stroke_width": max(1, size // 9), "stroke_fill": outline}
+    stroke = 0 if outline is None else max(1, size // 9)
     for text, (y, x) in texts:
         text_height, text_width = text_size(text, size, bold)
         top = np.clip(y - text_height / 2, 0, max(0, height - text_height))
         left = np.clip(x - text_width / 2, 1, max(1, width - text_width - 1))
-        pen.text((round(left), round(top)), text, fill=color, font=_font(size, bold), **stroke)
+        pen.text(
+            (round(left), round(top)),
+            text,
+            fill=color,
+            font=_font(size, bold),
+            stroke_width=stroke,
+            stroke_fill=outline,
+        )
     return np.array(canvas)
 
 

@@ -48,13 +48,14 @@ INSTANCE_COLORS = np.array(
 
 def class_color(class_id: int) -> Color:
     """RGB of foreground class ``class_id`` in the VOC palette (whose entry 0 is the background)."""
-    return tuple(int(value) for value in formats.voc_palette()[class_id + 1])
+    red, green, blue = formats.voc_palette()[class_id + 1]
+    return int(red), int(green), int(blue)
 
 
 def dim(image: np.ndarray, amount: float = 0.5) -> np.ndarray:
-    """The image in gray and darker, as a ground that leaves the stage to the colors on it."""
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32) * (1 - amount)
-    return np.repeat(grey[..., None], 3, axis=2).astype(np.uint8)
+    """The image in gray and darker, as a background for colors."""
+    gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32) * (1 - amount)
+    return np.repeat(gray[..., None], 3, axis=2).astype(np.uint8)
 
 
 def draw_semantic_map(
@@ -73,8 +74,9 @@ def draw_semantic_map(
     _check_size(image, semantic_map, "semantic_map")
     colors = formats.voc_palette()[np.clip(semantic_map, 0, IGNORE)]
     ignored = semantic_map == IGNORE
-    y, x = np.indices(semantic_map.shape)
-    stripes = np.where(((y + x) // 4 % 2)[..., None] == 0, 235, 90)
+    height, width = semantic_map.shape
+    diagonal = np.arange(height)[:, None] + np.arange(width)
+    stripes = np.where((diagonal // 4 % 2)[..., None] == 0, 235, 90)
     colors = np.where(ignored[..., None], stripes, colors)
     drawn = _blend(image, colors, (semantic_map > 0) * opacity)
     kernel = np.ones((3, 3), np.uint8)
@@ -238,7 +240,7 @@ def _boxes(masks: np.ndarray) -> np.ndarray:
     """(N, 4) int64 y0, x0, y1, x1 (exclusive) around each mask; zeros for an empty one."""
     edges = []
     for axis in (2, 1):
-        profile = masks.any(axis=axis)
+        profile = np.asarray(masks.any(axis=axis))
         first = profile.argmax(axis=1)
         last = profile.shape[1] - profile[:, ::-1].argmax(axis=1)
         edges.append((first, np.where(profile.any(axis=1), last, 0)))
@@ -268,7 +270,7 @@ def _instance_colors(boxes: np.ndarray) -> np.ndarray:
 def _boxes_within(boxes: np.ndarray, distance: int) -> np.ndarray:
     """(N, N) bool: the boxes come closer to each other than ``distance`` pixels."""
     low, high = boxes[:, :2], boxes[:, 2:] + distance
-    return ((low[:, None] < high[None]) & (low[None] < high[:, None])).all(axis=2)
+    return np.asarray(((low[:, None] < high[None]) & (low[None] < high[:, None])).all(axis=2))
 
 
 def _write_on_instances(

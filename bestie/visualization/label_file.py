@@ -47,21 +47,23 @@ def read_label_file(
     list of results by image ids and ``category_to_class``. Crowd regions are left out.
 
     Raises:
-        DataError: missing or malformed file, a category that is not a class, none of the images in the
-            file.
+        DataError: missing or malformed file, a category that is not a class, or no chosen image in
+            the file.
     """
     content = formats.read_coco_or_results(path)
     is_coco = isinstance(content, dict)
-    if is_coco:
+    to_class: Mapping[int, int]
+    keys: dict[Any, Any]
+    if isinstance(content, dict):
         to_class = _classes_by_name(path, content["categories"], class_names)
-        chosen = {_key(record, by_name=True) for record in records}
+        names = {_key(record, by_name=True) for record in records}
         stems = {image["id"]: Path(image["file_name"]).stem for image in content["images"]}
-        keys = {image_id: stem for image_id, stem in stems.items() if stem in chosen}
+        keys = {image_id: stem for image_id, stem in stems.items() if stem in names}
         rows = content["annotations"]
     else:
         to_class = category_to_class or {k + 1: k for k in range(len(class_names))}
-        chosen = {record["image_id"] for record in records}
-        keys = {row["image_id"]: row["image_id"] for row in content if row["image_id"] in chosen}
+        ids = {record["image_id"] for record in records}
+        keys = {row["image_id"]: row["image_id"] for row in content if row["image_id"] in ids}
         rows = content
     if not keys:
         raise formats.DataError(

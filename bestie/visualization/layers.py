@@ -110,7 +110,7 @@ class ImageLayers:
         self.settings = settings
         image = formats.read_image(record["file_name"])
         self.original_size = image.shape[:2]
-        self.size = fit_size(*self.original_size, settings.side)
+        self.size = fit_size(image.shape[0], image.shape[1], settings.side)
         self.photo = resize_image(image, self.size)
 
     def draw(self, layer: str) -> tuple[str, np.ndarray]:

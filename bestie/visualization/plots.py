@@ -10,9 +10,11 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import matplotlib
 import numpy as np
+from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -20,14 +22,17 @@ from matplotlib.ticker import MaxNLocator
 
 from bestie.formats import DataError
 
+if TYPE_CHECKING:
+    from matplotlib.typing import RcKeyType
+
 __all__ = ["plot_bars", "plot_curves", "plot_histogram", "read_metrics"]
 
 logger = logging.getLogger(__name__)
 
-# The colors of Okabe and Ito, which color-blind readers can distinguish, without the yellow, which is
-# not visible on white.
+# The colors of Okabe and Ito, which color-blind readers can distinguish, without the yellow, which
+# is not visible on white.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4D4D4D")
-STYLE = {
+STYLE: "dict[RcKeyType, Any]" = {
     "font.family": "DejaVu Sans",
     "font.size": 12,
     "axes.titlesize": 13,
@@ -41,7 +46,7 @@ STYLE = {
     "grid.color": "#e3e3e3",
     "legend.frameon": False,
     "lines.linewidth": 2.0,
-    "axes.prop_cycle": matplotlib.cycler(color=COLORS),
+    "axes.prop_cycle": cycler(color=COLORS),
 }
 WIDTH, DPI = 5.0, 160
 
@@ -142,17 +147,16 @@ def plot_histogram(
     Raises:
         ValueError: no value is finite.
     """
-    values = np.asarray(values, np.float64).ravel()
-    values = values[np.isfinite(values)]
-    if len(values) == 0:
+    numbers = np.asarray(values, np.float64).ravel()
+    numbers = numbers[np.isfinite(numbers)]
+    if len(numbers) == 0:
         raise ValueError(f"No finite value for the histogram '{title}'.")
-    whole = isinstance(bins, int) and (values == np.round(values)).all() and np.ptp(values) <= 30
-    if whole:
-        bins = np.arange(values.min(), values.max() + 2) - 0.5
-    median = float(np.median(values))
+    whole = isinstance(bins, int) and (numbers == np.round(numbers)).all() and np.ptp(numbers) <= 30
+    edges = (np.arange(numbers.min(), numbers.max() + 2) - 0.5).tolist() if whole else bins
+    median = float(np.median(numbers))
     with matplotlib.rc_context(STYLE):
         figure, axes = _figure(title, xlabel, ylabel)
-        axes.hist(values, bins=bins, color=COLORS[0], edgecolor="white", linewidth=0.6)
+        axes.hist(numbers, bins=edges, color=COLORS[0], edgecolor="white", linewidth=0.6)
         label = f"median {median:.3g}"
         axes.axvline(median, color=COLORS[1], linewidth=2, label=label)
         axes.grid(axis="x", visible=False)
@@ -192,12 +196,12 @@ def plot_bars(
     with matplotlib.rc_context(STYLE):
         figure, axes = _figure(title, xlabel, "", height)
         for index, (label, values) in enumerate(series.items()):
-            values = np.asarray(values, np.float64)
+            numbers = np.asarray(values, np.float64)
             y = positions + (index - (len(series) - 1) / 2) * thickness
-            lengths = np.nan_to_num(values)
+            lengths = np.nan_to_num(numbers)
             color = COLORS[index % len(COLORS)]
             bars = axes.barh(y, lengths, 0.92 * thickness, color=color, label=label)
-            texts = [number_format.format(v) if np.isfinite(v) else "n/a" for v in values]
+            texts = [number_format.format(v) if np.isfinite(v) else "n/a" for v in numbers]
             axes.bar_label(bars, texts, padding=3, fontsize=11)
         axes.set_yticks(positions, list(names))
         axes.set_ylim(len(names) - 0.45, -0.55)

@@ -188,7 +188,9 @@ def _write_root(root: Path, settings: Settings) -> dict[str, Any]:
     for split in SPLITS:
         number = getattr(settings, split)
         ids = [f"{split}_{i:05d}" for i in range(number)]
-        summary, images, annotations = Summary(), [], []
+        summary = Summary()
+        images: list[dict[str, Any]] = []
+        annotations: list[dict[str, Any]] = []
         scenes = _draw_all(settings, split)
         for i, image_id in enumerate(track(ids, f"shapes {split}")):
             scene, weak_map = next(scenes)
@@ -304,7 +306,7 @@ def _degrade_mask(rng: np.random.Generator, mask: np.ndarray, s: float) -> np.nd
     """(H, W) bool: a 0/1 uint8 mask as a weak method would find it."""
     inside = cv2.distanceTransform(mask, cv2.DIST_L2, 5)
     outside = cv2.distanceTransform(1 - mask, cv2.DIST_L2, 5)
-    depth = cv2.GaussianBlur(inside - outside, (0, 0), max(0.05 * s, 0.5))
+    depth: np.ndarray = cv2.GaussianBlur(inside - outside, (0, 0), max(0.05 * s, 0.5))
     depth += rng.normal(*GROWTH) * s
     depth += WAVES[0] * s * smooth_noise(rng, mask.shape, WAVES[1] * s)
     rows, columns = np.nonzero(mask)

@@ -4,9 +4,9 @@ A random generator gives the parts of one object in object coordinates, its colo
 ``render`` places, shades and paints them.
 
 The six classes are three pairs. The two classes of a pair share textures and more or less the
-body's shape; its muted hue is a hint. Only their parts identify a class reliably; an object has two or
-more, in a signal color: tail, fins and collar or head and rear, handle and badge or cap
-and label, hood and load or roof, door and window. So a classifier looks at parts, as it does on
+body's shape; its muted hue is a hint. Only their parts identify a class reliably; an object has
+two or more, in a signal color: tail, fins and collar or head and rear, handle and badge or cap and
+label, hood and load or roof, door and window. So a classifier looks at parts, as it does on
 photographs, and an object can make it fire in several places.
 
 Object coordinates are (x, y), x to the right and y down as in an upright picture, the body reaching
@@ -74,9 +74,9 @@ def _ellipse(x: float, y: float, rx: float, ry: float, start=0.0, stop=360.0) ->
 
 def _polygon(*corners: tuple[float, float]) -> np.ndarray:
     """Polygon with eight points per edge, so that warping bends its edges."""
-    corners = np.array(corners, dtype=np.float64)
+    starts = np.array(corners, dtype=np.float64)
     step = np.linspace(0, 1, 8, endpoint=False)[:, None]
-    edges = zip(corners, np.roll(corners, -1, axis=0), strict=True)
+    edges = zip(starts, np.roll(starts, -1, axis=0), strict=True)
     return np.concatenate([a + step * (b - a) for a, b in edges])
 
 

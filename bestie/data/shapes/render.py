@@ -7,6 +7,7 @@ Arrays are (y, x); outlines and object coordinates are (x, y), as OpenCV draws t
 """
 
 from dataclasses import dataclass
+from functools import reduce
 
 import cv2
 import numpy as np
@@ -91,8 +92,8 @@ def draw_scene(rng: np.random.Generator, height: int, width: int, class_id: int)
         height, width: of the picture, pixels.
         class_id: one of the classes to draw; the caller takes turns, so that none gets rare.
     """
-    light = rng.uniform(0, 2 * np.pi)
-    light = np.array([np.cos(light), np.sin(light)])
+    angle = rng.uniform(0, 2 * np.pi)
+    light = np.array([np.cos(angle), np.sin(angle)])
     items = place_objects(rng, (height, width), light, class_id)
     items = [items[i] for i in rng.permutation(len(items))]
     behind = place_clutter(rng, (height, width), light, int(rng.integers(1, 6)), (0.25, 0.85))
@@ -372,7 +373,8 @@ def draw_background(rng: np.random.Generator, height: int, width: int) -> np.nda
     hsv = np.stack([hues % 360, saturation, values], axis=1).astype(np.float32)[None]
     first, second = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)[0]
     cells = min(shape) * np.array([0.3, 0.12, 0.04, 0.015])
-    share = sum(smooth_noise(rng, shape, cell) * rng.uniform(0.1, 0.8) for cell in cells)
+    layers = [smooth_noise(rng, shape, cell) * rng.uniform(0.1, 0.8) for cell in cells]
+    share = reduce(np.add, layers)
     style = rng.choice(["plain", "planks", "tiles", "grass"], p=(0.4, 0.2, 0.2, 0.2))
     angle, period = rng.uniform(0, np.pi), min(shape) * rng.uniform(0.06, 0.2)
     y, x = np.mgrid[:height, :width].astype(np.float32)

@@ -205,8 +205,8 @@ class RefinerMapper:
 
     def __call__(self, dataset_dict: dict[str, Any]) -> dict[str, Any]:
         sample = {key: dataset_dict[key] for key in _COPIED_KEYS if key in dataset_dict}
-        image = read_image(dataset_dict["file_name"], self.image_format)
-        image = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+        array = read_image(dataset_dict["file_name"], self.image_format)
+        image = torch.from_numpy(np.ascontiguousarray(array.transpose(2, 0, 1)))
         annotations = _annotations(dataset_dict, "rough masks")
         if self.is_train:
             return sample | self._training_sample(image, annotations[0], dataset_dict)
@@ -221,7 +221,7 @@ class RefinerMapper:
         truth = _mask(annotation["segmentation"], record)
         points = mask_centers(truth)[1]
         scale = np.random.uniform(*self.scales)
-        crops = loose_crops(mask_boxes(rough)[1], points, scale, tuple(image.shape[1:]))
+        crops = loose_crops(mask_boxes(rough)[1], points, scale, (image.shape[1], image.shape[2]))
         index = torch.zeros(1, dtype=torch.int64)
         crop = crop_images(image[None].float(), index, crops, self.size)[0]
         rough, target = (crop_masks(mask, crops, self.size)[0] for mask in (rough, truth))

@@ -60,7 +60,8 @@ class Candidates(NamedTuple):
     values: Tensor
 
 
-class Ranked(NamedTuple):
+@dataclass(frozen=True)
+class Ranked:
     """Candidates that are left, best first: ``index`` (N,) int64 into them, scores (N,) float32."""
 
     index: Tensor
