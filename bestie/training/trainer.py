@@ -23,6 +23,7 @@ from detectron2.engine import AMPTrainer, DefaultTrainer, HookBase, SimpleTraine
 from detectron2.engine.defaults import create_ddp_model
 from detectron2.evaluation import DatasetEvaluators
 from detectron2.projects.deeplab import build_lr_scheduler
+from detectron2.solver import LRMultiplier, WarmupParamScheduler
 from detectron2.solver.build import get_default_optimizer_params, maybe_add_gradient_clipping
 from detectron2.utils import comm
 from detectron2.utils.env import seed_all_rng
@@ -33,6 +34,7 @@ from detectron2.utils.events import (
     TensorboardXWriter,
     get_event_storage,
 )
+from fvcore.common.param_scheduler import CosineParamScheduler
 from torch import nn
 
 from bestie.backbones.weights import StrictCheckpointer
@@ -141,6 +143,8 @@ class Trainer(DefaultTrainer):
 
     @classmethod
     def build_lr_scheduler(cls, cfg: CfgNode, optimizer: torch.optim.Optimizer):
+        if cfg.SOLVER.LR_SCHEDULER_NAME == "WarmupCosineLR":
+            return _warmup_cosine(cfg, optimizer)
         return build_lr_scheduler(cfg, optimizer)
 
     @classmethod
@@ -233,3 +237,19 @@ class SeedStep(HookBase):
         random.seed(state)
         np.random.seed(state)
         torch.manual_seed(state)
+
+
+def _warmup_cosine(cfg: CfgNode, optimizer: torch.optim.Optimizer) -> LRMultiplier:
+    """Half a cosine from BASE_LR to BASE_LR_END after the warm-up.
+
+    Built here because Detectron2 0.6 ignores BASE_LR_END and RESCALE_INTERVAL.
+    """
+    solver = cfg.SOLVER
+    schedule = WarmupParamScheduler(
+        CosineParamScheduler(1, solver.BASE_LR_END / solver.BASE_LR),
+        solver.WARMUP_FACTOR,
+        min(solver.WARMUP_ITERS / solver.MAX_ITER, 1.0),
+        solver.WARMUP_METHOD,
+        solver.RESCALE_INTERVAL,
+    )
+    return LRMultiplier(optimizer, multiplier=schedule, max_iter=solver.MAX_ITER)
