@@ -66,6 +66,11 @@ class CenterHeatmap:
             (P, T) float32 values, and (P, T) int64 channels in [0, C). A channel may occur several
             times, with the value 0 all times but one.
         """
+        # The loss reads few pixels and few channels, so a table of P x T values is drawn instead of
+        # B x C x H x W. Each center's patch has to find its cell of that table:
+        #
+        #     pixel of a patch -> row of the table (P, the last one, if the loss does not read it)
+        #     class of a patch -> column, the place of the class among the tags of its image
         batch, num_classes, height, width = self.shape
         row = torch.full((batch * height * width,), len(pixels), device=pixels.device)
         row.scatter_(0, pixels, torch.arange(len(pixels), device=pixels.device))
@@ -74,7 +79,7 @@ class CenterHeatmap:
         column.scatter_(1, self.tags, numbers.expand_as(self.tags))
         column = column.view(-1).index_select(0, self.images * (num_classes + 1) + self.classes)
         pixel, value = self._patches()
-        # What lies on none of the pixels is drawn into one more row, and dropped.
+        # Everything outside the given pixels is drawn into the extra row, which is cut off.
         row = row.index_select(0, pixel.view(-1)).view_as(pixel)
         values = _draw(row, column, value, (len(pixels) + 1, len(numbers)))[:-1]
         image = pixels // (height * width)
