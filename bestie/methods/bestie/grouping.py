@@ -1,8 +1,8 @@
 """Center map + offsets + foreground -> instances (paper, sections 3.1 and 3.4).
 
-Comes in: network outputs. Goes out: the owner of each pixel, and for inference scored instances.
-``group_pixels`` and ``group_pixels_by_points`` are called by the meta-architecture at inference;
-the steps below them are shared with ``refinement``.
+Finds the owner of each pixel and, at inference, instances with scores. The meta-architecture uses
+``group_pixels`` and ``group_pixels_by_points`` at inference; the steps below them are shared with
+``refinement``.
 
 Shapes: B images, C foreground classes, R regions and N centers of the whole batch. A region map is
 (B, H, W) int64: 0 none, r + 1 = region r. All steps run on the batch at once, on any device.

@@ -1,9 +1,8 @@
 """Instances to targets: center heatmap, offset map and guidance weight (paper, section 3.2).
 
-Comes in: for a whole batch, a map that says which instance a pixel belongs to, and each instance's
-center. Goes out: targets on the same device, sparse: what the losses read, at the pixels where an
-instance is, is computed there and then; the dense maps are drawn when somebody asks for them. Made
-by the BESTIE meta-architecture for pseudo labels and by ``refinement`` for refined ones.
+Made for a whole batch from a map of the instance of each pixel and the center of each instance: for
+pseudo labels by the meta-architecture, for refined ones by ``refinement``. Targets are sparse: the
+losses compute them only at pixels of instances, and the dense maps are drawn only on request.
 
 Shapes: B images, C foreground classes, N instances and P pixels of the whole batch, T the most tags
 of an image. Pixels are flat indices into (B, H, W).
