@@ -130,7 +130,7 @@ class ClassifierStage:
         return pending
 
     def _difference(self, entry: dict[str, Any]) -> str:
-        """How the files of the folder were made differently from what ``entry`` says; "" if they were not.
+        """How the files in the folder differ from what ``entry`` says; "" if they do not.
 
         A split without an entry of its own may share images with the others.
         """
