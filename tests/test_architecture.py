@@ -27,11 +27,12 @@ MAX_TOOL_LINES = 150
 MAX_FUNCTION_LINES = 60
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
-GROUND_FLOOR = {"config", "progress", "formats", "regions"}
+GROUND_FLOOR = {"config", "method", "progress", "formats", "regions"}
 LIBRARY = {"data", "backbones", "evaluation", "visualization"}
 # Part of the package -> the parts that it may import, besides itself.
 MAY_IMPORT = {
-    "config": set(),
+    "config": {"method"},
+    "method": set(),
     "progress": set(),
     "formats": {"progress"},
     "regions": set(),
@@ -50,9 +51,6 @@ MAY_IMPORT = {
 }
 # Imports upwards that are left: file -> parts. Each is to be removed, none to be added.
 UPWARDS_STILL = {
-    "bestie/config.py": {"methods"},
-    "bestie/training/accepted_values.py": {"methods"},
-    "bestie/training/config_check.py": {"methods"},
     "bestie/visualization/training_picture.py": {"methods"},
 }
 

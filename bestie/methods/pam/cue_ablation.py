@@ -1,8 +1,8 @@
 """The paper's ablation of the instance cues: plain CAM against peak attention of several strengths.
 
-Comes in: a classifier config whose data has ground truth, and values of alpha. Goes out: a table
-of what the cues of each are worth, averaged over seeds. Called by ``tools/ablate_cues.py``. Each
-training and each extraction is a command that a user could type; what is there already is kept.
+For a classifier config whose data has ground truth, and several values of alpha, makes a table of
+the quality of the cues, averaged over seeds. Each training and each extraction is a command that a
+user could type; existing results are kept.
 """
 
 import json
@@ -77,7 +77,7 @@ def ablate_cues(
     alphas: Sequence[float],
     seeds: Sequence[int],
     options: Sequence[str] = (),
-    tell: Callable[[str], None] = lambda line: None,
+    notify: Callable[[str], None] = lambda line: None,
 ) -> CueAblation:
     """Train a classifier for each alpha and seed, extract its cues and count what they make.
 
@@ -91,10 +91,10 @@ def ablate_cues(
         alphas: values of MODEL.PAM.ALPHA, each once.
         seeds: values of SEED, each once.
         options: KEY VALUE pairs for every command.
-        tell: told each command before it runs.
+        notify: called with each command before it runs.
 
     Raises:
-        ValueError: no or repeated alphas or seeds, data that do not do, or a folder with results of
+        ValueError: no or repeated alphas or seeds, unsuitable data, or a folder with results of
             other settings.
         bestie.pipeline.process.CommandError: a command failed.
     """
@@ -117,7 +117,7 @@ def ablate_cues(
 
     def run(program: str, *arguments: object, stdout: Path | None = None) -> None:
         command = Command(program, tuple(map(str, arguments)), stdout)
-        tell(str(command))
+        notify(str(command))
         run_command(command, output / "log.txt")
 
     _claim(output / "settings.yaml", cfg.dump())
