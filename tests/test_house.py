@@ -68,7 +68,6 @@ NAMES_STILL: set[str] = {
     "bestie/training/predict.py",
     "bestie/training/run_files.py",
     "bestie/training/trainer.py",
-    "bestie/visualization/training_picture.py",
 }
 
 # Folders and files of the folder contract; only its owner joins paths of them.
