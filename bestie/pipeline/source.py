@@ -46,6 +46,16 @@ class Source:
     val_maps: Path | None
     notes: list[str] = field(default_factory=list)
 
+    def why_supplied(self, component: str, supervision: str) -> str:
+        """Why nothing has to make the "points" or "maps"; "": they are not supplied."""
+        folder = {"points": self.points, "maps": self.maps}[component]
+        if folder is None:
+            return ""
+        if component == "maps":
+            return f"maps are supplied ({folder})"
+        what = "clicks are given" if supervision == "clicks" else "cues are supplied"
+        return f"{what} ({folder})"
+
     def name(self, part: str) -> str:
         """Name of the "train" or "val" data set."""
         return dataset_name("folder", self.root, self.splits[part])
