@@ -186,8 +186,9 @@ class TrainingConfigs:
     def _points_dir(self) -> str:
         if self.source.points is None:
             return str(self.output / "cues")
-        by_default = self.source.root / POINT_FOLDERS[self.request.supervision]
-        return "" if self.source.points == by_default else str(self.source.points)
+        by_default = POINT_FOLDERS.get(self.request.supervision)
+        is_default = by_default is not None and self.source.points == self.source.root / by_default
+        return "" if is_default else str(self.source.points)
 
     @cached_property
     def _longer_sides(self) -> np.ndarray:
