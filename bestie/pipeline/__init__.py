@@ -11,6 +11,7 @@ bookkeeping), ``process`` and ``runner`` (doing it), ``progress`` (what a person
 """
 
 import logging
+import os
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -23,16 +24,19 @@ from bestie.pipeline.derived import root_with_tags_of_clicks
 from bestie.pipeline.fingerprint import FileHashes
 from bestie.pipeline.manifest import Manifest, hold_lock
 from bestie.pipeline.progress import Progress, results_table, stage_table
-from bestie.pipeline.recipe import preset_names, stage_names, supervisions
+from bestie.pipeline.recipe import preset_names, recipe_for, stage_names, supervisions
 from bestie.pipeline.request import Request
 from bestie.pipeline.runner import Runner, StageError
 from bestie.pipeline.source import Source, open_source
 from bestie.pipeline.stages import Evaluate, Report, Run, build_stages, stage_code
+from bestie.report import ReportPlan, write_report
+from bestie.report.run_folder import RunFolder
 
 __all__ = [
     "Request",
     "StageError",
     "preset_names",
+    "rewrite_report",
     "run_pipeline",
     "stage_names",
     "supervisions",
@@ -106,6 +110,18 @@ def run_pipeline(
                 progress.note("\n" + results_table(request.output, request.recipe.models))
             if isinstance(step, Report) and step.name in selected:
                 progress.note(f"\n{request.output / step.outputs[0]}")
+
+
+def rewrite_report(directory: str | os.PathLike) -> Path:
+    """Write ``report.html`` of a run again, from what the run left; returns its path.
+
+    Raises:
+        DataError: not the folder of a run.
+        ValueError: a run whose supervision belongs to no recipe.
+    """
+    manifest = RunFolder(directory, ReportPlan()).manifest
+    recipe = recipe_for(str(manifest.get("supervision")))
+    return write_report(directory, recipe.report_plan, recipe.sections)
 
 
 def _selected(

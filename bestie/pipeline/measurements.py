@@ -42,7 +42,7 @@ MAX_IMAGES, MAX_CHECKPOINTS = 100, 10
 SUBSET = "subset"
 # Of the models of a recipe, the one that is measured without a training.
 BASELINE = "baseline"
-# evaluate_labels.py's names of COCO metrics.
+# `bestie evaluate`'s names of COCO metrics.
 COCO_METRICS = ("AP", "AP50", "AP75", "max_detections")
 
 
@@ -67,7 +67,7 @@ class Measurements:
             *("--dataset", dataset, "--output", str(output)),
             *self.configs.arguments(self.labeler, more),
         ]
-        return Command("export_pseudo_labels.py", tuple(arguments))
+        return Command("export", tuple(arguments))
 
     def quality_commands(self) -> list[Command]:
         """Score labels and components; export what the checkpoints before the last one find."""
@@ -208,7 +208,7 @@ class Measurements:
 
 def _score(labels: Path, dataset: str, output: Path, more: tuple[str, ...] = ()) -> Command:
     arguments = (str(labels), "--dataset", dataset, "--json", *more)
-    return Command("evaluate_labels.py", arguments, stdout=output)
+    return Command("evaluate", arguments, stdout=output)
 
 
 def _of_images(coco: dict[str, Any], image_names: list[str]) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """The kinds of stages that a recipe is made of, and how each becomes work for the runner.
 
-A :class:`Step` says what it reads and leaves; a subclass says what it does. Every work is one of
-the project's tools, with the arguments that a user would type, and what is left to do afterwards in
-this process.
+A :class:`Step` says what it reads and leaves; a subclass says what it does: it runs some of the
+project's commands, with the arguments that a user would type, and does what is left in this
+process.
 
 What a user supplies replaces stages: a step with ``supplied`` is not needed where the data has that
 component, and who reads its outputs reads the component instead. A step that only ``serves`` such
@@ -51,6 +51,14 @@ __all__ = [
 # This file says what a stage runs, so it counts for all of them.
 HERE = "bestie/pipeline/stages.py"
 MEASURE = "bestie.pipeline.measurements"
+# Command -> the module that it runs.
+COMMAND_CODE = {
+    "train": "bestie.cli.train",
+    "extract-points": "bestie.cli.extract_points",
+    "make-maps": "bestie.cli.make_semantic_maps",
+    "export": "bestie.cli.export",
+    "evaluate": "bestie.cli.evaluate",
+}
 
 # Components of the data (see Source.files).
 TRAIN = ("classes", "train split", "train images", "tags")
@@ -109,19 +117,21 @@ class Run:
         """Whether there is a stage of this name that is not needed."""
         return any(step.name == name and self.why_not_needed(step) for step in self.steps)
 
-    def command(self, tool: str, training: str, arguments: list[str], **values: object) -> Command:
-        """A tool on the config of a training.
+    def command(
+        self, program: str, training: str, arguments: list[str], **values: object
+    ) -> Command:
+        """A command on the config of a training.
 
         Args:
-            tool: that runs.
+            program: name of the command.
             training: whose config it gets.
-            arguments: of the tool.
+            arguments: of the command.
             values: "KEY" -> value that come on top of the settings of the training.
         """
         config = ["--config-file", str(self.configs.config_file(training))]
         config += ["--num-gpus", str(self.request.num_gpus)]
         settings = self.configs.arguments(training, values)
-        return Command(tool, (*config, *arguments, *settings))
+        return Command(program, (*config, *arguments, *settings))
 
 
 @dataclass(frozen=True)
@@ -255,7 +265,7 @@ class Check(Step):
 class Train(Step):
     """A training of the recipe; the training, the stage and its folder share a name."""
 
-    code: tuple[str, ...] = ("tools/train_net.py",)
+    code: tuple[str, ...] = (COMMAND_CODE["train"],)
 
     def settings(self, run: Run) -> str:
         return run.configs.digest(self.name, without=self.ignores)
@@ -274,7 +284,7 @@ class Train(Step):
         if resume:
             trim_metrics(run.folder / self.name)
         flags = ["--resume"] if resume else []
-        return [run.command("train_net.py", self.name, flags)]
+        return [run.command("train", self.name, flags)]
 
     def can_resume(self, run: Run) -> bool:
         return has_checkpoint(run.folder / self.name)
@@ -294,11 +304,11 @@ class Predict(Step):
     """A file per training image, written by a trained network.
 
     Attributes:
-        tool: that writes them; it takes --dataset, --output and --report.
+        program: command that writes them; it takes --dataset, --output and --report.
         files: pattern of the files.
     """
 
-    tool: str = ""
+    program: str = ""
     files: str = ""
 
     @property
@@ -313,7 +323,7 @@ class Predict(Step):
         arguments = ["--dataset", run.source.name("train")]
         arguments += ["--output", str(folder), "--report", str(folder / "report")]
         values = {"MODEL.WEIGHTS": run.folder / self.weights}
-        return [run.command(self.tool, self.training, arguments, **values)]
+        return [run.command(self.program, self.training, arguments, **values)]
 
     def can_resume(self, run: Run) -> bool:
         return (run.folder / self.name / LEDGER).is_file()
@@ -325,7 +335,7 @@ class Predict(Step):
     def build(self, run: Run) -> Stage:
         outputs = (self.files, f"{self.name}/{LEDGER}", f"{self.name}/report/*")
         stage = super().build(run)
-        return replace(stage, outputs=outputs, code=(f"tools/{self.tool}",))
+        return replace(stage, outputs=outputs, code=(COMMAND_CODE[self.program],))
 
 
 @dataclass(frozen=True)
@@ -333,7 +343,7 @@ class Export(Step):
     """The labels of the training images that the labeler finds, as a COCO json."""
 
     outputs: tuple[str, ...] = ("labels/labels.json", "labels/summary.json")
-    code: tuple[str, ...] = ("tools/export_pseudo_labels.py", MEASURE)
+    code: tuple[str, ...] = (COMMAND_CODE["export"], MEASURE)
 
     def commands(self, run: Run, resume: bool) -> list[Command]:
         output = run.folder / self.outputs[0]
@@ -359,11 +369,7 @@ class MeasureLabels(Step):
     """How good the labels are: against ground truth, over the training, and against their input."""
 
     outputs: tuple[str, ...] = ("quality/quality.json",)
-    code: tuple[str, ...] = (
-        "tools/export_pseudo_labels.py",
-        "tools/evaluate_labels.py",
-        MEASURE,
-    )
+    code: tuple[str, ...] = (COMMAND_CODE["export"], COMMAND_CODE["evaluate"], MEASURE)
 
     def commands(self, run: Run, resume: bool) -> list[Command]:
         return Measurements(run.request, run.source, run.configs).quality_commands()
@@ -378,7 +384,7 @@ class Evaluate(Step):
 
     data: tuple[str, ...] = ("classes", *VAL_TRUTH)
     outputs: tuple[str, ...] = ("evaluation/results.json",)
-    code: tuple[str, ...] = ("tools/evaluate_labels.py", MEASURE)
+    code: tuple[str, ...] = (COMMAND_CODE["evaluate"], MEASURE)
 
     def all_data(self, run: Run) -> tuple[str, ...]:
         return (*self.data, *(("val maps",) if run.source.val_maps else ()))

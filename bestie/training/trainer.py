@@ -1,8 +1,6 @@
 """The trainer: Detectron2's, with the parts of this project behind its ``build_*`` hooks.
 
-Comes in: a config of any model here, BESTIE, the PAM classifier or Mask R-CNN. Goes out:
-checkpoints, logs and evaluation results in OUTPUT_DIR. Called by ``tools/train_net.py`` and the
-pipeline.
+Trains any model of this project and writes checkpoints, logs and evaluation results to OUTPUT_DIR.
 
 A run is a function of (config, seed, iteration): samples are seeded by their position in the
 training (see ``data.loader``) and the step's own random numbers by the iteration, so a killed run
@@ -25,6 +23,7 @@ from detectron2.engine import AMPTrainer, DefaultTrainer, HookBase, SimpleTraine
 from detectron2.engine.defaults import create_ddp_model
 from detectron2.evaluation import DatasetEvaluators
 from detectron2.projects.deeplab import build_lr_scheduler
+from detectron2.solver import LRMultiplier, WarmupParamScheduler
 from detectron2.solver.build import get_default_optimizer_params, maybe_add_gradient_clipping
 from detectron2.utils import comm
 from detectron2.utils.env import seed_all_rng
@@ -35,6 +34,7 @@ from detectron2.utils.events import (
     TensorboardXWriter,
     get_event_storage,
 )
+from fvcore.common.param_scheduler import CosineParamScheduler
 from torch import nn
 
 from bestie.backbones.weights import StrictCheckpointer
@@ -79,7 +79,7 @@ class Trainer(DefaultTrainer):
         self.register_hooks(self.build_hooks())
 
     def resume_or_load(self, resume: bool = True) -> None:
-        """Load MODEL.WEIGHTS, or go on with the last checkpoint and the samples that follow it."""
+        """Load MODEL.WEIGHTS, or resume from the last checkpoint and the samples that follow it."""
         super().resume_or_load(resume=resume)
         self.sampler.set_start(self.start_iter * self.cfg.SOLVER.IMS_PER_BATCH)
 
@@ -101,14 +101,23 @@ class Trainer(DefaultTrainer):
         finally:
             loop.removeFilter(hide_traceback)
 
+    def state_dict(self) -> dict[str, Any]:
+        """Iteration, hooks and optimizer; Detectron2 0.6 alone would leave the optimizer out."""
+        return super(DefaultTrainer, self).state_dict() | {"_trainer": self._trainer.state_dict()}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        super(DefaultTrainer, self).load_state_dict(state_dict)
+        self._trainer.load_state_dict(state_dict["_trainer"])
+
     @classmethod
     def build_model(cls, cfg: CfgNode) -> nn.Module:
         return build_model(cfg)
 
     @classmethod
     def build_optimizer(cls, cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
-        if hasattr(model, "optimizer_parameters"):
-            parameters = model.optimizer_parameters(cfg)
+        own_parameters = getattr(model, "optimizer_parameters", None)
+        if own_parameters is not None:
+            parameters = own_parameters(cfg)
         else:
             parameters = get_default_optimizer_params(
                 model,
@@ -118,10 +127,14 @@ class Trainer(DefaultTrainer):
                 bias_lr_factor=cfg.SOLVER.BIAS_LR_FACTOR,
                 weight_decay_bias=cfg.SOLVER.WEIGHT_DECAY_BIAS,
             )
-        settings = {"lr": cfg.SOLVER.BASE_LR, "weight_decay": cfg.SOLVER.WEIGHT_DECAY}
+        optimizer_class: type[torch.optim.Optimizer]
+        settings: dict[str, Any] = {
+            "lr": cfg.SOLVER.BASE_LR,
+            "weight_decay": cfg.SOLVER.WEIGHT_DECAY,
+        }
         if cfg.SOLVER.OPTIMIZER == "ADAM":
             optimizer_class = torch.optim.Adam
-            if cfg.MODEL.DEVICE == "cpu":  # one pass over the parameters in place of a dozen
+            if cfg.MODEL.DEVICE == "cpu":  # one pass over the parameters instead of a dozen
                 settings["fused"] = True
         else:
             optimizer_class = torch.optim.SGD
@@ -130,6 +143,8 @@ class Trainer(DefaultTrainer):
 
     @classmethod
     def build_lr_scheduler(cls, cfg: CfgNode, optimizer: torch.optim.Optimizer):
+        if cfg.SOLVER.LR_SCHEDULER_NAME == "WarmupCosineLR":
+            return _warmup_cosine(cfg, optimizer)
         return build_lr_scheduler(cfg, optimizer)
 
     @classmethod
@@ -195,6 +210,8 @@ class BestCheckpointer(hooks.BestCheckpointer):
 class StrictJSONWriter(JSONWriter):
     """Detectron2's writer of metrics.json; a metric that is not defined becomes null, not NaN."""
 
+    _last_write: int  # of Detectron2's class, which does not declare its type
+
     def write(self) -> None:
         rows: dict[int, dict[str, float]] = defaultdict(dict)
         latest = get_event_storage().latest_with_smoothing_hint(self._window_size)
@@ -220,3 +237,19 @@ class SeedStep(HookBase):
         random.seed(state)
         np.random.seed(state)
         torch.manual_seed(state)
+
+
+def _warmup_cosine(cfg: CfgNode, optimizer: torch.optim.Optimizer) -> LRMultiplier:
+    """Half a cosine from BASE_LR to BASE_LR_END after the warm-up.
+
+    Built here because Detectron2 0.6 ignores BASE_LR_END and RESCALE_INTERVAL.
+    """
+    solver = cfg.SOLVER
+    schedule = WarmupParamScheduler(
+        CosineParamScheduler(1, solver.BASE_LR_END / solver.BASE_LR),
+        solver.WARMUP_FACTOR,
+        min(solver.WARMUP_ITERS / solver.MAX_ITER, 1.0),
+        solver.WARMUP_METHOD,
+        solver.RESCALE_INTERVAL,
+    )
+    return LRMultiplier(optimizer, multiplier=schedule, max_iter=solver.MAX_ITER)
