@@ -13,7 +13,10 @@ from bestie.data import build_mapper, build_test_loader, register_dataset
 from bestie.evaluation import COCOExporter, LabelSummary
 from bestie.training.setup import load_model
 
-__all__ = ["export_pseudo_labels"]
+__all__ = ["USE_CLICKS", "USE_TAGS", "export_pseudo_labels"]
+
+# Keys that the arguments of the same names set.
+USE_TAGS, USE_CLICKS = "MODEL.BESTIE.TEST.USE_TAGS", "MODEL.BESTIE.TEST.USE_CLICKS"
 
 
 def export_pseudo_labels(

@@ -23,6 +23,7 @@ from torch import nn
 from bestie.backbones.weights import StrictCheckpointer
 from bestie.config import add_bestie_config
 from bestie.data import register_dataset
+from bestie.method import METHODS
 from bestie.training.class_counts import set_class_counts
 from bestie.training.config_check import check_config
 from bestie.training.config_node import Config
@@ -31,11 +32,16 @@ __all__ = ["build_model", "default_config", "load_model", "merge_config", "read_
 
 logger = logging.getLogger(__name__)
 
+# Keys of Detectron2's main branch that the release 0.6 lacks, and their defaults there.
+NEWER_SOLVER_KEYS = {"BASE_LR_END": 0.0, "RESCALE_INTERVAL": False}
+
 
 def default_config() -> CfgNode:
     """Detectron2's defaults with the keys of PointRend and of this project."""
     cfg = Config.of(get_cfg())
     add_pointrend_config(cfg)
+    for key, value in NEWER_SOLVER_KEYS.items():
+        cfg.SOLVER.setdefault(key, value)
     add_bestie_config(cfg)
     return cfg
 
@@ -137,13 +143,15 @@ def _fill_in(cfg: CfgNode, names: list[str]) -> None:
 def build_model(cfg: CfgNode) -> nn.Module:
     """Detectron2's ``build_model``, with bounded memory and a fast memory format.
 
-    ``GeneralizedRCNN`` becomes this project's, whose masks are run-length codes: the network and
-    its results are the same. Channels last saves time on CPUs, and on GPUs with mixed precision.
+    Methods replace some of Detectron2's models by their own, which give the same results
+    (``Method.replaced_models``). Channels last saves time on CPUs, and on GPUs with mixed
+    precision.
     """
-    if cfg.MODEL.META_ARCHITECTURE == "GeneralizedRCNN":
-        cfg = cfg.clone()
-        cfg.defrost()
-        cfg.MODEL.META_ARCHITECTURE = "CodedMasksRCNN"
+    for method in METHODS.values():
+        if cfg.MODEL.META_ARCHITECTURE in method.replaced_models:
+            cfg = cfg.clone()
+            cfg.defrost()
+            cfg.MODEL.META_ARCHITECTURE = method.replaced_models[cfg.MODEL.META_ARCHITECTURE]
     return build_detectron2_model(cfg).to(memory_format=torch.channels_last)
 
 
@@ -168,7 +176,9 @@ def load_model(cfg: CfgNode, *, resume: bool = False) -> nn.Module:
     cfg = cfg.clone()
     cfg.defrost()
     # The checkpoint holds everything: the files that a training starts from are not needed.
-    cfg.MODEL.TIMM.WEIGHTS = cfg.MODEL.PAM.VGG_WEIGHTS = cfg.MODEL.REFINER.WEIGHTS = ""
+    cfg.MODEL.TIMM.WEIGHTS = ""
+    for method in METHODS.values():
+        cfg.merge_from_list([part for key in method.weights for part in (key, "")])
     model = build_model(cfg)
     StrictCheckpointer(model).load(weights)
     logger.info("Loaded %s.", weights)

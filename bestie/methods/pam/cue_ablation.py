@@ -20,7 +20,9 @@ from bestie.formats import atomic_write
 from bestie.pipeline.process import Command, run_command
 from bestie.training.setup import merge_config
 
-__all__ = ["CueAblation", "ablate_cues"]
+__all__ = ["DEFAULT_CONFIG", "CueAblation", "ablate_cues"]
+
+DEFAULT_CONFIG = "quick/shapes_pam.yaml"  # in configs/
 
 COLUMNS = (
     "tag mAP", "cues", "objects", "one cue", "several", "none", "on background",
@@ -113,8 +115,8 @@ def ablate_cues(
             f"are needed, got {tuple(cfg.DATASETS.TEST)} and {list(cfg.TEST.EVALUATORS)}"
         )
 
-    def run(tool: str, *arguments: object, stdout: Path | None = None) -> None:
-        command = Command(tool, tuple(map(str, arguments)), stdout)
+    def run(program: str, *arguments: object, stdout: Path | None = None) -> None:
+        command = Command(program, tuple(map(str, arguments)), stdout)
         tell(str(command))
         run_command(command, output / "log.txt")
 
@@ -126,14 +128,14 @@ def ablate_cues(
             _make_cues(run, config_file, dataset_name, folder, alpha, seed, options)
         maps = output / f"{folders[-1].name}_maps"
         run(
-            "make_semantic_maps.py", "--config-file", folders[-1] / "config.yaml",
+            "make-maps", "--config-file", folders[-1] / "config.yaml",
             "--dataset", dataset_name, "--output", maps, "--report", folders[-1] / "maps",
             *_weights(folders[-1]),
         )  # fmt: skip
         for row, folder in enumerate(folders):
             quality = folder / "quality.json"
             run(
-                "evaluate_labels.py", folder / "pseudo_labels.json", "--dataset", dataset_name,
+                "evaluate", folder / "pseudo_labels.json", "--dataset", dataset_name,
                 "--baseline", "--maps", maps, "--points", folder / "Peak_points",
                 "--score-threshold", cfg.INPUT.POINT_SCORE_THRESH, "--json",
                 stdout=quality,
@@ -167,11 +169,11 @@ def _make_cues(
     run: Callable, config_file: str, dataset: str, folder: Path, alpha: float, seed: int, options
 ) -> None:
     run(
-        "train_net.py", "--config-file", config_file, "--resume", "MODEL.PAM.ALPHA", float(alpha),
+        "train", "--config-file", config_file, "--resume", "MODEL.PAM.ALPHA", float(alpha),
         "SEED", seed, *options, "OUTPUT_DIR", folder,
     )  # fmt: skip
     run(
-        "extract_points.py", "--config-file", folder / "config.yaml", "--dataset", dataset,
+        "extract-points", "--config-file", folder / "config.yaml", "--dataset", dataset,
         "--output", folder / "Peak_points", "--report", folder / "cues", *_weights(folder),
     )  # fmt: skip
 
