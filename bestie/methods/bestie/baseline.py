@@ -1,9 +1,7 @@
 """Labels that need no network: components of the weak maps, all of them or those with one cue.
 
-Comes in: a registered folder-contract data set with weak maps, and points. Goes out: labels as a
-COCO dict, to be written by ``bestie.formats.write_coco`` or scored by
-:func:`~bestie.evaluation.label_quality.evaluate_labels`. Called by ``tools/evaluate_labels.py
---baseline`` and ``bestie.methods.pam.cue_ablation``.
+They are what the method has to beat. The result is a COCO dict, for ``bestie.formats.write_coco``
+or :func:`~bestie.evaluation.label_quality.evaluate_labels`.
 """
 
 import os
@@ -37,7 +35,7 @@ def labels_from_components(
 
     Args:
         dataset_name: a registered folder-contract data set.
-        min_area: components under it are passed over, pixels.
+        min_area: components under it are skipped, pixels.
         maps_dir: folder of the maps; None: WSSS_maps of the data's root.
         points_dir: folder of the points; None: every component is a label.
         score_threshold: points above this confidence count.
@@ -63,7 +61,9 @@ def labels_from_components(
         if points_dir is not None:
             path = os.path.join(points_dir, f"{record['image_name']}.txt")
             chosen = chosen[_accepted(components, path, score_threshold)]
-        every = LabelledMasks.from_label_map(components.map, components.classes, components.areas)
+        every = LabelledMasks.from_label_map(
+            components.map, components.classes.tolist(), components.areas.tolist()
+        )
         found.append(every.select(np.isin(np.arange(len(every)), chosen)))
     largest = max((labels.scores.max(initial=1) for labels in found), default=1)
     annotations = [

@@ -139,7 +139,8 @@ def assign_pixels(offset: Tensor, region_map: Tensor, centers: Centers) -> Tenso
         centers: of all regions.
 
     Returns:
-        (B, H, W) int64 index into ``centers``; -1 outside the regions, and in those without center.
+        (B, H, W) int64 index into ``centers``; -1 outside all regions and where a region has no
+        center.
     """
     _, height, width = region_map.shape
     flat_region = region_map.view(-1)

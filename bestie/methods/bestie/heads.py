@@ -1,11 +1,10 @@
 """Heads of BESTIE: feature maps to class logits, center heatmaps and offset maps.
 
-Comes in: the backbone's feature maps. Goes out: three maps at the size asked for. Called by the
-meta architecture ``BESTIE``; built by name (MODEL.BESTIE.HEAD) from ``BESTIE_HEADS_REGISTRY``.
+A head is built by its name (MODEL.BESTIE.HEAD) from ``BESTIE_HEADS_REGISTRY``.
 
 Shapes: B images, C foreground classes, (H, W) the output size, (h, w) the head's own size.
 
-A head of your own: register a class with ``in_features`` (names of the maps that it reads),
+To add a head, register a class with ``in_features`` (names of the maps that it reads),
 ``layers`` and ``forward`` as below.
 """
 
@@ -123,7 +122,7 @@ class HRNetHead(nn.Module):
 
 @BESTIE_HEADS_REGISTRY.register()
 class PanopticDeepLabHead(nn.Module):
-    """Panoptic-DeepLab's two decoders and three heads, with a center heatmap a class.
+    """Panoptic-DeepLab's two decoders and three heads, with a center heatmap per class.
 
     Cheng et al., "Panoptic-DeepLab", CVPR 2020: the semantic decoder (256 channels) feeds the class
     logits, the instance decoder (128 channels) the center heatmaps and the offsets.

@@ -1,8 +1,7 @@
 """Semantic knowledge transfer (paper, section 3.2): components and points to accepted instances.
 
-Comes in: the components of a weak semantic map and the points of the image. Goes out: which
-components are trusted as instances. Called by the mapper, after augmentation, and by the label
-drawings.
+Of the components of a weak semantic map those are trusted as instances that hold exactly one point
+of their class. The mapper asks after augmentation, on the crop.
 """
 
 import numpy as np

@@ -1,8 +1,7 @@
 """From a classifier to instance cues on disk.
 
-Step 2 of the pipeline. Comes in: a config with MODEL.WEIGHTS of a classifier and the name of a data
-set with tags. Goes out: a point file an image, the supervision ledger, a cue report with a contact
-sheet. Called by ``tools/extract_points.py`` and the pipeline.
+For each image of a data set with tags a point file; beside them the supervision ledger, and a
+report of the cues with a contact sheet.
 """
 
 import os
@@ -38,14 +37,14 @@ def extract_points(
 ) -> CueReport | None:
     """Write the cues of each image of a data set; to be called in every process.
 
-    Images whose point file is there are passed over, so a run that was stopped goes on.
+    Images that have a point file are skipped, so the same call resumes an interrupted run.
 
     Args:
         cfg: of the classifier, with MODEL.WEIGHTS and MODEL.PAM.CUES.
         dataset_name: a data set with tags; it is registered if need be.
         output: folder of the point files; None: Peak_points of the data's root.
         report_dir: folder for ``cues.json`` and ``cues.png`` (contact sheet); None: neither.
-        overwrite: make all files anew.
+        overwrite: make all files again.
 
     Returns:
         Numbers of the cues, on the main process; None elsewhere.
@@ -88,7 +87,7 @@ def image_cues(
 ) -> Points:
     """Cues of one image: each is the pixel of the photo that holds the center of a peak's pixel.
 
-    Peaks are found on the square of IMAGE_SIZE, whatever the size of the photo: the window and the
+    Peaks are found on the square of IMAGE_SIZE for every size of photo: the window and the
     mean filter are pixels of that square.
 
     Args:

@@ -1,11 +1,11 @@
 """What weak semantic maps look like, and whether they look like pseudo labels.
 
-Comes in: the maps of a data set, from ``tools/make_semantic_maps.py`` or any other method, with the
-tags of their images. Goes out: a :class:`MapReport`. Called by ``bestie.methods.pam.maps``.
+The maps may come from any method; the tags of their images help to judge them.
 
 Maps that train BESTIE are made for images whose tags are known: a map restricted to the tags, in
 which every tag has pixels, compact regions, and uncertain pixels left out. Predictions of a network
-for unseen images are not that; training on them works worse, and nothing else would tell.
+for unseen images are not that; training on them works worse, and
+nothing else would show it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -29,7 +29,7 @@ MAX_IGNORED = 0.5
 
 @dataclass(frozen=True)
 class MapStatistics:
-    """Counts of a map, or sums over maps.
+    """Counts of one map, or sums over several.
 
     Attributes:
         pixels (int): of the map.
@@ -143,7 +143,7 @@ class MapReport:
 
 
 def measure_map(semantic_map: np.ndarray, tags: Sequence[int] | None) -> MapStatistics:
-    """Count what tells pseudo labels from predictions.
+    """Count what distinguishes pseudo labels from predictions.
 
     Args:
         semantic_map: (H, W) uint8: 0 background, class + 1, 255 ignore.

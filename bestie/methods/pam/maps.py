@@ -1,8 +1,7 @@
 """From a classifier to weak semantic maps on disk, and the check of maps from any method.
 
-Step 3 of the pipeline. Comes in: a config with MODEL.WEIGHTS of a classifier and the name of a data
-set with tags. Goes out: a semantic map an image, the supervision ledger, a report with mean IoU and
-a contact sheet. Called by ``tools/make_semantic_maps.py`` and the pipeline.
+For each image of a data set with tags a semantic map; beside them the supervision ledger, and a
+report with mean IoU and a contact sheet.
 """
 
 import os
@@ -56,14 +55,14 @@ def make_semantic_maps(
 ) -> MapReport | None:
     """Write the weak semantic map of each image of a data set; to be called in every process.
 
-    Images whose map is there are passed over, so a run that was stopped goes on.
+    Images that have a map are skipped, so the same call resumes an interrupted run.
 
     Args:
         cfg: of the classifier, with MODEL.WEIGHTS and MODEL.PAM.MAPS.
         dataset_name: a data set with tags; it is registered if need be.
         output: folder of the maps; None: WSSS_maps of the data's root.
         report_dir: folder for ``maps.json`` and ``maps.png`` (contact sheet); None: neither.
-        overwrite: make all maps anew.
+        overwrite: make all maps again.
 
     Returns:
         Numbers of the maps, on the main process; None elsewhere. With ground truth, mean IoU of the
@@ -101,7 +100,7 @@ def check_semantic_maps(
     *,
     report_dir: str | os.PathLike | None = None,
 ) -> MapReport:
-    """Report on the maps of a data set, whatever made them.
+    """Report on the maps of a data set, of any method.
 
     Args:
         dataset_name: it is registered if need be.

@@ -1,10 +1,9 @@
 """Weak semantic maps from activation maps: background score, boundary refinement, ignored pixels.
 
-Step 3 of the pipeline: from the activation maps of the tagged classes and the image to a map of 0
-background, class + 1, 255 ignore. Called by ``bestie.methods.pam.maps``.
+From the activation maps of the tagged classes and the image to a map of 0 background, class + 1,
+255 ignore; ``maps`` writes it for a data set.
 
-Memory beside scores and image is bounded, whatever the size of the image: work goes strip by strip
-of rows.
+Memory beside scores and image is bounded for every size of image: the rows are worked on in strips.
 
 The refinement is the pixel-adaptive mask refinement of Araslanov & Roth, "Single-stage semantic
 segmentation from image labels" (CVPR 2020, section 3.3).
@@ -66,8 +65,8 @@ def refine_scores(
 
     Each pixel takes the mean of its 8-neighbours at each dilation, weighted by their affinity: the
     softmax over all these neighbours of -|difference in intensity| / local standard deviation. So
-    scores stay in the range of the input, and where they sum to 1 they go on doing so. The image
-    goes on beyond its border with the values of the border.
+    scores stay in the range of the input, and where they sum to 1 they still do so. Beyond its
+    border the image is continued with the values of the border.
 
     Args:
         scores: (K+1, H, W) float.

@@ -1,8 +1,6 @@
-"""What the stages share that run the classifier over a data set and write a file an image.
+"""What ``cues`` and ``maps`` share: both run the classifier over a data set, one file per image.
 
-Comes in: a config with MODEL.WEIGHTS and the name of a data set with tags. Goes out: the images
-that are still to be done, dealt to the processes, and the supervision ledger. Called by
-``bestie.methods.pam.cues`` and ``bestie.methods.pam.maps``.
+Which images are still to be done, their distribution over the processes, the supervision ledger.
 """
 
 import logging
@@ -52,7 +50,7 @@ class ClassifierStage:
         """
         Args:
             cfg: of the classifier.
-            dataset_name: it is registered if need be; each image needs tags.
+            dataset_name: it is registered if necessary; each image needs tags.
             output: folder to write; None: ``folder`` of the data's root.
             name: of the stage, for the ledger and the progress bar.
             folder: of the folder contract.
@@ -113,9 +111,9 @@ class ClassifierStage:
             difference = self._difference(entry)
             if difference:
                 raise ValueError(
-                    f"{self.folder} holds {len(existing)} of the files already, made otherwise: "
-                    f"its supervision ledger {difference}; --overwrite makes them anew, --output "
-                    "takes another folder"
+                    f"{self.folder} holds {len(existing)} of the files already, made with "
+                    f"other weights or settings: its supervision ledger {difference}; --overwrite makes them again, "
+                    "--output takes another folder"
                 )
             whole = {r["image_name"] for r in existing if is_whole(r, self.path(r))}
             pending = [record for record in self.records if record["image_name"] not in whole]
@@ -131,9 +129,9 @@ class ClassifierStage:
         return pending
 
     def _difference(self, entry: dict[str, Any]) -> str:
-        """How the files of the folder were made otherwise than ``entry`` says; "" if they were not.
+        """Where the ledger of the folder differs from ``entry``; "" if it does not.
 
-        A split without an entry of its own may share images with the others.
+        A split without its own entry may share images with the others.
         """
         ledger = read_ledger(self.folder)
         if not ledger:
@@ -141,7 +139,7 @@ class ClassifierStage:
         for made in [ledger[self.split]] if self.split in ledger else ledger.values():
             for part in ("stage", "classifier", "settings"):
                 if made.get(part) != entry[part]:
-                    return f"has {part} {_told(made.get(part), entry[part])}"
+                    return f"has {part} {_difference_of_values(made.get(part), entry[part])}"
         return ""
 
     def samples(self, records: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -157,7 +155,7 @@ class ClassifierStage:
         yield from (batch[0] for batch in batches)
 
 
-def _told(made: Any, wanted: Any) -> str:
+def _difference_of_values(made: Any, wanted: Any) -> str:
     """The first two values of an entry's part that differ from those wanted."""
     if not isinstance(made, dict) or not isinstance(wanted, dict):
         return f"{made!r}, now {wanted!r}"
@@ -169,11 +167,11 @@ def stage_folder(dataset_name: str, output: str | os.PathLike | None, folder: st
     """``output``, or ``folder`` under the root of a registered data set.
 
     Raises:
-        ValueError: there is no ``output`` and no root.
+        ValueError: neither ``output`` nor a root is known.
     """
     root = MetadataCatalog.get(dataset_name).get("root")
     if output is None and root is None:
-        raise ValueError(f"'{dataset_name}' has no root that {folder} could lie in; give --output")
+        raise ValueError(f"'{dataset_name}' has no root folder to hold {folder}; give --output")
     return Path(output) if output is not None else Path(root, folder)
 
 
