@@ -112,8 +112,8 @@ class ClassifierStage:
             if difference:
                 raise ValueError(
                     f"{self.folder} holds {len(existing)} of the files already, made with "
-                    f"other weights or settings: its supervision ledger {difference}; --overwrite makes them again, "
-                    "--output takes another folder"
+                    f"other weights or settings: its supervision ledger {difference}; "
+                    "--overwrite makes them again, --output takes another folder"
                 )
             whole = {r["image_name"] for r in existing if is_whole(r, self.path(r))}
             pending = [record for record in self.records if record["image_name"] not in whole]
