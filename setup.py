@@ -52,6 +52,7 @@ setup(
             # A formatter decides by version: one minor release, so that a check means the same
             # everywhere.
             "ruff==0.17.*",
+            "mypy>=1.11",
             "pytest>=8",
             "pytest-timeout",
             "hypothesis",

@@ -37,12 +37,13 @@ def _add_backbone(cfg: CN) -> None:
     # official HRNet naming, or a checkpoint of this project); "timm" lets timm download its default
     # ImageNet weights.
     cfg.MODEL.TIMM.WEIGHTS = ""
-    # Kind of labels that those weights were trained with, for the supervision ledger: "masks",
+    # Kind of labels those weights were trained with; recorded in the supervision ledger: "masks",
     # "boxes", "clicks", "tags", "none" or "unknown"; "": tags for "timm", unknown for a file.
     cfg.MODEL.TIMM.WEIGHTS_KIND = ""
-    # Those labels in words ("ImageNet-21k image labels"); only shown. Needs WEIGHTS_KIND.
+    # Description of those labels ("ImageNet-21k image labels"); only displayed. Needs
+    # WEIGHTS_KIND.
     cfg.MODEL.TIMM.WEIGHTS_LABELS = ""
-    # The same two about MODEL.WEIGHTS; "": known for Detectron2's model zoo, unknown for a file.
+    # The same two keys for MODEL.WEIGHTS; "": known for Detectron2's model zoo, unknown for a file.
     cfg.MODEL.WEIGHTS_KIND = ""
     cfg.MODEL.WEIGHTS_LABELS = ""
 
@@ -56,17 +57,17 @@ def _add_input(cfg: CN) -> None:
     cfg.INPUT.POINTS_DIR = ""
     # Folder of the weak semantic maps, under the data root or absolute.
     cfg.INPUT.MAPS_DIR = "WSSS_maps"
-    # Points train above this confidence.
+    # Only points above this confidence are used for training.
     cfg.INPUT.POINT_SCORE_THRESH = 0.7
     # Size of the image in training, before scaling and cropping, pixels; 0: not resized. Bound of
     # the longer side, which becomes the largest multiple of 32, plus one, within it (480 gives
     # 449); for the classifier, side of the square that the image becomes (paper: 384).
     cfg.INPUT.BASE_SIZE = 480
     # Length of the longer side of the image that the network sees at inference, pixels: larger and
-    # smaller images are resized to it, and results come back at the size of the image. 0: the
+    # smaller images are resized to it, and results are returned at the size of the image. 0: the
     # original size, as the paper evaluates.
     cfg.INPUT.TEST_SIZE = 0
-    # Random scale factors, one drawn an image.
+    # Random scale factors; one is drawn for each image.
     cfg.INPUT.SCALES = [0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3]
     # Random quarter turns and vertical flips, for images without an upright direction (microscopy).
     cfg.INPUT.RANDOM_ROTATE90 = False
@@ -85,5 +86,6 @@ def _add_solver_and_test(cfg: CN) -> None:
     # Evaluators of the test splits: "voc" (mAP 25/50/70/75), "coco" (AP, AP50, AP75), "tags"
     # (classifier).
     cfg.TEST.EVALUATORS = ["voc", "coco"]
-    # Metric that picks model_best.pth, as the evaluators name it ("voc/mAP50"); "": none kept.
+    # Metric that selects model_best.pth, named as in the evaluators' results ("voc/mAP50"); "": no
+    # such file.
     cfg.TEST.BEST_METRIC = ""

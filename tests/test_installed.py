@@ -52,7 +52,7 @@ def test_every_step_works_from_an_empty_folder(environment, tmp_path):
     bestie("train", "--config-file", "run/maskrcnn/config.yaml", "OUTPUT_DIR", "again")
     for made in ("run/report.html", "l.json", "found/predictions.json", "again/model_final.pth"):
         assert (empty / made).is_file()
-    code = "import bestie; bestie.run; model = bestie.load('run'); print(bestie.__file__, model.weights)"
+    code = "import bestie; model = bestie.load('run'); print(bestie.__file__, model.weights)"
     done = subprocess.run(
         [environment / "bin/python", "-c", code], cwd=empty, env=variables, capture_output=True
     )

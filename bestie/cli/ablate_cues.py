@@ -56,7 +56,7 @@ def main(arguments: list[str] | None = None) -> None:
         alphas=args.alphas,
         seeds=args.seeds,
         options=args.opts,
-        announce=lambda line: print(f"$ {line}", flush=True),
+        notify=lambda line: print(f"$ {line}", flush=True),
     )
     with atomic_write(args.output / "ablation.json") as file:
         file.write(to_json(result.as_dict(), indent=2))

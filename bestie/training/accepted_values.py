@@ -82,7 +82,7 @@ REGISTRIES: dict[str, Iterable] = {
     "MODEL.RPN.HEAD_NAME": RPN_HEAD_REGISTRY,
     "MODEL.SEM_SEG_HEAD.NAME": SEM_SEG_HEADS_REGISTRY,
 }
-# Accepted besides the names of the registry.
+# Also accepted, in addition to the names of the registry.
 ALSO = {
     "MODEL.PROPOSAL_GENERATOR.NAME": ("PrecomputedProposals",),
     "MODEL.ROI_BOX_HEAD.NAME": ("",),  # ROI heads without one (C4)

@@ -1,7 +1,7 @@
-"""From a checkpoint to labels on disk.
+"""Export of labels: from a checkpoint to a COCO JSON on disk.
 
-Comes in: a config with MODEL.WEIGHTS and the name of a data set. Goes out: a COCO json of the
-model's instances. Called by ``tools/export_pseudo_labels.py`` and the pipeline.
+A config with MODEL.WEIGHTS is applied to a named data set; the model's instances are written as
+COCO JSON.
 """
 
 import os
@@ -34,7 +34,7 @@ def export_pseudo_labels(
     Args:
         cfg: config of BESTIE, Mask R-CNN or any Detectron2 model of instances, with MODEL.WEIGHTS.
         dataset_name: a data set; it is registered if need be.
-        output: COCO json to write.
+        output: COCO JSON to write.
         score_threshold: labels need this score.
         min_area: labels need this many pixels.
         use_tags: restrict the classes to the image's tags.

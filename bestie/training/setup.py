@@ -1,8 +1,7 @@
 """From command line arguments to a checked, frozen configuration, and from that to a loaded model.
 
-Comes in: a YAML file and KEY VALUE overrides. Goes out: a config whose data sets are registered,
-whose class numbers are those of the data, and whose mistakes were reported all at once. Called by
-the tools and the pipeline.
+A YAML file and KEY VALUE overrides become a config whose data sets are registered and whose class
+numbers are those of the data. All mistakes are reported at once.
 """
 
 import logging
@@ -70,10 +69,10 @@ def merge_config(config_file: str, overrides: list[str]) -> CfgNode:
 def read_config(
     config_file: str, overrides: list[str], *, training: bool = True, testing: bool = True
 ) -> CfgNode:
-    """Read a configuration, register its data sets and fill in what they tell.
+    """Read a configuration, register its data sets and fill in the number and names of classes.
 
-    The number of classes is that of the data. Without ``training`` the training sets need not be at
-    hand, without ``testing`` the test sets; where they are, their classes must be those of the
+    The number of classes is that of the data. Without ``training`` the training sets need not
+    exist, without ``testing`` the test sets; if they exist, their classes must be those of the
     others.
 
     Raises:
@@ -92,7 +91,7 @@ def read_config(
             except ValueError:
                 if needed:
                     raise
-                logger.info("%s is not at hand; it is not needed here.", name)
+                logger.info("%s not found; not needed for this command.", name)
     _fill_in(cfg, names)
     check_config(cfg)
     cfg.freeze()
@@ -169,7 +168,7 @@ def load_model(cfg: CfgNode, *, resume: bool = False) -> nn.Module:
     if resume:
         last = StrictCheckpointer(nn.Module(), cfg.OUTPUT_DIR)
         if not last.has_checkpoint():
-            raise ValueError(f"--resume: there is no checkpoint in OUTPUT_DIR {cfg.OUTPUT_DIR}.")
+            raise ValueError(f"--resume: no checkpoint in OUTPUT_DIR {cfg.OUTPUT_DIR}.")
         weights = last.get_checkpoint_file()
     if not weights:
         raise ValueError("MODEL.WEIGHTS is empty; give the checkpoint to load.")

@@ -27,7 +27,7 @@ def test_settings_may_follow_the_images(tmp_path):
     [
         (["--min-score", "2"], "--min-score must lie in"),
         (["--side", "3"], "--side must lie in"),
-        (["--input", "nowhere.jpg"], "nowhere.jpg: there is no such file or folder"),
+        (["--input", "nowhere.jpg"], "nowhere.jpg: is not a file or folder"),
         (["--input", "SEED", "3"], "--input names no image"),
         (["--run", "{tmp}"], "has no config.yaml and no model_final.pth"),
         (["--classes", "{tmp}/none.txt", "--run", "{tmp}/run"], "none.txt: file does not exist"),
@@ -52,6 +52,6 @@ def test_a_mistake_ends_in_one_line(tmp_path):
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr.strip().splitlines()[-1] == (
-        f"demo.py: {tmp_path / 'no'}: there is no such file or folder"
+        f"demo.py: {tmp_path / 'no'}: is not a file or folder"
     )
     assert "Traceback" not in done.stderr

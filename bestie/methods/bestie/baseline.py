@@ -1,7 +1,8 @@
 """Labels that need no network: components of the weak maps, all of them or those with one cue.
 
-They are what the method has to beat. The result is a COCO dict, for ``bestie.formats.write_coco``
-or :func:`~bestie.evaluation.label_quality.evaluate_labels`.
+From a registered folder-contract data set with weak maps and points, makes labels as a COCO dict,
+which ``bestie.formats.write_coco`` writes and
+:func:`~bestie.evaluation.label_quality.evaluate_labels` scores.
 """
 
 import os
@@ -35,7 +36,7 @@ def labels_from_components(
 
     Args:
         dataset_name: a registered folder-contract data set.
-        min_area: components under it are skipped, pixels.
+        min_area: components smaller than this (pixels) are ignored.
         maps_dir: folder of the maps; None: WSSS_maps of the data's root.
         points_dir: folder of the points; None: every component is a label.
         score_threshold: points above this confidence count.
@@ -61,9 +62,7 @@ def labels_from_components(
         if points_dir is not None:
             path = os.path.join(points_dir, f"{record['image_name']}.txt")
             chosen = chosen[_accepted(components, path, score_threshold)]
-        every = LabelledMasks.from_label_map(
-            components.map, components.classes.tolist(), components.areas.tolist()
-        )
+        every = LabelledMasks.from_label_map(components.map, components.classes, components.areas)
         found.append(every.select(np.isin(np.arange(len(every)), chosen)))
     largest = max((labels.scores.max(initial=1) for labels in found), default=1)
     annotations = [

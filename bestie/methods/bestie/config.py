@@ -50,14 +50,13 @@ def add_bestie_keys(cfg: CN) -> None:
     # Number of foreground classes C; -1: as many as the training data set names.
     model.NUM_CLASSES = -1
     # What the points are: "tags" (instance cues found by a classifier from image tags) or "clicks"
-    # (one true point an object).
+    # (one true point per object).
     model.SUPERVISION = "tags"
     # Heads: "HRNetHead" (three 3x3-1x1 heads on the 1/4 map) or "PanopticDeepLabHead".
     model.HEAD = "HRNetHead"
     # Channels of the hidden convolution of the HRNet heads.
     model.HEAD_CHANNELS = 256
-    # Components of the semantic map (and of the prediction) under this area are passed over,
-    # pixels.
+    # Components of the semantic map (and of the prediction) smaller than this (pixels) are ignored.
     model.MIN_AREA = 50
     # Standard deviation of the Gaussians in the center heatmap, sigma, pixels.
     model.SIGMA = 6.0
@@ -86,7 +85,7 @@ def _add_refinement(model: CN) -> None:
     model.REFINE.CENTER_THRESH = 0.3
     # Side of the square window of the local maxima, pixels, odd.
     model.REFINE.KERNEL = 41
-    # A component with more instances than this is left as it is.
+    # A component with more instances than this is not refined.
     model.REFINE.MAX_INSTANCES = 5
 
     # Clicks only: guide the refined center term by all pixels of the clicked classes. False: by
@@ -111,8 +110,8 @@ def _add_refinement(model: CN) -> None:
 def _add_inference(model: CN) -> None:
     # Inference.
     model.TEST = CN()
-    # Factor by which images are resized (after INPUT.TEST_SIZE) before the network sees them, for
-    # small objects; outputs come back to the size before it, at which instances are grouped.
+    # Extra factor (after INPUT.TEST_SIZE) by which images are resized before the network sees them,
+    # for small objects; instances are grouped at the size before this factor.
     model.TEST.SCALE = 1.0
     # A local maximum of the center map counts as a center above this value.
     model.TEST.CENTER_THRESH = 0.1
@@ -125,7 +124,7 @@ def _add_inference(model: CN) -> None:
     # Assign pixels to the given clicks instead of predicted centers (for labels of the training
     # set).
     model.TEST.USE_CLICKS = False
-    # A component without any center is one instance (True) or nothing (False).
+    # A component without any center becomes one instance (True) or is dropped (False).
     model.TEST.KEEP_CENTERLESS = True
     # Image sides become multiples of SIZE_DIVISIBILITY, by mean padding ("pad") or resizing
     # ("resize").

@@ -151,7 +151,9 @@ def assign_pixels(offset: Tensor, region_map: Tensor, centers: Centers) -> Tenso
     pixel_owner = first.index_select(0, flat_region)
     if centers.contested_pixels == 0:
         return pixel_owner.view_as(region_map)
-    # Only pixels with a choice are compared, with the first, second, ... center of their regions.
+    # Regions with one center are finished: every pixel belongs to it. Only pixels of regions with
+    # several centers need distances. How many these are is known already on the host, so that a GPU
+    # does not have to wait for it here.
     contested = flat_indices((count > 1).index_select(0, flat_region), centers.contested_pixels)
     y, x = pixel_grid(height, width, region_map.device)
     target_y = (offset[:, 0] + y).reshape(-1).index_select(0, contested)
@@ -161,6 +163,9 @@ def assign_pixels(offset: Tensor, region_map: Tensor, centers: Centers) -> Tenso
     center_y, center_x = centers.yx.float().unbind(1)
     nearest, best = first, torch.full_like(target_y, torch.inf)
     last = len(center_y) - 1
+    # Step k compares every pixel with the k-th center of its own region. So the loop has as many
+    # steps as the most crowded region has centers, and memory is one value per pixel: no table of
+    # pixels x centers. Strictly closer: of equally near centers the first counts.
     for step in range(centers.most):
         index = (first + step).clamp(max=last)
         distance = (center_y.index_select(0, index) - target_y) ** 2

@@ -1,10 +1,11 @@
 """Heads of BESTIE: feature maps to class logits, center heatmaps and offset maps.
 
-A head is built by its name (MODEL.BESTIE.HEAD) from ``BESTIE_HEADS_REGISTRY``.
+Feature maps of the backbone become three maps at the requested size. A head is selected by name
+(MODEL.BESTIE.HEAD) from ``BESTIE_HEADS_REGISTRY``.
 
 Shapes: B images, C foreground classes, (H, W) the output size, (h, w) the head's own size.
 
-To add a head, register a class with ``in_features`` (names of the maps that it reads),
+A head of your own: register a class with ``in_features`` (names of the maps that it reads),
 ``layers`` and ``forward`` as below.
 """
 
@@ -122,7 +123,7 @@ class HRNetHead(nn.Module):
 
 @BESTIE_HEADS_REGISTRY.register()
 class PanopticDeepLabHead(nn.Module):
-    """Panoptic-DeepLab's two decoders and three heads, with a center heatmap per class.
+    """Panoptic-DeepLab's two decoders and three heads, with one center heatmap per class.
 
     Cheng et al., "Panoptic-DeepLab", CVPR 2020: the semantic decoder (256 channels) feeds the class
     logits, the instance decoder (128 channels) the center heatmaps and the offsets.

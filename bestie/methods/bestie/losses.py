@@ -1,6 +1,6 @@
 """Losses of BESTIE: hard-pixel cross-entropy, guided center and offset losses (paper, section 3.3).
 
-From full-resolution predictions and sparse targets to scalar losses in float32.
+Full-resolution predictions and targets become scalar losses in float32.
 """
 
 from torch import Tensor
@@ -39,7 +39,7 @@ def guided_mse(
         pixels: (P,) int64 flat indices into (B, H, W) of all guided pixels, and maybe of others.
     """
     error = _at_pixels(prediction, pixels).scatter_add_(1, channels, -target)
-    # 0 at pixels that are not guided, even where the prediction is not finite.
+    # 0 at pixels that are not guided, whatever is predicted there.
     error = error.masked_fill_(weight <= 0, 0.0)
     return (error.square() * weight).sum() / _number_guided(weight)
 

@@ -1,7 +1,7 @@
 """Semantic knowledge transfer (paper, section 3.2): components and points to accepted instances.
 
-Of the components of a weak semantic map those are trusted as instances that hold exactly one point
-of their class. The mapper asks after augmentation, on the crop.
+Decides which components of a weak semantic map are trusted as instances, given the points of the
+image. Runs after augmentation, in the mapper.
 """
 
 import numpy as np

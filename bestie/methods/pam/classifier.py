@@ -1,7 +1,8 @@
 """PAM classifier: image tags in, activation maps out that cover objects evenly, one peak each.
 
-Trained on images with tags (paper, section 3.2); afterwards it gives tag scores, and class
-activation maps from which ``cues`` makes the peak points and ``maps`` the weak semantic maps.
+Step 1 of the pipeline (paper, section 3.2). Images with tags give the tag loss in training, and
+afterwards tag scores and class activation maps, from which the instance cues and the weak semantic
+maps are made.
 
 Shapes: B images, C classes, (H, W) the image, (h, w) the feature map.
 """
@@ -81,9 +82,6 @@ class PAMHead(nn.Module):
 class PAMClassifier(nn.Module):
     """Multi-label classifier with peak attention on any backbone (its deepest feature map)."""
 
-    pixel_mean: Tensor  # (3, 1, 1) float32
-    pixel_std: Tensor
-
     @configurable
     def __init__(
         self,
@@ -101,7 +99,7 @@ class PAMClassifier(nn.Module):
             backbone: Detectron2 backbone; of its maps the one of the largest stride is used.
             num_classes: C.
             pixel_mean: per channel, in the order of the input images.
-            pixel_std: per channel, in the same order.
+            pixel_std: its standard deviation.
             head_channels: channels of the three extra convolutions.
             alpha: threshold of the peak attention, share of the channel's maximum.
             start_iter: iteration of the training from which there is peak attention.
@@ -152,8 +150,8 @@ class PAMClassifier(nn.Module):
                 in training "image_labels" (C,) bool.
 
         Returns:
-            In training {"loss_tags": multi-label soft margin loss}; at inference one dict per
-            image: "tag_scores" (C,) float32, probabilities.
+            In training {"loss_tags": multi-label soft margin loss}; at inference a dict an image:
+            "tag_scores" (C,) float32, probabilities.
         """
         if not self.training:
             maps = [self.class_maps(sample["image"].unsqueeze(0))[0] for sample in batched_inputs]

@@ -45,18 +45,18 @@ def add_pam_config(cfg: CN) -> None:
     # Peak attention: values below ALPHA x the channel's maximum become zero; 0: a plain CAM
     # classifier.
     model.ALPHA = 0.7
-    # Iteration from which there is peak attention. 0: always (the paper, from ImageNet weights). A
+    # Iteration at which peak attention starts. 0: always (the paper, from ImageNet weights). A
     # network that starts from random weights learns its features first.
     model.START_ITER = 0
     # Channels of the three extra convolutions.
     model.HEAD_CHANNELS = 512
     # torchvision's VGG16 weights file (vgg16-397923af.pth): path, or "" for random weights.
     model.VGG_WEIGHTS = ""
-    # Kind of labels that those weights were trained with, for the supervision ledger: "masks",
+    # Kind of labels those weights were trained with; recorded in the supervision ledger: "masks",
     # "boxes", "clicks", "tags", "none" or "unknown"; "": tags for a file of torchvision's name,
     # unknown for another one.
     model.VGG_WEIGHTS_KIND = ""
-    # Those labels in words; only shown. Needs VGG_WEIGHTS_KIND.
+    # Description of those labels; only displayed. Needs VGG_WEIGHTS_KIND.
     model.VGG_WEIGHTS_LABELS = ""
     # Learning rate factors of biases and of the extra layers (biases there: the product).
     model.BIAS_LR_FACTOR = 2.0
@@ -68,9 +68,9 @@ def add_pam_config(cfg: CN) -> None:
     model.CUES.IMAGE_SIZE = 321
     # Side of the window of the local maxima, pixels, odd.
     model.CUES.KERNEL = 15
-    # At most this many a class.
+    # Most cues per class and image.
     model.CUES.TOP_K = 25
-    # Confidence from which a cue is written.
+    # Cues below this confidence are not written.
     model.CUES.SCORE_THRESH = 0.1
 
     # Weak semantic maps from activation maps.
@@ -82,16 +82,16 @@ def add_pam_config(cfg: CN) -> None:
     model.MAPS.ATTENTION = True
     # Score of the background class; pixels whose best class is below it are background.
     model.MAPS.BACKGROUND_SCORE = 0.3
-    # Pixels whose best refined score beats the second by less than this are ignored (255); the
+    # Pixels whose best refined score is less than this above the second are ignored (255); the
     # scores of background and tagged classes sum to 1.
     model.MAPS.IGNORE_MARGIN = 0.05
-    # Pixel-adaptive refinement (Araslanov & Roth, CVPR 2020): dilations of the 8-neighbourhoods,
+    # Pixel-adaptive refinement (Araslanov & Roth, CVPR 2020): dilations of the 8-neighborhoods,
     # iterations; 0 iterations: none.
     model.MAPS.PAMR_DILATIONS = [1, 2, 4, 8, 12, 24]
     model.MAPS.PAMR_ITERATIONS = 10
     # Dense CRF after (or instead of) it; needs the extra `crf`.
     model.MAPS.CRF = False
-    # Colour jitter of the classifier: strengths of brightness, contrast, saturation, hue.
+    # Color jitter of the classifier: strengths of brightness, contrast, saturation, hue.
     cfg.INPUT.COLOR_JITTER = [0.3, 0.3, 0.3, 0.1]
 
 

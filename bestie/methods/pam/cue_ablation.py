@@ -1,8 +1,8 @@
 """The paper's ablation of the instance cues: plain CAM against peak attention of several strengths.
 
-For a classifier config whose data has ground truth, and values of alpha: a table of what the cues
-of each are worth, averaged over seeds. Called by ``tools/ablate_cues.py``. Each
-training and each extraction is a command that a user could type; what is there already is kept.
+For a classifier config whose data has ground truth, and several values of alpha, makes a table of
+the quality of the cues, averaged over seeds. Each training and each extraction is a command that a
+user could type; existing results are kept.
 """
 
 import json
@@ -77,7 +77,7 @@ def ablate_cues(
     alphas: Sequence[float],
     seeds: Sequence[int],
     options: Sequence[str] = (),
-    announce: Callable[[str], None] = lambda line: None,
+    notify: Callable[[str], None] = lambda line: None,
 ) -> CueAblation:
     """Train a classifier for each alpha and seed, extract its cues and count what they make.
 
@@ -91,7 +91,7 @@ def ablate_cues(
         alphas: values of MODEL.PAM.ALPHA, each once.
         seeds: values of SEED, each once.
         options: KEY VALUE pairs for every command.
-        announce: called with each command before it runs.
+        notify: called with each command before it runs.
 
     Raises:
         ValueError: no or repeated alphas or seeds, unsuitable data, or a folder with results of
@@ -100,7 +100,7 @@ def ablate_cues(
     """
     for name, given in (("--alphas", alphas), ("--seeds", seeds)):
         if not given or len(set(given)) != len(given):
-            raise ValueError(f"{name}: give values that differ from each other, got {list(given)}")
+            raise ValueError(f"{name}: wanted are values that differ, got {list(given)}")
     for key, flag in (
         ("MODEL.PAM.ALPHA", "--alphas"), ("SEED", "--seeds"), ("OUTPUT_DIR", "--output"),
     ):  # fmt: skip
@@ -117,7 +117,7 @@ def ablate_cues(
 
     def run(program: str, *arguments: object, stdout: Path | None = None) -> None:
         command = Command(program, tuple(map(str, arguments)), stdout)
-        announce(str(command))
+        notify(str(command))
         run_command(command, output / "log.txt")
 
     _claim(output / "settings.yaml", cfg.dump())
@@ -146,11 +146,11 @@ def ablate_cues(
 
 def _training_data(cfg: CfgNode) -> str:
     if len(cfg.DATASETS.TRAIN) != 1:
-        raise ValueError(f"name one data set in DATASETS.TRAIN, got {cfg.DATASETS.TRAIN}")
+        raise ValueError(f"wanted is one data set in DATASETS.TRAIN, got {cfg.DATASETS.TRAIN}")
     (name,) = cfg.DATASETS.TRAIN
     register_dataset(name)
     if not has_ground_truth(name):
-        raise ValueError(f"'{name}' has no ground truth to compare pseudo labels with")
+        raise ValueError(f"'{name}' has no ground truth to hold pseudo labels to")
     return name
 
 

@@ -1,6 +1,6 @@
-"""What instance cues are worth: how many there are, and whether each object has exactly one.
+"""Quality of instance cues: how many there are, and whether each object has exactly one.
 
-The cues of each image are compared with its objects (masks or clicks), where these are known.
+Compares the cues of each image with its objects (masks or clicks), where these are known.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,7 +21,7 @@ SCORE_BINS = 10
 
 @dataclass(frozen=True)
 class CueReport:
-    """Numbers of the cues of a data set; "C" marks a list with one entry per class.
+    """Numbers of the cues of a data set; where it says C, a list with one entry per class.
 
     Attributes:
         class_names (list[str]): C names.
@@ -63,7 +63,7 @@ class CueReport:
         total = sum(self.cues)
         head = (
             f"{total} cues above {self.score_threshold:g} on {self.images} images, "
-            f"{total / max(self.images, 1):.2f} per image; {self.images_without_cues} images "
+            f"{total / max(self.images, 1):.2f} an image; {self.images_without_cues} images "
             "without such cues"
         )
         counts = sorted(self.cues_per_image.items())
@@ -73,7 +73,7 @@ class CueReport:
         ]
         tables = [
             self._class_table(),
-            tabulate(counts, ["cues per image", "images"], tablefmt="pipe"),
+            tabulate(counts, ["cues an image", "images"], tablefmt="pipe"),
             tabulate(scores, ["confidence", "all cues"], tablefmt="pipe"),
         ]
         return "\n\n".join([head, *tables])

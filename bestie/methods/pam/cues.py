@@ -1,7 +1,7 @@
 """From a classifier to instance cues on disk.
 
-For each image of a data set with tags a point file; beside them the supervision ledger, and a
-report of the cues with a contact sheet.
+Step 2 of the pipeline. A trained classifier (MODEL.WEIGHTS) and the name of a data set with tags
+give one point file per image, the supervision ledger, and a cue report with a contact sheet.
 """
 
 import os
@@ -37,7 +37,7 @@ def extract_points(
 ) -> CueReport | None:
     """Write the cues of each image of a data set; to be called in every process.
 
-    Images that have a point file are skipped, so the same call resumes an interrupted run.
+    Images whose point file exists are skipped, so an interrupted run can be resumed.
 
     Args:
         cfg: of the classifier, with MODEL.WEIGHTS and MODEL.PAM.CUES.
@@ -64,7 +64,7 @@ def extract_points(
         settings=options,
     )
     model = load_model(cfg)
-    pending = stage.begin(_is_whole, overwrite)
+    pending = stage.begin(_is_complete, overwrite)
     for sample in stage.samples(pending):
         size = (sample["height"], sample["width"])
         cues = image_cues(model, sample["image"], sample["image_labels"], options, size)
@@ -87,7 +87,7 @@ def image_cues(
 ) -> Points:
     """Cues of one image: each is the pixel of the photo that holds the center of a peak's pixel.
 
-    Peaks are found on the square of IMAGE_SIZE for every size of photo: the window and the
+    Peaks are found on the square of IMAGE_SIZE, whatever the size of the photo: the window and the
     mean filter are pixels of that square.
 
     Args:
@@ -110,7 +110,7 @@ def image_cues(
     )
 
 
-def _is_whole(record: dict[str, Any], path: Path) -> bool:
+def _is_complete(record: dict[str, Any], path: Path) -> bool:
     try:
         read_points(path)
     except DataError:

@@ -29,7 +29,7 @@ def classifier_entry(
         settings: keys that decide about the result, beside those that the network reads.
 
     Raises:
-        OSError: the file MODEL.WEIGHTS is missing.
+        OSError: MODEL.WEIGHTS is not a file.
     """
     weights = PathManager.get_local_path(cfg.MODEL.WEIGHTS)
     trained = _config_of_training(weights)
@@ -40,7 +40,7 @@ def classifier_entry(
         "MODEL.PIXEL_STD": cfg.MODEL.PIXEL_STD,
         "INPUT.FORMAT": cfg.INPUT.FORMAT,
     }
-    if cfg.INPUT.TEST_SIZE:  # files older than this key were made at the original size
+    if cfg.INPUT.TEST_SIZE:  # files of before there was this key were made at the original size
         network["INPUT.TEST_SIZE"] = cfg.INPUT.TEST_SIZE
     return {
         "stage": stage,

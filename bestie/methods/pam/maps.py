@@ -1,7 +1,8 @@
 """From a classifier to weak semantic maps on disk, and the check of maps from any method.
 
-For each image of a data set with tags a semantic map; beside them the supervision ledger, and a
-report with mean IoU and a contact sheet.
+Step 3 of the pipeline. A trained classifier (MODEL.WEIGHTS) and the name of a data set with tags
+give one semantic map per image, the supervision ledger, and a report with mean IoU and a contact
+sheet.
 """
 
 import os
@@ -55,7 +56,7 @@ def make_semantic_maps(
 ) -> MapReport | None:
     """Write the weak semantic map of each image of a data set; to be called in every process.
 
-    Images that have a map are skipped, so the same call resumes an interrupted run.
+    Images whose map exists are skipped, so an interrupted run can be resumed.
 
     Args:
         cfg: of the classifier, with MODEL.WEIGHTS and MODEL.PAM.MAPS.
@@ -84,7 +85,7 @@ def make_semantic_maps(
         settings=options,
     )
     model = load_model(cfg)
-    pending = stage.begin(_is_whole, overwrite)
+    pending = stage.begin(_is_complete, overwrite)
     confusions = _write_maps(stage, model, pending, options)
     if not comm.is_main_process():
         return None
@@ -100,7 +101,7 @@ def check_semantic_maps(
     *,
     report_dir: str | os.PathLike | None = None,
 ) -> MapReport:
-    """Report on the maps of a data set, of any method.
+    """Report on the maps of a data set, whatever made them.
 
     Args:
         dataset_name: it is registered if need be.
@@ -223,7 +224,7 @@ def _read_map(record: dict[str, Any], path: Path, num_classes: int) -> np.ndarra
     return semantic_map
 
 
-def _is_whole(record: dict[str, Any], path: Path) -> bool:
+def _is_complete(record: dict[str, Any], path: Path) -> bool:
     try:
         return read_semantic_map(path).shape == (record["height"], record["width"])
     except DataError:

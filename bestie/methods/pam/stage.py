@@ -1,6 +1,7 @@
-"""What ``cues`` and ``maps`` share: both run the classifier over a data set, one file per image.
+"""Shared by the stages that run the classifier over a data set and write one file per image.
 
-Which images are still to be done, their distribution over the processes, the supervision ledger.
+Finds the images that are not finished, distributes them over the processes, and writes the
+supervision ledger.
 """
 
 import logging
@@ -50,7 +51,7 @@ class ClassifierStage:
         """
         Args:
             cfg: of the classifier.
-            dataset_name: it is registered if necessary; each image needs tags.
+            dataset_name: it is registered if need be; each image needs tags.
             output: folder to write; None: ``folder`` of the data's root.
             name: of the stage, for the ledger and the progress bar.
             folder: of the folder contract.
@@ -87,16 +88,16 @@ class ClassifierStage:
             )
 
     def path(self, record: dict[str, Any]) -> Path:
-        """The file of an image."""
+        """Path of the file of an image."""
         return self.folder / f"{record['image_name']}{self.suffix}"
 
     def begin(
-        self, is_whole: Callable[[dict[str, Any], Path], bool], overwrite: bool
+        self, is_complete: Callable[[dict[str, Any], Path], bool], overwrite: bool
     ) -> list[dict[str, Any]]:
         """Choose the images that are to be done and write the ledger; in every process.
 
         Args:
-            is_whole: whether the file of a record, which exists, is complete.
+            is_complete: whether the file of a record, which exists, is complete.
             overwrite: remove the files that are there and do all images.
 
         Raises:
@@ -111,11 +112,11 @@ class ClassifierStage:
             difference = self._difference(entry)
             if difference:
                 raise ValueError(
-                    f"{self.folder} holds {len(existing)} of the files already, made with "
-                    f"other weights or settings: its supervision ledger {difference}; "
-                    "--overwrite makes them again, --output takes another folder"
+                    f"{self.folder} holds {len(existing)} of the files already, made differently: "
+                    f"its supervision ledger {difference}; --overwrite makes them again, --output "
+                    "takes another folder"
                 )
-            whole = {r["image_name"] for r in existing if is_whole(r, self.path(r))}
+            whole = {r["image_name"] for r in existing if is_complete(r, self.path(r))}
             pending = [record for record in self.records if record["image_name"] not in whole]
             if whole:
                 logger.info("%d of %d images are done already.", len(whole), len(self.records))
@@ -129,9 +130,9 @@ class ClassifierStage:
         return pending
 
     def _difference(self, entry: dict[str, Any]) -> str:
-        """Where the ledger of the folder differs from ``entry``; "" if it does not.
+        """How the files in the folder differ from what ``entry`` says; "" if they do not.
 
-        A split without its own entry may share images with the others.
+        A split without an entry of its own may share images with the others.
         """
         ledger = read_ledger(self.folder)
         if not ledger:
@@ -139,7 +140,7 @@ class ClassifierStage:
         for made in [ledger[self.split]] if self.split in ledger else ledger.values():
             for part in ("stage", "classifier", "settings"):
                 if made.get(part) != entry[part]:
-                    return f"has {part} {_difference_of_values(made.get(part), entry[part])}"
+                    return f"has {part} {_told(made.get(part), entry[part])}"
         return ""
 
     def samples(self, records: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -155,7 +156,7 @@ class ClassifierStage:
         yield from (batch[0] for batch in batches)
 
 
-def _difference_of_values(made: Any, wanted: Any) -> str:
+def _told(made: Any, wanted: Any) -> str:
     """The first two values of an entry's part that differ from those wanted."""
     if not isinstance(made, dict) or not isinstance(wanted, dict):
         return f"{made!r}, now {wanted!r}"
@@ -167,11 +168,11 @@ def stage_folder(dataset_name: str, output: str | os.PathLike | None, folder: st
     """``output``, or ``folder`` under the root of a registered data set.
 
     Raises:
-        ValueError: neither ``output`` nor a root is known.
+        ValueError: neither ``output`` nor a root is given.
     """
     root = MetadataCatalog.get(dataset_name).get("root")
     if output is None and root is None:
-        raise ValueError(f"'{dataset_name}' has no root folder to hold {folder}; give --output")
+        raise ValueError(f"'{dataset_name}' has no root that {folder} could lie in; give --output")
     return Path(output) if output is not None else Path(root, folder)
 
 

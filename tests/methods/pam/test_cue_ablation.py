@@ -20,7 +20,7 @@ def test_table_has_means_over_seeds_and_the_ratio_to_cam():
 
 @pytest.mark.parametrize("alphas, seeds", [([], [0]), ([0.5, 0.5], [0]), ([0.5], [])])
 def test_nothing_is_trained_without_alphas_and_seeds_that_differ(alphas, seeds, tmp_path):
-    with pytest.raises(ValueError, match="give values that differ from each other"):
+    with pytest.raises(ValueError, match="wanted are values that differ"):
         ablate_cues("c.yaml", tmp_path / "out", alphas=alphas, seeds=seeds)
     assert not (tmp_path / "out").exists()
 
@@ -36,7 +36,7 @@ def test_a_folder_with_results_of_other_settings_is_left_alone(tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out/settings.yaml").write_text("SEED: 1\n")
     given = dict(alphas=[0.5], seeds=[0])
-    with pytest.raises(ValueError, match="name one data set in DATASETS.TRAIN, got"):
+    with pytest.raises(ValueError, match="wanted is one data set in DATASETS.TRAIN, got"):
         ablate_cues(str(tmp_path / "config.yaml"), tmp_path / "out", **given)
     bare = write_root(tmp_path / "bare", pngs=False, json=False)
     given["options"] = ["DATASETS.TRAIN", f"('{bare}',)"]
@@ -57,18 +57,18 @@ def test_every_alpha_is_trained_and_scored_over_the_same_maps(tmp_path):
     options = ["DATASETS.TRAIN", f"('{name}',)", "DATASETS.TEST", f"('{name}',)"]
     options += ["SOLVER.MAX_ITER", "2", "SOLVER.IMS_PER_BATCH", "2", "INPUT.CROP.ENABLED", "True"]
     options += ["INPUT.CROP.TYPE", "absolute", "INPUT.CROP.SIZE", "[32, 32]"]
-    announced = []
+    told = []
     result = ablate_cues(
         str(tmp_path / "config.yaml"),
         tmp_path / "out",
         alphas=[0.7, 0.0],
         seeds=[0],
         options=options,
-        announce=announced.append,
+        notify=told.append,
     )
     assert result.alphas == [0.0, 0.7] and result.values.shape == (2, 1, len(COLUMNS))
     assert np.isfinite(result.values).all()
-    assert len(announced) == 7 and sum("make_semantic_maps.py" in line for line in announced) == 1
+    assert len(told) == 7 and sum("make_semantic_maps.py" in line for line in told) == 1
     for alpha, values in zip(("0", "0.7"), result.values[:, 0], strict=True):
         labels = read_coco(tmp_path / f"out/seed0_alpha{alpha}/pseudo_labels.json")
         assert len(labels["annotations"]) == values[COLUMNS.index("pseudo instances")]
