@@ -15,7 +15,7 @@ OTHER = build/other-detectron2
 # Every command uses the package in this folder, also where another checkout is the installed one.
 export PYTHONPATH := $(CURDIR)$(if $(PYTHONPATH),:$(PYTHONPATH))
 
-SOURCES = bestie tools datasets tests setup.py
+SOURCES = bestie bestie_command.py tools datasets tests setup.py
 
 .DEFAULT_GOAL := help
 .PHONY: help install doctor demo test test-slow test-detectron2 format clean
@@ -33,9 +33,7 @@ doctor: ## check the installation: versions, and whether everything works
 	@$(PYTHON) tools/doctor.py
 
 demo: install ## tags -> Mask R-CNN and report on the built-in data, in output/demo/run
-	$(PYTHON) datasets/make_shapes.py --output output/demo/shapes --tags-only
-	$(PYTHON) tools/run_pipeline.py --data output/demo/shapes --supervision tags \
-		--output output/demo/run --preset quick
+	$(PYTHON) -m bestie demo --output output/demo
 
 test: install ## lint, types and the fast tests
 	$(PYTHON) -m ruff check $(SOURCES)

@@ -198,9 +198,8 @@ def _version(library: ModuleType) -> str:
 
 def _numbers(version: str) -> tuple[int, ...]:
     """Leading numbers of a version: "2.14.1+cu130" is (2, 14, 1)."""
-    return tuple(
-        int(number) for number in re.match(r"\d*(\.\d+)*", version)[0].split(".") if number
-    )
+    start = re.match(r"\d*(\.\d+)*", version)
+    return tuple(int(number) for number in (start[0] if start else "").split(".") if number)
 
 
 def _dotted(numbers: tuple[int, ...]) -> str:

@@ -6,7 +6,7 @@ Examples:
 
 import argparse
 
-from bestie.report import write_report
+from bestie.pipeline import rewrite_report
 
 __all__ = ["main", "parse_arguments"]
 
@@ -26,4 +26,4 @@ def main(arguments: list[str] | None = None) -> None:
     Raises:
         DataError: not the folder of a run.
     """
-    print(write_report(parse_arguments(arguments).run))
+    print(rewrite_report(parse_arguments(arguments).run))

@@ -20,7 +20,14 @@ import signal
 import sys
 from pathlib import Path
 
-from bestie.pipeline import PRESETS, STAGES, SUPERVISIONS, Request, StageError, run_pipeline
+from bestie.pipeline import (
+    Request,
+    StageError,
+    preset_names,
+    run_pipeline,
+    stage_names,
+    supervisions,
+)
 
 __all__ = ["FAILURES", "main", "parse_arguments"]
 
@@ -36,9 +43,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--data", required=True, metavar="ROOT", help="root of the data, or coco:JSON:IMAGE_DIR"
     )
-    parser.add_argument("--supervision", required=True, choices=SUPERVISIONS)
+    parser.add_argument("--supervision", required=True, choices=supervisions())
     parser.add_argument("--output", required=True, metavar="DIR", help="folder of this run")
-    parser.add_argument("--preset", default="quick", choices=PRESETS, help="(%(default)s)")
+    parser.add_argument("--preset", default="quick", choices=preset_names(), help="(%(default)s)")
     parser.add_argument(
         "--num-gpus", type=int, default=1, metavar="N", help="processes a training (%(default)s)"
     )
@@ -54,19 +61,19 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--cues", metavar="DIR", help="point files in place of the classifier's")
     parser.add_argument("--maps", metavar="DIR", help="semantic maps in place of the classifier's")
-    names = ", ".join(STAGES)
-    for flag, target, default, text in (
-        ("--from", "first", STAGES[0], f"start here, with what is there of the others: {names}"),
-        ("--to", "last", STAGES[-1], "stop after this stage"),
+    stages = stage_names()
+    for flag, target, text in (
+        ("--from", "first", f"start here, with what is there of the others: {', '.join(stages)}"),
+        ("--to", "last", "stop after this stage"),
     ):
         parser.add_argument(
-            flag, dest=target, default=default, choices=STAGES, metavar="STAGE", help=text
+            flag, dest=target, default="", choices=stages, metavar="STAGE", help=text
         )
     parser.add_argument(
         "--force",
         action="append",
         default=[],
-        choices=STAGES,
+        choices=stages,
         metavar="STAGE",
         help="run this stage anew, whatever its state",
     )

@@ -158,7 +158,9 @@ def _objects_by_id(coco: dict[str, Any] | None) -> dict[str, tuple[dict, list[di
     """Image and objects that are no crowds, by the image's id in the root."""
     if coco is None:
         return {}
-    found = {image["id"]: (image, []) for image in coco["images"]}
+    found: dict[Any, tuple[dict, list[dict]]] = {
+        image["id"]: (image, []) for image in coco["images"]
+    }
     for entry in coco["annotations"]:
         if not entry.get("iscrowd", 0):
             found[entry["image_id"]][1].append(entry)

@@ -1,16 +1,17 @@
-"""From data with cheap labels to a trained Mask R-CNN and a report, in one call.
+"""From data with cheap labels to a trained model and a report, in one call.
 
-Comes in: a :class:`Request`. Goes out: a folder with everything that the stages left, its manifest
-and ``report.html``. Called by ``tools/run_pipeline.py``.
+:func:`run_pipeline` takes a :class:`Request` and leaves a folder with everything that the stages
+made, its manifest and ``report.html``.
 
-The parts: ``settings`` (what a user asks for), ``source``, ``coco_source`` and ``derived`` (the
-data), ``configs`` (of the three trainings), ``stages`` with ``checks`` and ``measure`` (what is
-done), ``stage`` (when a stage has to run), ``fingerprint``, ``code_version`` with ``imports``, and
-``manifest`` (the bookkeeping),
-``process`` and ``runner`` (doing it), ``progress`` (telling a person).
+The parts: ``recipe`` (the trainings and stages of a way from labels to a model), ``request`` (what
+a user asks for), ``source``, ``coco_source`` and ``derived`` (the data), ``configs`` (of the
+trainings), ``stages`` with ``check_stage`` and ``measurements`` (the kinds of stages), ``stage``
+(when a stage has to run), ``fingerprint``, ``code_version`` with ``imports``, and ``manifest`` (the
+bookkeeping), ``process`` and ``runner`` (doing it), ``progress`` (what a person sees).
 """
 
 import logging
+import os
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -23,18 +24,22 @@ from bestie.pipeline.derived import root_with_tags_of_clicks
 from bestie.pipeline.fingerprint import FileHashes
 from bestie.pipeline.manifest import Manifest, hold_lock
 from bestie.pipeline.progress import Progress, results_table, stage_table
-from bestie.pipeline.request import PRESETS, STAGES, SUPERVISIONS, Request
+from bestie.pipeline.recipe import preset_names, recipe_for, stage_names, supervisions
+from bestie.pipeline.request import Request
 from bestie.pipeline.runner import Runner, StageError
 from bestie.pipeline.source import Source, open_source
-from bestie.pipeline.stages import build_stages, stage_code
+from bestie.pipeline.stages import Evaluate, Report, Run, build_stages, stage_code
+from bestie.report import ReportPlan, write_report
+from bestie.report.run_folder import RunFolder
 
 __all__ = [
-    "PRESETS",
-    "STAGES",
-    "SUPERVISIONS",
     "Request",
     "StageError",
+    "preset_names",
+    "rewrite_report",
     "run_pipeline",
+    "stage_names",
+    "supervisions",
 ]
 
 HASHES = ".hashes.json"
@@ -43,8 +48,8 @@ HASHES = ".hashes.json"
 def run_pipeline(
     request: Request,
     *,
-    first: str = STAGES[0],
-    last: str = STAGES[-1],
+    first: str = "",
+    last: str = "",
     forced: Sequence[str] = (),
     keep_code: bool = False,
     dry_run: bool = False,
@@ -54,45 +59,41 @@ def run_pipeline(
 
     Args:
         request: what is asked for.
-        first, last: only the stages from ... to.
+        first, last: only the stages from ... to; "": from the first, to the last one.
         forced: stages that run again whatever their state.
         keep_code: keep finished stages although their code has changed; the report names them.
-        dry_run: tell what would be done, and do nothing.
+        dry_run: show what would be done, and do nothing.
         stream: for what a person sees; None: standard output.
 
     Raises:
         ValueError: a mistake in the arguments, settings or data.
         StageError: a stage failed.
     """
-    selected = STAGES[STAGES.index(first) : STAGES.index(last) + 1]
-    if not selected:
-        raise ValueError(f"--from {first} comes after --to {last}")
-    outside = [name for name in forced if name not in selected]
-    if outside:
-        raise ValueError(f"--force {outside[0]} lies outside --from {first} --to {last}")
-    progress = Progress(STAGES, stream)
+    names = request.recipe.stage_names
+    selected = _selected(names, first or names[0], last or names[-1], forced)
+    progress = Progress(names, stream)
     with ExitStack() as stack:
         manifest = Manifest.open(request.output, _header(request))
-        lock = None
+        locks: tuple[int, ...] = ()
         if not dry_run:
-            lock = stack.enter_context(hold_lock(request.output))
+            locks = (stack.enter_context(hold_lock(request.output)),)
             manifest = Manifest.open(request.output, _header(request))  # as the last run left it
             manifest.write()
             _quiet_logs(request.output)
         source = _open(request, stack, dry_run)
         configs = TrainingConfigs(request, source, request.output)
-        manifest.content["seed"] = configs.cfg["bestie"].SEED
+        manifest.content["seed"] = configs.cfg[request.recipe.labeler or configs.names[0]].SEED
         manifest.content["precision"] = configs.describe_precision()
         for note in source.notes:
             progress.note(f"note: {note}")
-        stages = build_stages(request, source, configs, progress.note)
+        run = Run(request, source, configs, progress.note)
         hashes = FileHashes(request.output / HASHES)
         runner = Runner(
-            stages,
+            build_stages(run),
             source,
             manifest,
             hashes,
-            stage_code,
+            lambda stage: stage_code(request.recipe, stage),
             selected=selected,
             forced=forced,
             keep_code=keep_code,
@@ -102,12 +103,45 @@ def run_pipeline(
             for name, decision in runner.plan():
                 progress.note(f"{name:<11} {decision.action:<9} {decision.reason}")
             return
-        runner.run(keep_open=(lock,))
-        progress.note("\n" + stage_table(manifest.stages, STAGES))
-        if "evaluation" in selected:
-            progress.note("\n" + results_table(request.output))
-        if "report" in selected:
-            progress.note(f"\n{request.output / 'report.html'}")
+        runner.run(keep_open=locks)
+        progress.note("\n" + stage_table(manifest.stages, names))
+        for step in run.steps:
+            if isinstance(step, Evaluate) and step.name in selected:
+                progress.note("\n" + results_table(request.output, request.recipe.models))
+            if isinstance(step, Report) and step.name in selected:
+                progress.note(f"\n{request.output / step.outputs[0]}")
+
+
+def rewrite_report(directory: str | os.PathLike) -> Path:
+    """Write ``report.html`` of a run again, from what the run left; returns its path.
+
+    Raises:
+        DataError: not the folder of a run.
+        ValueError: a run whose supervision belongs to no recipe.
+    """
+    manifest = RunFolder(directory, ReportPlan()).manifest
+    recipe = recipe_for(str(manifest.get("supervision")))
+    return write_report(directory, recipe.report_plan, recipe.sections)
+
+
+def _selected(
+    names: Sequence[str], first: str, last: str, forced: Sequence[str]
+) -> tuple[str, ...]:
+    """The stages from ``first`` to ``last``.
+
+    Raises:
+        ValueError: an unknown stage, or a forced one that is not among them.
+    """
+    for name in (first, last, *forced):
+        if name not in names:
+            raise ValueError(f"no stage is named {name}; the stages are {', '.join(names)}")
+    selected = tuple(names[names.index(first) : names.index(last) + 1])
+    if not selected:
+        raise ValueError(f"--from {first} comes after --to {last}")
+    outside = [name for name in forced if name not in selected]
+    if outside:
+        raise ValueError(f"--force {outside[0]} lies outside --from {first} --to {last}")
+    return selected
 
 
 def _header(request: Request) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """The check stage: all mistakes in data, settings and weights, before any work is done.
 
-Comes in: the data and the configs of a run. Goes out: ``check/dataset.json``, or one error that
-lists everything. Called by the pipeline's first stage.
+It leaves ``check/dataset.json``, or one error lists everything.
 """
 
 import logging
@@ -23,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 # Where Detectron2's "detectron2://" leads, for those who have to fetch a file by hand.
 DETECTRON2_FILES = "https://dl.fbaipublicfiles.com/detectron2/"
-# Likewise for MODEL.TIMM.WEIGHTS timm.
+# The same for MODEL.TIMM.WEIGHTS timm.
 TIMM_FILES = "https://huggingface.co/timm"
 
 
@@ -95,9 +94,10 @@ def _inspect(source: Source, part: str, supervision: str, score_thresh: float) -
 
 
 def _check_config(configs: TrainingConfigs, name: str) -> None:
-    # The labels that Mask R-CNN trains on do not exist yet.
+    # Labels that an earlier stage makes do not exist yet.
+    on_labels = any(t.name == name and t.labels for t in configs.recipe.trainings)
     arguments = configs.arguments(name)
-    cfg = read_config(str(configs.config_file(name)), arguments, training=name != "maskrcnn")
+    cfg = read_config(str(configs.config_file(name)), arguments, training=not on_labels)
     cfg = cfg.clone()
     cfg.defrost()
     if configs.is_own(cfg.MODEL.TIMM.WEIGHTS):  # made by the run itself
@@ -109,10 +109,10 @@ def _check_config(configs: TrainingConfigs, name: str) -> None:
         where = f" {TIMM_FILES} has them: {name}:MODEL.TIMM.WEIGHTS FILE"
         raise ValueError(f"{error}{where * (cfg.MODEL.TIMM.WEIGHTS == 'timm')}") from error
     if cfg.MODEL.WEIGHTS:
-        _check_weights(cfg.MODEL.WEIGHTS)
+        _check_weights(cfg.MODEL.WEIGHTS, name)
 
 
-def _check_weights(path: str) -> None:
+def _check_weights(path: str, training: str) -> None:
     """Fetch a file that a training starts from, if it is no local one."""
     try:
         local = PathManager.get_local_path(path)
@@ -120,7 +120,7 @@ def _check_weights(path: str) -> None:
         address = path.replace("detectron2://", DETECTRON2_FILES)
         raise ValueError(
             f"MODEL.WEIGHTS {path} cannot be fetched ({type(error).__name__}: {error}). Get it "
-            f"from {address} and name the file: maskrcnn:MODEL.WEIGHTS FILE"
+            f"from {address} and name the file: {training}:MODEL.WEIGHTS FILE"
         ) from error
     if not os.path.isfile(local):
         raise ValueError(f"MODEL.WEIGHTS: there is no file {path}")

@@ -1,9 +1,10 @@
-"""The configurations of the three trainings: a preset, what the pipeline sets, what the user sets.
+"""The configurations of the trainings: a preset, what the pipeline sets, what the user sets.
 
-Comes in: a request and its data. Goes out: a config file and KEY VALUE overrides for each training,
-as one would type them, and what they resolve to. Called by the pipeline's stages and its check.
+A request and its data give a config file and KEY VALUE overrides for each training of the recipe,
+as one would type them, and what they resolve to.
 """
 
+from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from math import ceil
 from os.path import isfile
@@ -15,10 +16,13 @@ from detectron2.config import CfgNode
 
 from bestie.data.registration import POINT_FOLDERS, dataset_name
 from bestie.formats import DataError, configs_folder, find_image, hash_file, read_image_size
+from bestie.method import METHODS
 from bestie.pipeline.fingerprint import digest_of
 from bestie.pipeline.limits import LIMIT, limit_settings, most_objects
-from bestie.pipeline.request import TRAININGS, Request
+from bestie.pipeline.recipe import Facts, Training
+from bestie.pipeline.request import Request
 from bestie.pipeline.source import Source
+from bestie.training.accepted_values import value_of
 from bestie.training.precision import describe_precision, why_no_bfloat16
 from bestie.training.setup import merge_config
 
@@ -34,17 +38,14 @@ PATH_KEYS = (
     "MODEL.WEIGHTS",
     "MODEL.TIMM.WEIGHTS",
 )
-# Checkpoints of BESTIE from which the report draws label quality over training, at least.
-CHECKPOINTS = 3
-# A preset is made for images whose longer side is about INPUT.TEST_SIZE of its configs: at most
-# LARGEST times that, and, but for a few (SMALL_SHARE of the images), at least SMALLEST times.
-LARGEST, SMALLEST, SMALL_SHARE = 1.5, 0.5, 0.05
-# Images whose sizes are looked at for that, at most.
+# The preset that is made for processors of every kind, with or without a GPU.
+QUICK = "quick"
+# Images whose sizes are read, at most.
 SAMPLE = 2000
 
 
 class TrainingConfigs:
-    """Config files and overrides of "classifier", "bestie" and "maskrcnn"."""
+    """Config files and overrides of the trainings of a recipe."""
 
     def __init__(self, request: Request, source: Source, output: Path):
         """
@@ -57,25 +58,27 @@ class TrainingConfigs:
             ValueError: unknown keys, values of a wrong type.
         """
         self.request, self.source, self.output = request, source, output
-        self.overrides = {name: self._overrides(name) for name in TRAININGS}
-        for name in TRAININGS:
-            self._add_what_others_decide(name)
-        self.cfg = {name: self._merged(name) for name in TRAININGS}
+        self.recipe = request.recipe
+        self.names = self.recipe.training_names
+        self.overrides = {t.name: self._overrides(t) for t in self.recipe.trainings}
+        for training in self.recipe.trainings:
+            self._add_what_others_decide(training)
+        self.cfg = {name: self._merged(name) for name in self.names}
 
-    def arguments(self, name: str, more: dict[str, object] | None = None) -> list[str]:
+    def arguments(self, name: str, more: Mapping[str, object] | None = None) -> list[str]:
         """Overrides of a training as they are typed at the end of a command."""
         values = self.overrides[name] | {key: str(value) for key, value in (more or {}).items()}
         return [part for pair in values.items() for part in pair]
 
     def config_file(self, name: str) -> Path:
         """YAML of the preset."""
-        return configs_folder() / "pipeline" / self.request.preset / f"{name}.yaml"
+        return configs_folder() / self.recipe.presets / self.request.preset / f"{name}.yaml"
 
     def describe_precision(self) -> str:
         """The numbers that the trainings calculate with: "bfloat16", "classifier float32, ..."."""
-        found = {name: describe_precision(self.cfg[name]) for name in TRAININGS}
+        found = {name: describe_precision(self.cfg[name]) for name in self.names}
         if len(set(found.values())) == 1:
-            return found[TRAININGS[0]]
+            return found[self.names[0]]
         return ", ".join(f"{name} {precision}" for name, precision in found.items())
 
     def digest(self, name: str, *, without: tuple[str, ...] = ()) -> str:
@@ -96,8 +99,9 @@ class TrainingConfigs:
 
     def _weights(self, name: str) -> dict[str, str]:
         """What a training starts from: digests of files, names of what is no file."""
-        model = self.cfg[name].MODEL
-        given = {"model": model.WEIGHTS, "timm": model.TIMM.WEIGHTS, "vgg": model.PAM.VGG_WEIGHTS}
+        keys = ["MODEL.WEIGHTS", "MODEL.TIMM.WEIGHTS"]
+        keys += [key for method in METHODS.values() for key in method.weights]
+        given = {key: value_of(self.cfg[name], key) for key in keys}
         # A checkpoint of this run has a fingerprint in the manifest.
         found = {key: path for key, path in given.items() if path and not self.is_own(path)}
         return {key: _hash_once(path) if isfile(path) else path for key, path in found.items()}
@@ -109,53 +113,68 @@ class TrainingConfigs:
     def _merged(self, name: str) -> CfgNode:
         return merge_config(str(self.config_file(name)), self.arguments(name))
 
-    def _overrides(self, name: str) -> dict[str, str]:
+    def _overrides(self, training: Training) -> dict[str, str]:
+        name, given = training.name, self.request.settings(training.name)
         values = {"DATASETS.TRAIN": _names(self.source.name("train"))}
-        if name == "maskrcnn":
-            labels = self.output / "labels/labels.json"
+        if training.labels:
+            labels = self.output / training.labels
             values["DATASETS.TRAIN"] = _names(dataset_name("coco", labels, self.source.image_dir))
-        values["DATASETS.TEST"] = _names(*self._test_sets(name))
+        tested = self._test_sets(training)
+        values["DATASETS.TEST"] = _names(*tested)
         values["OUTPUT_DIR"] = str(self.output / name)
-        if self.request.preset == "quick":
+        if self.request.preset == QUICK:
             values["MODEL.DEVICE"] = "cuda" if torch.cuda.is_available() else "cpu"
-        values |= self._sizes(name)
-        if name == "bestie":
-            values["MODEL.BESTIE.SUPERVISION"] = self.request.supervision
-            values["INPUT.POINTS_DIR"] = self._points_dir()
-            values["INPUT.MAPS_DIR"] = str(self.source.maps or self.output / "maps")
-        if not self._test_sets(name):
+        values |= training.settings(self._facts(name, given))
+        if not tested:
             values |= {"TEST.EVAL_PERIOD": "0", "TEST.BEST_METRIC": ""}
-        elif name != "classifier" and self.source.truth["val"] == "masks":
+        elif training.finds_instances and self.source.truth["val"] == "masks":
             values["TEST.EVALUATORS"] = "['voc']"
-        return values | self.request.settings(name)
+        return values | given
 
-    def _add_what_others_decide(self, name: str) -> None:
-        given, values = self.request.settings(name), self.overrides[name]
-        cfg = self._merged(name)
-        if self.request.preset == "quick" and "SOLVER.AMP.ENABLED" not in given:
+    def _facts(self, name: str, given: Mapping[str, str]) -> Facts:
+        return Facts(
+            supervision=self.request.supervision,
+            points=self._points_dir(),
+            maps=str(self.source.maps or self.output / "maps"),
+            preset=merge_config(str(self.config_file(name)), []),
+            sides=self._longer_sides,
+            given=given,
+        )
+
+    def _add_what_others_decide(self, training: Training) -> None:
+        given, values = self.request.settings(training.name), self.overrides[training.name]
+        cfg = self._merged(training.name)
+        if self.request.preset == QUICK and "SOLVER.AMP.ENABLED" not in given:
             # Made for CPUs of every kind: bfloat16 where the processor is faster with it.
             if cfg.MODEL.DEVICE == "cpu" and not why_no_bfloat16(cfg):
                 values["SOLVER.AMP.ENABLED"] = "True"
-        if name == "bestie" and "SOLVER.CHECKPOINT_PERIOD" not in given:
-            period = ceil(cfg.SOLVER.MAX_ITER / CHECKPOINTS)
+        if training.checkpoints and "SOLVER.CHECKPOINT_PERIOD" not in given:
+            period = ceil(cfg.SOLVER.MAX_ITER / training.checkpoints)
             if period < cfg.SOLVER.CHECKPOINT_PERIOD:
                 values["SOLVER.CHECKPOINT_PERIOD"] = str(period)
-        if name == "maskrcnn" and "timm" in cfg.MODEL.BACKBONE.NAME:
-            # It starts from BESTIE's backbone: no labels but those that BESTIE saw.
-            values.setdefault("MODEL.TIMM.WEIGHTS", str(self.output / "bestie/model_final.pth"))
-        if name != "classifier":
+        if training.starts_from and "timm" in cfg.MODEL.BACKBONE.NAME:
+            # The backbone brings no labels but those that the other training saw.
+            weights = self.output / training.starts_from / "model_final.pth"
+            values.setdefault("MODEL.TIMM.WEIGHTS", str(weights))
+        if training.finds_instances:
             most = 0 if LIMIT in given else self.most_objects
             values |= limit_settings(cfg, most) | given
 
     @cached_property
     def most_objects(self) -> int:
         """Objects of the fullest image that the data shows."""
-        return most_objects(self.source, self._merged("bestie").INPUT.POINT_SCORE_THRESH)
+        return most_objects(self.source, self.point_threshold)
 
-    def _test_sets(self, name: str) -> list[str]:
+    @property
+    def point_threshold(self) -> float:
+        """Confidence above which points train."""
+        name = self.recipe.labeler or self.names[0]
+        return float(self._merged(name).INPUT.POINT_SCORE_THRESH)
+
+    def _test_sets(self, training: Training) -> list[str]:
         if "val" not in self.source.splits:
             return []
-        if name == "classifier":
+        if not training.finds_instances:
             return [self.source.name("val")] if self._is_val_tagged else []
         return [self.source.name("val")] if self.source.truth["val"] else []
 
@@ -167,32 +186,9 @@ class TrainingConfigs:
     def _points_dir(self) -> str:
         if self.source.points is None:
             return str(self.output / "cues")
-        by_default = self.source.root / POINT_FOLDERS[self.request.supervision]
-        return "" if self.source.points == by_default else str(self.source.points)
-
-    def _sizes(self, name: str) -> dict[str, str]:
-        """Sizes at which the networks of a training see images, from the sizes of the data.
-
-        Images that the preset is made for are seen as they are; the sizes of others, or of images
-        given to the trained model later, do not matter. Mask R-CNN resizes every image anyway
-        (INPUT.MIN_SIZE_TRAIN, MIN_SIZE_TEST).
-        """
-        if name == "maskrcnn":
-            return {}
-        preset = merge_config(str(self.config_file(name)), [])
-        own, sides = preset.INPUT.TEST_SIZE, self._longer_sides
-        few_small = np.quantile(sides, SMALL_SHARE)
-        if sides.max() <= LARGEST * own and few_small >= SMALLEST * own:
-            if name == "classifier":
-                return {"INPUT.TEST_SIZE": "0"}
-            values = {"INPUT.TEST_SIZE": str(int(np.median(sides)))}
-            if "INPUT.TEST_SIZE" not in self.request.settings(name):
-                values["INPUT.TEST_SIZE_KEPT"] = str([int(sides.min()), int(sides.max())])
-            return values
-        base = preset.INPUT.BASE_SIZE or own
-        if name == "classifier":  # squares: training should not see less than the cues will
-            base = max(base, preset.MODEL.PAM.CUES.IMAGE_SIZE, *preset.INPUT.CROP.SIZE)
-        return {"INPUT.TEST_SIZE": str(own), "INPUT.BASE_SIZE": str(base)}
+        by_default = POINT_FOLDERS.get(self.request.supervision)
+        is_default = by_default is not None and self.source.points == self.source.root / by_default
+        return "" if is_default else str(self.source.points)
 
     @cached_property
     def _longer_sides(self) -> np.ndarray:

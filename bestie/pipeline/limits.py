@@ -1,6 +1,6 @@
 """How many detections per image a run needs: from the objects per image that its data shows.
 
-Detectron2's limit is 100 detections per image, and a small Mask R-CNN looks at 100 proposals; in
+Detectron2's limit is 100 detections per image, and a small detector looks at 100 proposals; in
 crowds both cut results without a word. Called by the pipeline's configs and its check.
 """
 

@@ -1,7 +1,7 @@
 """The quality and evaluation stages: how good the labels are, and the models.
 
-Comes in: a run's labels, checkpoints and metrics. Goes out: ``quality/quality.json`` and
-``evaluation/results.json``, and the commands that measure. Called by the pipeline's stages.
+The commands that measure a run's labels, checkpoints and models, and what is joined from their
+results: ``quality/quality.json`` and ``evaluation/results.json``.
 """
 
 import json
@@ -40,15 +40,18 @@ __all__ = ["Measurements"]
 # Training images, and checkpoints, that stand for all in "label quality over training".
 MAX_IMAGES, MAX_CHECKPOINTS = 100, 10
 SUBSET = "subset"
+# Of the models of a recipe, the one that is measured without a training.
+BASELINE = "baseline"
 # `bestie evaluate`'s names of COCO metrics.
 COCO_METRICS = ("AP", "AP50", "AP75", "max_detections")
 
 
 class Measurements:
-    """What the stages "quality" and "evaluation" run and write."""
+    """What the stages that measure labels and models run and write."""
 
     def __init__(self, request: Request, source: Source, configs: TrainingConfigs):
         self.source, self.configs = source, configs
+        self.labeler, self.models = request.recipe.labeler, request.recipe.models
         self.num_gpus = request.num_gpus
         self.folder = request.output
         self.quality, self.evaluation = self.folder / "quality", self.folder / "evaluation"
@@ -56,13 +59,13 @@ class Measurements:
         self.maps = source.maps or self.folder / "maps"
 
     def export(self, dataset: str, output: Path, weights: str | Path) -> Command:
-        """The command that exports BESTIE's labels for a data set."""
+        """The command that exports the labeler's labels for a data set."""
         more = {"MODEL.WEIGHTS": self.folder / weights}
         arguments = [
-            *("--config-file", str(self.configs.config_file("bestie"))),
+            *("--config-file", str(self.configs.config_file(self.labeler))),
             *("--num-gpus", str(self.num_gpus)),
             *("--dataset", dataset, "--output", str(output)),
-            *self.configs.arguments("bestie", more),
+            *self.configs.arguments(self.labeler, more),
         ]
         return Command("export", tuple(arguments))
 
@@ -104,7 +107,7 @@ class Measurements:
         if not (self._is_evaluated and self.source.val_maps):
             return []
         components, output = self.evaluation / "components.json", self.evaluation / "baseline.json"
-        limit = self.configs.cfg["bestie"].TEST.DETECTIONS_PER_IMAGE  # as for the models
+        limit = self.configs.cfg[self.labeler].TEST.DETECTIONS_PER_IMAGE  # as for the models
         more = ("--baseline", "--maps", str(self.source.val_maps), "--max-detections", str(limit))
         return [_score(components, self.source.name("val"), output, more)]
 
@@ -125,8 +128,7 @@ class Measurements:
         content = {
             "dataset": self.source.name("val"),
             "baseline": baseline,
-            "bestie": final_metrics(self.folder / "bestie"),
-            "maskrcnn": final_metrics(self.folder / "maskrcnn"),
+            **{name: final_metrics(self.folder / name) for name in self.models if name != BASELINE},
         }
         _write_json(self.evaluation / "results.json", content)
 
@@ -146,9 +148,9 @@ class Measurements:
         return self.quality / f"after_{steps:07d}.json"
 
     def _checkpoints(self) -> dict[int, Path]:
-        """Steps -> checkpoint of BESTIE, ten at most, spread over the training."""
-        folder = self.folder / "bestie"
-        last = self.configs.cfg["bestie"].SOLVER.MAX_ITER
+        """Steps -> checkpoint of the labeler, ten at most, spread over the training."""
+        folder = self.folder / self.labeler
+        last = self.configs.cfg[self.labeler].SOLVER.MAX_ITER
         found = checkpoints(folder) | {last: folder / "model_final.pth"}
         steps = sorted(found)
         chosen = (
@@ -190,7 +192,7 @@ class Measurements:
     def _compared(self, dataset: str, coco: dict) -> Iterator[tuple]:
         metadata = MetadataCatalog.get(dataset)
         by_image = annotations_by_image(coco)
-        threshold = self.configs.cfg["bestie"].INPUT.POINT_SCORE_THRESH
+        threshold = self.configs.point_threshold
         for record in DatasetCatalog.get(dataset):
             points = read_points(self.points / f"{record['image_name']}.txt")
             kept = points.scores > threshold

@@ -16,7 +16,7 @@ from tabulate import tabulate
 
 from bestie.pipeline.stage import Decision
 from bestie.progress import SECONDS_BETWEEN_LINES, duration
-from bestie.report.results import METRICS, MODELS, limits_note
+from bestie.report.results import METRICS, limits_note
 
 __all__ = ["Progress", "results_table", "stage_table"]
 
@@ -152,8 +152,13 @@ def stage_table(stages: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -
     return tabulate(rows, ["stage", "status", "time", "memory"], tablefmt="pipe")
 
 
-def results_table(folder: Path) -> str:
-    """The metrics of evaluation/results.json; "" if there are none."""
+def results_table(folder: Path, titles: Mapping[str, str]) -> str:
+    """The metrics of evaluation/results.json; "" if there are none.
+
+    Args:
+        folder: of the pipeline.
+        titles: of the models, by name.
+    """
     try:
         results = json.loads((folder / "evaluation/results.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -162,8 +167,8 @@ def results_table(folder: Path) -> str:
         return f"Not evaluated: {results['skipped']}"
     rows = [
         [title, *(results[key].get(metric) for metric in METRICS)]
-        for key, title in MODELS.items()
+        for key, title in titles.items()
         if results.get(key)
     ]
     table = tabulate(rows, ["percent", *METRICS.values()], tablefmt="pipe", floatfmt=".1f")
-    return "\n\n".join(filter(None, [results["dataset"], table, limits_note(results)]))
+    return "\n\n".join(filter(None, [results["dataset"], table, limits_note(results, titles)]))

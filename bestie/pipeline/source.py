@@ -1,8 +1,7 @@
 """The data that a run of the pipeline stands on: what is there, and which files a stage reads.
 
-Comes in: a :class:`~bestie.pipeline.request.Request`. Goes out: a :class:`Source`. Called
-by the pipeline before anything else; mistakes in the data are left to the check stage, which finds
-all of them.
+The pipeline opens it before anything else; mistakes in the data are left to the check stage, which
+finds all of them.
 """
 
 import os
@@ -45,6 +44,16 @@ class Source:
     maps: Path | None
     val_maps: Path | None
     notes: list[str] = field(default_factory=list)
+
+    def why_supplied(self, component: str, supervision: str) -> str:
+        """Why nothing has to make the "points" or "maps"; "": they are not supplied."""
+        folder = {"points": self.points, "maps": self.maps}[component]
+        if folder is None:
+            return ""
+        if component == "maps":
+            return f"maps are supplied ({folder})"
+        what = "clicks are given" if supervision == "clicks" else "cues are supplied"
+        return f"{what} ({folder})"
 
     def name(self, part: str) -> str:
         """Name of the "train" or "val" data set."""
@@ -161,6 +170,8 @@ def _truth(root: Path, split: str, ids: list[str]) -> str:
 def _points(request: Request, root: Path, ids: list[str], notes: list[str]) -> Path | None:
     if request.cues is not None:
         return request.cues
+    if request.supervision not in POINT_FOLDERS:  # a recipe without points
+        return None
     folder = root / POINT_FOLDERS[request.supervision]
     if request.supervision == "clicks":
         return folder

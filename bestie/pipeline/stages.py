@@ -1,12 +1,18 @@
-"""The stages of the pipeline: what each reads, runs and leaves.
+"""The kinds of stages that a recipe is made of, and how each becomes work for the runner.
 
-Comes in: a request, its data and its configs. Goes out: the list of stages that the runner goes
-through. Called by ``bestie.pipeline``. Every work is one of the project's commands, with the
-arguments that a user would type.
+A :class:`Step` says what it reads and leaves; a subclass says what it does: it runs some of the
+project's commands, with the arguments that a user would type, and does what is left in this
+process.
+
+What a user supplies replaces stages: a step with ``supplied`` is not needed where the data has that
+component, and who reads its outputs reads the component instead. A step that only ``serves`` such
+steps is not needed where all of them are replaced.
 """
 
+import sys
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 from bestie.evaluation import summarize_labels
 from bestie.formats import DataError, atomic_write, read_coco, to_json
@@ -14,17 +20,33 @@ from bestie.formats.ledger import LEDGER
 from bestie.pipeline.check_stage import check_configs, check_data
 from bestie.pipeline.code_version import code_of, strings_of
 from bestie.pipeline.configs import TrainingConfigs
-from bestie.pipeline.fingerprint import digest_of, find_outputs
+from bestie.pipeline.fingerprint import PROJECT, digest_of, find_outputs
 from bestie.pipeline.limits import too_small_limits
 from bestie.pipeline.measurements import Measurements
 from bestie.pipeline.process import Command
-from bestie.pipeline.request import TRAININGS, Request
+from bestie.pipeline.recipe import Recipe
+from bestie.pipeline.request import Request
 from bestie.pipeline.source import Source
 from bestie.pipeline.stage import Stage
 from bestie.pipeline.trainings import has_checkpoint, share_done, trim_metrics
 from bestie.report import write_report
 
-__all__ = ["build_stages", "stage_code"]
+__all__ = [
+    "TRAIN",
+    "VAL",
+    "VAL_TRUTH",
+    "Check",
+    "Evaluate",
+    "Export",
+    "MeasureLabels",
+    "Predict",
+    "Report",
+    "Run",
+    "Step",
+    "Train",
+    "build_stages",
+    "stage_code",
+]
 
 # This file says what a stage runs, so it counts for all of them.
 HERE = "bestie/pipeline/stages.py"
@@ -38,245 +60,349 @@ COMMAND_CODE = {
     "evaluate": "bestie.cli.evaluate",
 }
 
+# Components of the data (see Source.files).
 TRAIN = ("classes", "train split", "train images", "tags")
 VAL = ("val split", "val images")
 VAL_TRUTH = (*VAL, "val truth")
-CLASSIFIER, BESTIE = "classifier/model_final.pth", "bestie/model_final.pth"
-CHECKPOINTS = "bestie/model_*.pth"
-LABELS = "labels/labels.json"
 
 
-def build_stages(
-    request: Request,
-    source: Source,
-    configs: TrainingConfigs,
-    tell: Callable[[str], None] = lambda line: None,
-) -> list[Stage]:
-    """All stages of a run, in their order.
+@dataclass(frozen=True)
+class Run:
+    """What the stages of one run stand on.
 
-    Args:
+    Attributes:
         request: what was asked for.
         source: the data.
         configs: of the trainings.
-        tell: takes a line for the user.
+        note: takes a line for the user.
     """
-    builder = _Builder(request, source, configs, tell)
-    return [
-        builder.check(),
-        builder.classifier(),
-        builder.from_classifier("cues", "extract-points", "txt", builder.why_no_cues),
-        builder.from_classifier("maps", "make-maps", "png", builder.why_no_maps),
-        builder.bestie(),
-        builder.labels(),
-        builder.quality(),
-        builder.maskrcnn(),
-        builder.evaluation(),
-        builder.report(),
-    ]
+
+    request: Request
+    source: Source
+    configs: TrainingConfigs
+    note: Callable[[str], None] = lambda line: None
+
+    @property
+    def recipe(self) -> Recipe:
+        return self.request.recipe
+
+    @property
+    def folder(self) -> Path:
+        """The pipeline's folder."""
+        return self.request.output
+
+    @property
+    def steps(self) -> list["Step"]:
+        """The stages of the recipe.
+
+        Raises:
+            TypeError: one is not of a kind of this module.
+        """
+        steps = [stage for stage in self.recipe.stages if isinstance(stage, Step)]
+        if len(steps) != len(self.recipe.stages):
+            raise TypeError(f"a stage of the recipe {self.recipe.name} is not a Step")
+        return steps
+
+    def step(self, name: str) -> "Step":
+        return next(step for step in self.steps if step.name == name)
+
+    def why_not_needed(self, step: "Step") -> str:
+        """Why a stage is replaced; "": it is needed."""
+        if step.supplied:
+            return self.source.why_supplied(step.supplied, self.request.supervision)
+        reasons = [self.why_not_needed(self.step(name)) for name in step.serves]
+        return ", ".join(reasons) if all(reasons) else ""
+
+    def is_replaced(self, name: str) -> bool:
+        """Whether there is a stage of this name that is not needed."""
+        return any(step.name == name and self.why_not_needed(step) for step in self.steps)
+
+    def command(
+        self, program: str, training: str, arguments: list[str], **values: object
+    ) -> Command:
+        """A command on the config of a training.
+
+        Args:
+            program: name of the command.
+            training: whose config it gets.
+            arguments: of the command.
+            values: "KEY" -> value that come on top of the settings of the training.
+        """
+        config = ["--config-file", str(self.configs.config_file(training))]
+        config += ["--num-gpus", str(self.request.num_gpus)]
+        settings = self.configs.arguments(training, values)
+        return Command(program, (*config, *arguments, *settings))
 
 
-def stage_code(stage: Stage) -> dict[str, dict[str, str]]:
+@dataclass(frozen=True)
+class Step:
+    """A stage of a recipe: what it reads, and what it leaves. Subclasses do something.
+
+    Attributes:
+        name: also of its folder.
+        title: what people call it.
+        data: components of the data that it reads.
+        reads: (stage, pattern) pairs: outputs of earlier stages that it reads.
+        outputs: patterns of the files that it leaves, relative to the pipeline's folder.
+        code: modules and scripts that it runs.
+        training: whose settings it depends on; "": on none.
+        ignores: keys of that training that do not matter to it.
+        supplied: component of the data that takes the place of its outputs; "": none can.
+        serves: steps that it works for; empty: it is always needed.
+    """
+
+    name: str
+    title: str
+    data: tuple[str, ...] = ()
+    reads: tuple[tuple[str, str], ...] = ()
+    outputs: tuple[str, ...] = ()
+    code: tuple[str, ...] = ()
+    training: str = ""
+    ignores: tuple[str, ...] = ()
+    supplied: str = ""
+    serves: tuple[str, ...] = ()
+
+    def commands(self, run: Run, resume: bool) -> list[Command]:
+        """What it runs; ``resume``: to continue what a stopped run left."""
+        return []
+
+    def finish(self, run: Run) -> None:
+        """What is done in this process after the commands."""
+
+    def can_resume(self, run: Run) -> bool:
+        """Whether a stopped run left something to continue with."""
+        return False
+
+    def progress(self, run: Run) -> float | None:
+        """Share that is done, in [0, 1]; None: not known."""
+        return None
+
+    def all_reads(self, run: Run) -> tuple[tuple[str, str], ...]:
+        """Outputs of stages that it reads, whether they are replaced or not."""
+        return self.reads
+
+    def all_data(self, run: Run) -> tuple[str, ...]:
+        """Components of the data that it always reads."""
+        return self.data
+
+    def settings(self, run: Run) -> str:
+        """Digest of its settings."""
+        return run.configs.digest(self.training, without=self.ignores) if self.training else ""
+
+    def names(self, run: Run) -> frozenset[str]:
+        """Strings of its configuration, which may name parts of the code."""
+        return strings_of(run.configs.cfg[self.training]) if self.training else frozenset()
+
+    def build(self, run: Run) -> Stage:
+        """The stage, for one run."""
+        reads = self.all_reads(run)
+        made = tuple(pair for pair in reads if not run.is_replaced(pair[0]))
+        supplied = {run.step(name).supplied for name, _ in reads if run.is_replaced(name)}
+        return Stage(
+            self.name,
+            data=(*self.all_data(run), *sorted(supplied - {""})),
+            settings=self.settings(run),
+            code=self.code,
+            names=self.names(run),
+            reports=isinstance(self, Report),
+            reads=made,
+            outputs=self.outputs,
+            commands=lambda resume: self.commands(run, resume),
+            finish=lambda: self.finish(run),
+            replaced=run.why_not_needed(self),
+            can_go_on=lambda: self.can_resume(run),
+            progress=lambda: self.progress(run),
+        )
+
+
+def build_stages(run: Run) -> list[Stage]:
+    """All stages of a run, in their order."""
+    return [step.build(run) for step in run.steps]
+
+
+def stage_code(recipe: Recipe, stage: Stage) -> dict[str, dict[str, str]]:
     """Digests of the code that a stage runs, and versions of the libraries behind it."""
-    return code_of(stage.code, names=stage.names, files=(HERE,), display=stage.reports)
+    definition = Path(sys.modules[recipe.module].__file__ or "").resolve()
+    files = (HERE, definition.relative_to(PROJECT).as_posix())
+    return code_of(stage.code, names=stage.names, files=files, display=stage.reports)
 
 
-class _Builder:
-    def __init__(self, request: Request, source: Source, configs: TrainingConfigs, tell: Callable):
-        self.request, self.source, self.configs, self.tell = request, source, configs, tell
-        self.folder = request.output
-        self.measurements = Measurements(request, source, configs)
-        points, maps = source.points, source.maps
-        what = "clicks are given" if request.supervision == "clicks" else "cues are supplied"
-        # Why a stage is not needed; "": it is.
-        self.why_no_cues = f"{what} ({points})" if points else ""
-        self.why_no_maps = f"maps are supplied ({maps})" if maps else ""
-        both = points and maps
-        self.why_no_classifier = f"{self.why_no_cues}, {self.why_no_maps}" if both else ""
-        # What stands in for cues and maps: components of the data, or outputs of stages.
-        self.supplied = ("points",) * bool(points) + ("maps",) * bool(maps)
-        self.made = () if points else (("cues", "cues/*.txt"),)
-        self.made += () if maps else (("maps", "maps/*.png"),)
+@dataclass(frozen=True)
+class Check(Step):
+    """Data, settings and weights of all trainings, before any work is done."""
 
-    def check(self) -> Stage:
-        output = self.folder / "check/dataset.json"
-        needed = [name for name in TRAININGS if name != "classifier" or not self.why_no_classifier]
+    data: tuple[str, ...] = (*TRAIN, "train truth", *VAL_TRUTH)
+    outputs: tuple[str, ...] = ("check/dataset.json",)
+    code: tuple[str, ...] = ("bestie.pipeline.check_stage",)
 
-        def finish() -> None:
-            threshold = self.configs.cfg["bestie"].INPUT.POINT_SCORE_THRESH
-            warnings = check_data(self.source, self.request.supervision, threshold, output)
-            if warnings:
-                self.tell(f"{len(warnings)} warning(s) about the data, all in {output}, the first:")
-                self.tell(warnings[0])
-            check_configs(self.configs, needed)
-            for name in TRAININGS[1:]:
-                for warning in too_small_limits(self.configs.cfg[name], self.configs.most_objects):
-                    self.tell(f"warning: {name}: {warning}")
+    def all_data(self, run: Run) -> tuple[str, ...]:
+        supplied = (step.supplied for step in run.steps if run.why_not_needed(step))
+        return (*self.data, *filter(None, supplied))
 
-        return Stage(
-            "check",
-            data=(*TRAIN, "train truth", *VAL_TRUTH, *self.supplied),
-            settings=digest_of([self.configs.digest(name) for name in TRAININGS]),
-            code=("bestie.pipeline.check_stage",),
-            names=strings_of(self.configs.cfg),
-            outputs=("check/dataset.json",),
-            finish=finish,
+    def settings(self, run: Run) -> str:
+        return digest_of([run.configs.digest(name) for name in run.configs.names])
+
+    def names(self, run: Run) -> frozenset[str]:
+        return strings_of(run.configs.cfg)
+
+    def finish(self, run: Run) -> None:
+        output = run.folder / self.outputs[0]
+        warnings = check_data(
+            run.source, run.request.supervision, run.configs.point_threshold, output
         )
+        if warnings:
+            run.note(f"{len(warnings)} warning(s) about the data, all in {output}, the first:")
+            run.note(warnings[0])
+        check_configs(run.configs, [n for n in run.configs.names if not run.is_replaced(n)])
+        for training in run.recipe.trainings:
+            if training.finds_instances:
+                cfg = run.configs.cfg[training.name]
+                for warning in too_small_limits(cfg, run.configs.most_objects):
+                    run.note(f"warning: {training.name}: {warning}")
 
-    def classifier(self) -> Stage:
-        # The settings of cues and maps take no part in the training.
-        others = ("MODEL.PAM.CUES", "MODEL.PAM.MAPS")
-        return self._training(
-            "classifier",
-            data=(*TRAIN, *VAL),
-            settings=self.configs.digest("classifier", without=others),
-            replaced=self.why_no_classifier,
+
+@dataclass(frozen=True)
+class Train(Step):
+    """A training of the recipe; the training, the stage and its folder share a name."""
+
+    code: tuple[str, ...] = (COMMAND_CODE["train"],)
+
+    def settings(self, run: Run) -> str:
+        return run.configs.digest(self.name, without=self.ignores)
+
+    def names(self, run: Run) -> frozenset[str]:
+        return strings_of(run.configs.cfg[self.name])
+
+    def all_reads(self, run: Run) -> tuple[tuple[str, str], ...]:
+        weights = run.configs.cfg[self.name].MODEL.TIMM.WEIGHTS
+        if not run.configs.is_own(weights):
+            return self.reads
+        maker = Path(weights).relative_to(run.folder)
+        return (*self.reads, (maker.parts[0], maker.as_posix()))
+
+    def commands(self, run: Run, resume: bool) -> list[Command]:
+        if resume:
+            trim_metrics(run.folder / self.name)
+        flags = ["--resume"] if resume else []
+        return [run.command("train", self.name, flags)]
+
+    def can_resume(self, run: Run) -> bool:
+        return has_checkpoint(run.folder / self.name)
+
+    def progress(self, run: Run) -> float | None:
+        return share_done(run.folder / self.name, run.configs.cfg[self.name].SOLVER.MAX_ITER)
+
+    def build(self, run: Run) -> Stage:
+        final = tuple(
+            f"{self.name}/{file}" for file in ("model_final.pth", "metrics.json", "config.yaml")
         )
+        return replace(super().build(run), outputs=(*final, *self.outputs))
 
-    def from_classifier(self, name: str, program: str, suffix: str, replaced: str) -> Stage:
-        """Cues or maps."""
-        folder, pattern = self.folder / name, f"{name}/*.{suffix}"
 
-        def commands(resume: bool) -> list[Command]:
-            arguments = [
-                *self._config("classifier"),
-                *("--dataset", self.source.name("train")),
-                *("--output", str(folder), "--report", str(folder / "report")),
-                *self.configs.arguments("classifier", {"MODEL.WEIGHTS": self.folder / CLASSIFIER}),
-            ]
-            return [Command(program, tuple(arguments))]
+@dataclass(frozen=True)
+class Predict(Step):
+    """A file per training image, written by a trained network.
 
-        ignored = "MODEL.PAM.MAPS" if name == "cues" else "MODEL.PAM.CUES"
-        count = max(1, len(self.source.ids["train"]))
-        return Stage(
-            name,
-            data=(*TRAIN, "train truth"),
-            settings=self.configs.digest("classifier", without=(ignored,)),
-            code=(COMMAND_CODE[program],),
-            names=strings_of(self.configs.cfg["classifier"]),
-            reads=(("classifier", CLASSIFIER),),
-            outputs=(pattern, f"{name}/{LEDGER}", f"{name}/report/*"),
-            commands=commands,
-            replaced=replaced,
-            can_go_on=lambda: (folder / LEDGER).is_file(),
-            progress=lambda: len(find_outputs(self.folder, pattern)) / count,
-        )
+    Attributes:
+        program: command that writes them; it takes --dataset, --output and --report.
+        files: pattern of the files.
+    """
 
-    def bestie(self) -> Stage:
-        return self._training(
-            "bestie",
-            data=(*TRAIN, *VAL_TRUTH, *self.supplied),
-            settings=self.configs.digest("bestie"),
-            reads=self.made,
-            outputs=(CHECKPOINTS,),
-        )
+    program: str = ""
+    files: str = ""
 
-    def labels(self) -> Stage:
-        output = self.folder / LABELS
+    @property
+    def weights(self) -> str:
+        return f"{self.training}/model_final.pth"
 
-        def commands(resume: bool) -> list[Command]:
-            return [self.measurements.export(self.source.name("train"), output, BESTIE)]
+    def all_reads(self, run: Run) -> tuple[tuple[str, str], ...]:
+        return ((self.training, self.weights), *self.reads)
 
-        def finish() -> None:
-            coco = read_coco(output)
-            if not coco["annotations"]:
-                raise DataError(
-                    "holds no label: BESTIE found nothing in any image; it has to be trained "
-                    "longer, or its points and maps are wrong",
-                    output,
-                )
-            with atomic_write(output.with_name("summary.json")) as file:
-                file.write(to_json(asdict(summarize_labels(coco)), indent=1))
+    def commands(self, run: Run, resume: bool) -> list[Command]:
+        folder = run.folder / self.name
+        arguments = ["--dataset", run.source.name("train")]
+        arguments += ["--output", str(folder), "--report", str(folder / "report")]
+        values = {"MODEL.WEIGHTS": run.folder / self.weights}
+        return [run.command(self.program, self.training, arguments, **values)]
 
-        return Stage(
-            "labels",
-            data=(*TRAIN, *self.supplied),
-            settings=self.configs.digest("bestie"),
-            code=(COMMAND_CODE["export"], MEASURE),
-            names=strings_of(self.configs.cfg["bestie"]),
-            reads=(("bestie", BESTIE), *self.made),
-            outputs=(LABELS, "labels/summary.json"),
-            commands=commands,
-            finish=finish,
-        )
+    def can_resume(self, run: Run) -> bool:
+        return (run.folder / self.name / LEDGER).is_file()
 
-    def quality(self) -> Stage:
-        return Stage(
-            "quality",
-            data=(*TRAIN, "train truth", *self.supplied),
-            settings=self.configs.digest("bestie"),
-            code=(COMMAND_CODE["export"], COMMAND_CODE["evaluate"], MEASURE),
-            names=strings_of(self.configs.cfg["bestie"]),
-            reads=(("labels", LABELS), ("bestie", CHECKPOINTS), *self.made),
-            outputs=("quality/quality.json",),
-            commands=lambda resume: self.measurements.quality_commands(),
-            finish=self.measurements.write_quality,
-        )
+    def progress(self, run: Run) -> float | None:
+        count = max(1, len(run.source.ids["train"]))
+        return len(find_outputs(run.folder, self.files)) / count
 
-    def maskrcnn(self) -> Stage:
-        from_bestie = self.configs.is_own(self.configs.cfg["maskrcnn"].MODEL.TIMM.WEIGHTS)
-        return self._training(
-            "maskrcnn",
-            data=("classes", "train images", *VAL_TRUTH),
-            settings=self.configs.digest("maskrcnn"),
-            reads=(("labels", LABELS), *((("bestie", BESTIE),) if from_bestie else ())),
-        )
+    def build(self, run: Run) -> Stage:
+        outputs = (self.files, f"{self.name}/{LEDGER}", f"{self.name}/report/*")
+        stage = super().build(run)
+        return replace(stage, outputs=outputs, code=(COMMAND_CODE[self.program],))
 
-    def evaluation(self) -> Stage:
-        metrics = tuple((name, f"{name}/metrics.json") for name in ("bestie", "maskrcnn"))
-        return Stage(
-            "evaluation",
-            data=("classes", *VAL_TRUTH, *(("val maps",) if self.source.val_maps else ())),
-            code=(COMMAND_CODE["evaluate"], MEASURE),
-            reads=metrics,
-            outputs=("evaluation/results.json",),
-            commands=lambda resume: self.measurements.evaluation_commands(),
-            finish=self.measurements.write_results,
-        )
 
-    def report(self) -> Stage:
-        return Stage(
-            "report",
-            data=(*TRAIN, *VAL_TRUTH),
-            code=("bestie.report",),
-            reports=True,
-            reads=(*self.made, *self._always_made()),
-            outputs=("report.html",),
-            finish=lambda: write_report(self.folder) and None,
-        )
+@dataclass(frozen=True)
+class Export(Step):
+    """The labels of the training images that the labeler finds, as a COCO json."""
 
-    def _always_made(self) -> list[tuple[str, str]]:
-        trainings = TRAININGS[1:] if self.why_no_classifier else TRAININGS
-        return [
-            ("check", "check/dataset.json"),
-            *((name, f"{name}/metrics.json") for name in trainings),
-            ("labels", LABELS),
-            ("quality", "quality/quality.json"),
-            ("evaluation", "evaluation/results.json"),
-        ]
+    outputs: tuple[str, ...] = ("labels/labels.json", "labels/summary.json")
+    code: tuple[str, ...] = (COMMAND_CODE["export"], MEASURE)
 
-    def _config(self, name: str) -> tuple[str, ...]:
-        file = str(self.configs.config_file(name))
-        return ("--config-file", file, "--num-gpus", str(self.request.num_gpus))
+    def commands(self, run: Run, resume: bool) -> list[Command]:
+        output = run.folder / self.outputs[0]
+        weights = f"{self.training}/model_final.pth"
+        measurements = Measurements(run.request, run.source, run.configs)
+        return [measurements.export(run.source.name("train"), output, weights)]
 
-    def _training(self, name: str, outputs: tuple[str, ...] = (), **fields) -> Stage:
-        folder = self.folder / name
-        max_iter = self.configs.cfg[name].SOLVER.MAX_ITER
+    def finish(self, run: Run) -> None:
+        output = run.folder / self.outputs[0]
+        coco = read_coco(output)
+        if not coco["annotations"]:
+            raise DataError(
+                f"holds no label: {run.step(self.training).title} found nothing in any image; it "
+                "has to be trained longer, or its points and maps are wrong",
+                output,
+            )
+        with atomic_write(output.with_name("summary.json")) as file:
+            file.write(to_json(asdict(summarize_labels(coco)), indent=1))
 
-        def commands(resume: bool) -> list[Command]:
-            if resume:
-                trim_metrics(folder)
-            flags = ("--resume",) if resume else ()
-            arguments = (*self._config(name), *flags, *self.configs.arguments(name))
-            return [Command("train", arguments)]
 
-        final = (f"{name}/model_final.pth", f"{name}/metrics.json", f"{name}/config.yaml")
-        return Stage(
-            name,
-            code=(COMMAND_CODE["train"],),
-            names=strings_of(self.configs.cfg[name]),
-            outputs=(*final, *outputs),
-            commands=commands,
-            can_go_on=lambda: has_checkpoint(folder),
-            progress=lambda: share_done(folder, max_iter),
-            **fields,
-        )
+@dataclass(frozen=True)
+class MeasureLabels(Step):
+    """How good the labels are: against ground truth, over the training, and against their input."""
+
+    outputs: tuple[str, ...] = ("quality/quality.json",)
+    code: tuple[str, ...] = (COMMAND_CODE["export"], COMMAND_CODE["evaluate"], MEASURE)
+
+    def commands(self, run: Run, resume: bool) -> list[Command]:
+        return Measurements(run.request, run.source, run.configs).quality_commands()
+
+    def finish(self, run: Run) -> None:
+        Measurements(run.request, run.source, run.configs).write_quality()
+
+
+@dataclass(frozen=True)
+class Evaluate(Step):
+    """The metrics of the models on the validation images, in one table."""
+
+    data: tuple[str, ...] = ("classes", *VAL_TRUTH)
+    outputs: tuple[str, ...] = ("evaluation/results.json",)
+    code: tuple[str, ...] = (COMMAND_CODE["evaluate"], MEASURE)
+
+    def all_data(self, run: Run) -> tuple[str, ...]:
+        return (*self.data, *(("val maps",) if run.source.val_maps else ()))
+
+    def commands(self, run: Run, resume: bool) -> list[Command]:
+        return Measurements(run.request, run.source, run.configs).evaluation_commands()
+
+    def finish(self, run: Run) -> None:
+        Measurements(run.request, run.source, run.configs).write_results()
+
+
+@dataclass(frozen=True)
+class Report(Step):
+    """``report.html``, from what the others left."""
+
+    data: tuple[str, ...] = (*TRAIN, *VAL_TRUTH)
+    outputs: tuple[str, ...] = ("report.html",)
+    code: tuple[str, ...] = ("bestie.report",)
+
+    def finish(self, run: Run) -> None:
+        write_report(run.folder, run.recipe.report_plan, run.recipe.sections)

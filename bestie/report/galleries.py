@@ -1,7 +1,6 @@
 """Best, median and worst images of the last model, drawn.
 
-Comes in: a :class:`RunFolder` and the data that it names. Goes out: a section of the page. Called
-by ``write_report``.
+One section of the page, from the predictions of the run and the data that its configs name.
 """
 
 import math
@@ -76,11 +75,11 @@ def rank_images(
 def _subject(run: RunFolder) -> _Subject | None:
     results = run.json("evaluation/results.json") or {}
     predictions = {
-        title: run.root / stage / PREDICTIONS
-        for stage, title in (("bestie", "BESTIE"), ("maskrcnn", "Mask R-CNN"))
+        run.title(stage): run.root / stage / PREDICTIONS
+        for stage in run.plan.detectors
         if (run.root / stage / PREDICTIONS).is_file()
     }
-    configs = [cfg for cfg in map(run.config, ("bestie", "maskrcnn")) if cfg is not None]
+    configs = [cfg for cfg in map(run.config, run.plan.detectors) if cfg is not None]
     tested = [results["dataset"]] if results.get("dataset") else []
     tested += [name for cfg in configs for name in cfg.DATASETS.TEST]
     if predictions and tested:

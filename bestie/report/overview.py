@@ -1,6 +1,6 @@
 """What ran: the facts at the top, the stages with time and memory, warnings, commands.
 
-Comes in: a :class:`RunFolder`. Goes out: sections of the page. Called by ``write_report``.
+Each function writes one part of the page.
 """
 
 import shlex
@@ -9,9 +9,10 @@ from datetime import datetime
 from typing import Any
 
 from bestie.progress import duration
-from bestie.report.run_folder import TITLES, RunFolder
+from bestie.report.run_folder import RunFolder
 from bestie.visualization import plot_bars
 from bestie.visualization.page import (
+    Block,
     Commands,
     Figure,
     Figures,
@@ -66,8 +67,8 @@ def data_section(run: RunFolder) -> Section:
 def stages_section(run: RunFolder) -> Section:
     """Status, time and memory of each stage."""
     rows, tones, seconds = [], [], {}
-    for name in [*TITLES, *(name for name in run.stages if name not in TITLES)]:
-        title, record = TITLES.get(name, name), run.stages.get(name, {})
+    for name in dict.fromkeys([*run.plan.titles, *run.stages]):
+        title, record = run.title(name), run.stages.get(name, {})
         status = record.get("status", "not run")
         reason = record.get("reason") or ""
         if name == "report" and status == "running":
@@ -86,7 +87,7 @@ def stages_section(run: RunFolder) -> Section:
         )
         tones.append(TONE_OF_STATUS.get(status, ""))
     headers = ["Stage", "Status", "Time", "Expected", "Peak memory", "Reason"]
-    blocks = [Table(headers, rows, tones=tones)]
+    blocks: list[Block] = [Table(headers, rows, tones=tones)]
     if kept := list(_kept_in_spite_of_changes(run)):
         text = (
             "Kept with --keep-code although the code or a library has changed since; these results "
@@ -106,7 +107,7 @@ def stages_section(run: RunFolder) -> Section:
 def warnings_section(run: RunFolder) -> Section:
     """What the checks found, what failed, and which files the report could not use."""
     failed = [
-        f"The stage “{TITLES.get(name, name)}” failed: {record.get('reason') or 'see its log'} "
+        f"The stage “{run.title(name)}” failed: {record.get('reason') or 'see its log'} "
         f"(logs/{name}.log)"
         for name, record in run.stages.items()
         if record.get("status") == "failed"
@@ -116,7 +117,7 @@ def warnings_section(run: RunFolder) -> Section:
     odd = [_place(problem) for problem in problems if problem["severity"] != "error"]
     maps = run.json("maps/report/maps.json") or {}
     findings = [f"Weak maps: {finding}" for finding in maps.get("findings", [])]
-    blocks = []
+    blocks: list[Block] = []
     for heading, items, tone in (
         ("Failed stages", failed, "bad"),
         ("Errors in the data", errors, "bad"),
@@ -142,7 +143,7 @@ def commands_section(run: RunFolder) -> Section:
     commands = [("Everything", str(run.manifest["command"]))] if run.manifest.get("command") else []
     commands += [
         (title, record["command"])
-        for name, title in TITLES.items()
+        for name, title in run.plan.titles.items()
         if (record := run.stages.get(name, {})).get("command")
     ]
     if not commands:
@@ -151,13 +152,14 @@ def commands_section(run: RunFolder) -> Section:
 
 
 def _state(run: RunFolder) -> str:
-    statuses = {name: run.stages.get(name, {}).get("status") for name in TITLES if name != "report"}
-    failed = [TITLES[name] for name, status in statuses.items() if status == "failed"]
+    names = [name for name in run.plan.titles if name != "report"]
+    statuses = {name: run.stages.get(name, {}).get("status") for name in names}
+    failed = [run.title(name) for name, status in statuses.items() if status == "failed"]
     if failed:
         return f"failed in {', '.join(failed)}"
     if "running" in statuses.values():
         return "unfinished: a stage is still running, or was killed"
-    missing = [TITLES[name] for name, status in statuses.items() if status is None]
+    missing = [run.title(name) for name, status in statuses.items() if status is None]
     if missing:
         return f"unfinished: {', '.join(missing)} did not run"
     return "finished"
@@ -170,7 +172,7 @@ def _kept_in_spite_of_changes(run: RunFolder) -> Iterator[str]:
             changed = kept["changed"]
             more = f" and {len(changed) - MAX_CHANGES} more" if len(changed) > MAX_CHANGES else ""
             yield (
-                f"{TITLES.get(name, name)}: {', '.join(changed[:MAX_CHANGES])}{more} "
+                f"{run.title(name)}: {', '.join(changed[:MAX_CHANGES])}{more} "
                 f"(made with code {kept['made_with'][:12]}, now {kept['now'][:12]})"
             )
 

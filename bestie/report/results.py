@@ -1,6 +1,6 @@
 """Numbers of the labels and of the models: label quality, metrics per class, the short summary.
 
-Comes in: a :class:`RunFolder`. Goes out: sections of the page. Called by ``write_report``.
+Each function writes one part of the page.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bestie.formats import DataError, read_image
-from bestie.report.run_folder import TITLES, RunFolder
+from bestie.report.run_folder import RunFolder
 from bestie.report.training import curve_figure
 from bestie.visualization import plot_bars
 from bestie.visualization.canvas import resize_image
@@ -27,19 +27,12 @@ from bestie.visualization.page import (
 
 __all__ = [
     "METRICS",
-    "MODELS",
     "labels_section",
     "limits_note",
     "metrics_section",
     "summary_blocks",
 ]
 
-# Names in evaluation/results.json, in the order in which each stands on the one before.
-MODELS = {
-    "baseline": "components of the weak maps",
-    "bestie": "BESTIE",
-    "maskrcnn": "Mask R-CNN on its labels",
-}
 METRICS = {
     "voc/mAP25": "mAP25",
     "voc/mAP50": "mAP50",
@@ -79,15 +72,16 @@ def summary_blocks(run: RunFolder) -> list[Block]:
     """The result in a line or two."""
     items = []
     results = _results(run)
-    scores = {name: results[name].get("voc/mAP50") for name in MODELS if name in results}
+    models = run.plan.models
+    scores = {name: results[name].get("voc/mAP50") for name in models if name in results}
     if any(value is not None for value in scores.values()):
-        text = ", ".join(f"{MODELS[n]} {v:.1f}" for n, v in scores.items() if v is not None)
+        text = ", ".join(f"{models[n]} {v:.1f}" for n, v in scores.items() if v is not None)
         items.append(f"mAP50 on {results.get('dataset', 'the test images')}: {text}.")
     summary = run.json("labels/summary.json") or {}
     if "labels_per_class" in summary:
         count = sum(summary["labels_per_class"].values())
         items.append(f"{count} labels on {summary['images']} training images.")
-    total = _totals(run).get("BESTIE")
+    total = (_quality(run).get("labels") or {}).get("total")
     if total:
         items.append(
             f"{total['precision']:.1f} % of the labels are true positives, which are "
@@ -98,12 +92,12 @@ def summary_blocks(run: RunFolder) -> list[Block]:
 
 def labels_section(run: RunFolder) -> Section:
     """How good the labels are, or what they look like where no ground truth tells."""
-    quality = run.json("quality/quality.json") or {}
+    quality = _quality(run)
     blocks: list[Block] = []
     if not quality:
         blocks.append(Paragraph(run.absence("quality"), "warn"))
     elif quality.get("truth"):
-        blocks += _quality_tables(quality)
+        blocks += _quality_tables(run, quality)
     else:
         blocks.append(
             Paragraph(
@@ -111,7 +105,7 @@ def labels_section(run: RunFolder) -> Section:
                 "follows says how much they cover and whether cues, maps and labels agree."
             )
         )
-    blocks += _over_training(quality.get("over_training") or [])
+    blocks += _over_training(run.title(run.plan.labeler), quality.get("over_training") or [])
     agreement = quality.get("agreement") or {}
     rows = [[text, agreement[key]] for key, text in AGREEMENT.items() if key in agreement]
     if rows:
@@ -125,27 +119,35 @@ def labels_section(run: RunFolder) -> Section:
 def metrics_section(run: RunFolder) -> Section:
     """Metrics of the models on the validation images, over all and per class."""
     results = _results(run)
-    models = [name for name in MODELS if name in results]
+    titles = run.plan.models
+    models = [name for name in titles if name in results]
     if not models:
         why = (run.json("evaluation/results.json") or {}).get("skipped")
         text = f"Not measured: {why}." if why else run.absence("evaluation")
         return Section("Metrics", [Paragraph(text, "warn")])
     columns = {k: v for k, v in METRICS.items() if any(k in results[m] for m in models)}
-    rows = [[MODELS[m], *(results[m].get(key) for key in columns)] for m in models]
-    text = f"On {results.get('dataset', 'the test images')}, in percent. {limits_note(results)}"
+    rows = [[titles[m], *(results[m].get(key) for key in columns)] for m in models]
+    where, note = results.get("dataset", "the test images"), limits_note(results, titles)
+    text = f"On {where}, in percent. {note}"
     blocks: list[Block] = [Paragraph(text.strip()), Table(["", *columns.values()], rows)]
     classes = (run.json("labels/summary.json") or {}).get("labels_per_class", {})
-    return Section("Metrics", blocks + _per_class(results, models, list(classes)))
+    named = {name: titles[name] for name in models}
+    return Section("Metrics", blocks + _per_class(results, named, list(classes)))
 
 
-def limits_note(results: Mapping[str, Any]) -> str:
-    """Which limit of detections COCO AP was measured with; "" if it was not measured."""
-    limits = {m: results[m][LIMIT] for m in MODELS if (results.get(m) or {}).get(LIMIT)}
+def limits_note(results: Mapping[str, Any], titles: Mapping[str, str]) -> str:
+    """Which limit of detections COCO AP was measured with; "" if it was not measured.
+
+    Args:
+        results: evaluation/results.json.
+        titles: of the models in it, by name.
+    """
+    limits = {m: results[m][LIMIT] for m in titles if (results.get(m) or {}).get(LIMIT)}
     if not limits:
         return ""
     values = [f"{value:.0f}" for value in limits.values()]
     if len(set(values)) > 1:
-        values = [f"{v} ({MODELS[m]})" for m, v in zip(limits, values, strict=True)]
+        values = [f"{v} ({titles[m]})" for m, v in zip(limits, values, strict=True)]
     counted = ", ".join(dict.fromkeys(values))
     return f"COCO AP counts the {counted} detections of the highest scores per image and class."
 
@@ -157,7 +159,7 @@ def _results(run: RunFolder) -> dict[str, Any]:
 
 
 def _per_class(
-    results: Mapping[str, Any], models: Sequence[str], classes: Sequence[str]
+    results: Mapping[str, Any], models: Mapping[str, str], classes: Sequence[str]
 ) -> list[Block]:
     """AP50 of each class, in the order of ``classes`` as far as these are known."""
     found = {m: _with_prefix(results[m], PER_CLASS) for m in models}
@@ -168,19 +170,21 @@ def _per_class(
     if not names:
         return []
     rows = [[name, *(values.get(name) for values in found.values())] for name in names]
-    headers = ["Class", *(MODELS[m] for m in found)]
+    headers = ["Class", *(models[m] for m in found)]
     blocks: list[Block] = [Table(headers, rows, caption="AP50 per class")]
     if len(names) <= MAX_BARS:
         series = {
-            MODELS[m]: [_number(values.get(name)) for name in names] for m, values in found.items()
+            models[m]: [_number(values.get(name)) for name in names] for m, values in found.items()
         }
         chart = plot_bars(names, series, "AP50 per class, percent", number_format="{:.1f}")
         blocks.append(Figures([Figure(chart_uri(chart), "AP50 per class")]))
     return blocks
 
 
-def _quality_tables(quality: Mapping[str, Any]) -> list[Block]:
-    totals = _quality_totals(quality)
+def _quality_tables(run: RunFolder, quality: Mapping[str, Any]) -> list[Block]:
+    labeler = run.title(run.plan.labeler)
+    kinds = {"baseline": run.plan.models.get("baseline", "baseline"), "labels": labeler}
+    totals = {title: quality[k]["total"] for k, title in kinds.items() if quality.get(k)}
     if not totals:
         return []
     rows = [[name, *(total.get(key) for key in QUALITY)] for name, total in totals.items()]
@@ -195,20 +199,17 @@ def _quality_tables(quality: Mapping[str, Any]) -> list[Block]:
     per_class = quality["labels"].get("per_class") if quality.get("labels") else None
     if per_class:
         rows = [[name, *(values.get(key) for key in QUALITY)] for name, values in per_class.items()]
-        blocks.append(Table(["Class", *QUALITY.values()], rows, caption="BESTIE's labels by class"))
+        blocks.append(
+            Table(["Class", *QUALITY.values()], rows, caption=f"{labeler}'s labels by class")
+        )
     return blocks
 
 
-def _totals(run: RunFolder) -> dict[str, dict[str, Any]]:
-    return _quality_totals(run.json("quality/quality.json") or {})
+def _quality(run: RunFolder) -> dict[str, Any]:
+    return run.json("quality/quality.json") or {}
 
 
-def _quality_totals(quality: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    kinds = {"baseline": MODELS["baseline"], "labels": "BESTIE"}
-    return {title: quality[k]["total"] for k, title in kinds.items() if quality.get(k)}
-
-
-def _over_training(rows: Sequence[Mapping[str, Any]]) -> list[Block]:
+def _over_training(labeler: str, rows: Sequence[Mapping[str, Any]]) -> list[Block]:
     """The paper's Figure 6, or coverage and instances an image where there is no ground truth."""
 
     def curves(**names: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -219,10 +220,10 @@ def _over_training(rows: Sequence[Mapping[str, Any]]) -> list[Block]:
                 found[title] = tuple(np.array(points, np.float64).T)
         return found
 
-    figures = [
+    charts = [
         curve_figure(
             curves(true_positives="true positives", labels="labels"),
-            "Labels while BESTIE trains",
+            f"Labels while {labeler} trains",
         ),
         curve_figure(
             curves(precision="precision", recall="recall"), "Precision and recall, percent"
@@ -230,7 +231,7 @@ def _over_training(rows: Sequence[Mapping[str, Any]]) -> list[Block]:
         curve_figure(curves(instances_per_image="instances"), "Instances an image"),
         curve_figure(curves(coverage="coverage"), "Coverage: tags with a label, percent"),
     ]
-    figures = [figure for figure in figures if figure is not None]
+    figures = [figure for figure in charts if figure is not None]
     if not figures:
         return []
     counted = any(row.get("true_positives") is not None for row in rows)
@@ -279,7 +280,7 @@ def _sheet(run: RunFolder, stage: str) -> list[Block]:
     height, width = image.shape[:2]
     if width > SHEET_WIDTH:
         image = resize_image(image, (round(height * SHEET_WIDTH / width), SHEET_WIDTH))
-    return [Figure(photo_uri(image, quality=70), f"{TITLES[stage]}, some images", folded=True)]
+    return [Figure(photo_uri(image, quality=70), f"{run.title(stage)}, some images", folded=True)]
 
 
 def _with_prefix(values: Mapping[str, Any], prefix: str) -> dict[str, Any]:

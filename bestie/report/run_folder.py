@@ -1,11 +1,13 @@
 """What the stages of a pipeline left in its output folder.
 
-Comes in: that folder. Goes out: parsed files, or None and a note about what is wrong with them.
-Called by the other modules of the report.
+The other modules of the report get parsed files from here, or None and a note about what is wrong
+with a file.
 """
 
 import json
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,22 +19,32 @@ from bestie.formats import DataError
 from bestie.training.setup import default_config
 from bestie.visualization import read_metrics
 
-__all__ = ["MANIFEST", "TITLES", "RunFolder"]
+__all__ = ["MANIFEST", "ReportPlan", "RunFolder"]
 
 MANIFEST = "manifest.json"
-# The stages in their order, and what people call them.
-TITLES = {
-    "check": "Check of the data",
-    "classifier": "PAM classifier",
-    "cues": "Instance cues",
-    "maps": "Weak semantic maps",
-    "bestie": "BESTIE",
-    "labels": "Labels",
-    "quality": "Label quality",
-    "maskrcnn": "Mask R-CNN",
-    "evaluation": "Evaluation",
-    "report": "Report",
-}
+
+
+@dataclass(frozen=True)
+class ReportPlan:
+    """What the report has to know of the recipe that a run followed.
+
+    Attributes:
+        title: of the page.
+        titles: stage -> what people call it, in the order of the stages.
+        trainings: stages that train a network.
+        detectors: those of them whose networks find instances.
+        labeler: the one whose network gives the labels of the training images; "": none.
+        models: name in evaluation/results.json -> title, each standing on the one before.
+        supervision_keys: training that reads points and maps -> key that says what its points are.
+    """
+
+    title: str = "Report"
+    titles: Mapping[str, str] = field(default_factory=dict)
+    trainings: tuple[str, ...] = ()
+    detectors: tuple[str, ...] = ()
+    labeler: str = ""
+    models: Mapping[str, str] = field(default_factory=dict)
+    supervision_keys: Mapping[str, str] = field(default_factory=dict)
 
 
 class RunFolder:
@@ -40,16 +52,21 @@ class RunFolder:
 
     Attributes:
         root (Path): the folder.
+        plan: what is known of its recipe.
         manifest (dict): its manifest.
         notes (list[str]): files that could not be used, and why; filled while files are read.
     """
 
-    def __init__(self, root: str | os.PathLike):
+    def __init__(self, root: str | os.PathLike, plan: ReportPlan):
         """
+        Args:
+            root: the folder.
+            plan: of its recipe.
+
         Raises:
             DataError: the folder has no manifest, or a broken one.
         """
-        self.root = Path(root).resolve()
+        self.root, self.plan = Path(root).resolve(), plan
         self.notes: list[str] = []
         path = self.root / MANIFEST
         try:
@@ -110,8 +127,13 @@ class RunFolder:
             "failed": "failed",
             "running": "has not finished",
         }.get(status, "did not run")
-        title = TITLES.get(stage, stage)
-        return f"Nothing here: the stage “{title}” {what}{': ' if reason else ''}{reason}."
+        return (
+            f"Nothing here: the stage “{self.title(stage)}” {what}{': ' if reason else ''}{reason}."
+        )
+
+    def title(self, stage: str) -> str:
+        """What people call a stage; its name if the recipe does not know it."""
+        return self.plan.titles.get(stage, stage)
 
     def note(self, text: str) -> None:
         """Remember a file that could not be used, once."""

@@ -1,8 +1,8 @@
 """What labels went into a run: every input and every pretrained weight, with the kind of label.
 
-Comes in: a :class:`RunFolder`: the configs that the trainings wrote (what was really read, whatever
-the manifest planned) and the supervision ledgers beside points and maps. Goes out: a section of the
-page, and the answer to "does this secretly use masks?". Called by ``write_report``.
+Read from the configs that the trainings wrote (what was really read, not what the manifest planned)
+and from the supervision ledgers beside points and maps: a section of the page, and the answer to
+"does this secretly use masks?".
 """
 
 import os
@@ -18,12 +18,11 @@ from bestie.formats import DataError, DatasetFolder
 from bestie.formats.ledger import LEDGER, read_ledger
 from bestie.formats.ledger import UNKNOWN_LABELS as UNKNOWN
 from bestie.formats.supervision import LabelKind
-from bestie.report.run_folder import TITLES, RunFolder
+from bestie.report.run_folder import RunFolder
+from bestie.training.accepted_values import value_of
 from bestie.visualization.page import Paragraph, Section, Table
 
 __all__ = ["Ingredient", "answer", "ingredients", "supervision_section"]
-
-TRAININGS = ("classifier", "bestie", "maskrcnn")
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ class Ingredient:
 def ingredients(run: RunFolder) -> list[Ingredient]:
     """All that the trainings of this run consumed, in the order of the stages."""
     found: list[Ingredient] = []
-    for stage in TRAININGS:
+    for stage in run.plan.trainings:
         cfg = run.config(stage)
         if cfg is None:
             continue
@@ -106,10 +105,15 @@ def supervision_section(run: RunFolder) -> Section:
     """The table of all ingredients, and what the ground truth was used for."""
     found = ingredients(run)
     if not found:
-        return Section("What was used", [Paragraph(run.absence("bestie"), "warn")])
+        return Section("What was used", [Paragraph(_nothing(run), "warn")])
     headers = ["Input", "Kind of labels", "In words", "Used by", "Comes from"]
     table = Table(headers, [item.row() for item in found], tones=[item.tone for item in found])
     return Section("What was used", [table, Paragraph(_ground_truth(run))])
+
+
+def _nothing(run: RunFolder) -> str:
+    names = run.plan.trainings
+    return run.absence(run.plan.labeler or names[-1]) if names else "Nothing is trained."
 
 
 def _ground_truth(run: RunFolder) -> str:
@@ -117,9 +121,9 @@ def _ground_truth(run: RunFolder) -> str:
     if (run.json("quality/quality.json") or {}).get("truth"):
         measured.append("the quality of the labels")
     results = run.json("evaluation/results.json") or {}
-    if any(isinstance(results.get(name), dict) for name in ("bestie", "maskrcnn")):
+    if any(isinstance(results.get(name), dict) for name in run.plan.detectors):
         measured.append("the results")
-    if not measured and any(_is_tested(run, stage) for stage in ("bestie", "maskrcnn")):
+    if not measured and any(_is_tested(run, stage) for stage in run.plan.detectors):
         measured.append("the models while they trained")
     rows = "The rows are what the configs of the trainings name, not what was planned."
     if not measured:
@@ -135,7 +139,7 @@ def _is_tested(run: RunFolder, stage: str) -> bool:
 
 def _of_data(run: RunFolder, stage: str, cfg: CfgNode, name: str) -> list[Ingredient]:
     """Images, tags, points and maps of a data set that a training reads."""
-    title = TITLES[stage]
+    title = run.title(stage)
     try:
         kind, first, second = parse_name(name)
     except ValueError:
@@ -151,18 +155,19 @@ def _of_data(run: RunFolder, stage: str, cfg: CfgNode, name: str) -> list[Ingred
         Ingredient("images", (LabelKind.NONE,), "", title, f"{first}, split {second}"),
         Ingredient("tags", (LabelKind.TAGS,), "image tags", title, str(tags)),
     ]
-    if stage == "bestie":
+    if stage in run.plan.supervision_keys:
         points, maps = Path(first, points_folder(cfg)), Path(first, cfg.INPUT.MAPS_DIR)
-        clicked = cfg.MODEL.BESTIE.SUPERVISION == "clicks"
-        found += _of_folder(run, "clicks" if clicked else "cues", points, second)
-        found += _of_folder(run, "weak maps", maps, second)
+        clicked = value_of(cfg, run.plan.supervision_keys[stage]) == "clicks"
+        what = "clicks" if clicked else "cues"
+        found += _of_folder(run, stage, what, points, second)
+        found += _of_folder(run, stage, "weak maps", maps, second)
     return found
 
 
-def _of_folder(run: RunFolder, what: str, folder: Path, split: str) -> list[Ingredient]:
+def _of_folder(run: RunFolder, stage: str, what: str, folder: Path, split: str) -> list[Ingredient]:
     """Points or maps of a folder, by what its ledger says.
 
-    Without a ledger, clicks are what the user calls them by MODEL.BESTIE.SUPERVISION; of cues and
+    Without a ledger, clicks are what the user calls them by --supervision; of cues and
     maps nothing is known. The name of the folder says nothing.
     """
     own, where = _inside(run, folder), _short(run, folder)
@@ -173,7 +178,7 @@ def _of_folder(run: RunFolder, what: str, folder: Path, split: str) -> list[Ingr
     parts = parts or [(LabelKind.UNKNOWN, UNKNOWN)]
     kinds = tuple(dict.fromkeys(kind for kind, _ in parts))
     labels = ", ".join(dict.fromkeys(labels for _, labels in parts))
-    found = [Ingredient(what, kinds, labels, TITLES["bestie"], where, own)]
+    found = [Ingredient(what, kinds, labels, run.title(stage), where, own)]
     classifier = entry.get("classifier")
     if classifier is None or own:  # this run's classifier has rows of its own
         return found
@@ -205,7 +210,7 @@ def _labels_in(part: dict) -> tuple[LabelKind, str]:
 
 def _weights(run: RunFolder, stage: str, cfg: CfgNode) -> list[Ingredient]:
     """The files that a training started from."""
-    title, what, found = TITLES[stage], "initial weights", []
+    title, what, found = run.title(stage), "initial weights", []
     for weights in filter(None, (backbone_weights(cfg), model_weights(cfg))):
         file = weights.file
         if file and _inside(run, file):

@@ -1,13 +1,13 @@
 """Curves of the trainings: losses, metrics, share of guided pixels.
 
-Comes in: a :class:`RunFolder`. Goes out: a section of the page. Called by ``write_report``.
+One section of the page, from what the trainings logged.
 """
 
 from collections.abc import Mapping
 
 import numpy as np
 
-from bestie.report.run_folder import TITLES, RunFolder
+from bestie.report.run_folder import RunFolder
 from bestie.visualization import plot_curves
 from bestie.visualization.page import Block, Figure, Figures, Heading, Paragraph, Section, chart_uri
 
@@ -22,13 +22,13 @@ METRICS = ("voc/mAP25", "voc/mAP50", "voc/mAP75", "segm/AP", "segm/AP50", "tags/
 def training_section(run: RunFolder) -> Section:
     """The curves of each training."""
     blocks: list[Block] = []
-    for stage in ("classifier", "bestie", "maskrcnn"):
+    for stage in run.plan.trainings:
         curves = run.metrics(stage)
-        blocks.append(Heading(TITLES[stage]))
+        blocks.append(Heading(run.title(stage)))
         if curves:
             last = max(int(iterations[-1]) for iterations, _ in curves.values())
             blocks.append(Paragraph(f"Logged up to iteration {last}."))
-            blocks.append(Figures(_figures(TITLES[stage], curves)))
+            blocks.append(Figures(_figures(run.title(stage), curves)))
         else:
             blocks.append(Paragraph(run.absence(stage)))
     return Section("Training", blocks)

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from bestie.methods.bestie.recipe import RECIPE
 from bestie.pipeline import code_version, stages
 from bestie.pipeline.code_version import DISPLAY_ONLY, code_of, strings_of
 from bestie.pipeline.imports import Package, source_digest_text
+from bestie.pipeline.stage import Stage
 from bestie.training.setup import merge_config
 from tests.conftest import PROJECT
 
@@ -193,3 +195,9 @@ def test_what_is_declared_to_draw_only_exists():
     for module in (*DISPLAY_ONLY, stages.MEASURE):
         assert package.file_of(module), module
     assert Path(PROJECT, stages.HERE).is_file()
+
+
+def test_the_code_of_a_recipe_counts_for_its_stages():
+    stage = Stage("check", code=("bestie.pipeline.check_stage",))
+    code = stages.stage_code(RECIPE, stage)["code"]
+    assert {stages.HERE, "bestie/methods/bestie/recipe.py"} <= set(code)

@@ -2,11 +2,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bestie.methods.bestie.recipe import RECIPE
 from bestie.pipeline.configs import TrainingConfigs
-from bestie.pipeline.request import PRESETS, TRAININGS, Request
+from bestie.pipeline.request import Request
 from bestie.pipeline.source import open_source
 from bestie.training.setup import merge_config
 from tests.pipeline.tiny_root import write_tiny_root
+
+PRESETS, TRAININGS = RECIPE.preset_names, RECIPE.training_names
 
 
 @pytest.fixture

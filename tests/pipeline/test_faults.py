@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from bestie.pipeline.request import STAGES
+from bestie.methods.bestie.recipe import RECIPE
 from tests.pipeline.running import entries, processes_of, run, start
 from tests.pipeline.tiny_root import write_tiny_root
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
+STAGES = RECIPE.stage_names
 KILLS = 10
 RESULTS = ("labels/labels.json", "labels/summary.json", "quality/quality.json")
 

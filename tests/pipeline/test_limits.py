@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from bestie.formats import Points, write_points
+from bestie.methods.bestie.recipe import RECIPE
 from bestie.pipeline.configs import TrainingConfigs
 from bestie.pipeline.limits import most_objects, too_small_limits
 from bestie.pipeline.request import Request
@@ -102,8 +103,8 @@ def test_damaged_files_are_left_to_the_check(root):
 def test_results_name_the_limit():
     key = "segm/max_detections"
     results = {"bestie": {key: 400.0}, "maskrcnn": {key: 400.0}, "baseline": None}
-    assert "counts the 400 detections" in limits_note(results)
+    assert "counts the 400 detections" in limits_note(results, RECIPE.models)
     results["maskrcnn"] = {key: 100}
-    text = limits_note(results)
+    text = limits_note(results, RECIPE.models)
     assert "400 (BESTIE), 100 (Mask R-CNN on its labels)" in text
-    assert limits_note({"bestie": {"voc/mAP50": 1.0}}) == ""
+    assert limits_note({"bestie": {"voc/mAP50": 1.0}}, RECIPE.models) == ""

@@ -9,8 +9,9 @@ import pytest
 
 from bestie.data.registration import dataset_name, parse_name
 from bestie.formats import DataError, atomic_write
+from bestie.methods.bestie.recipe import RECIPE
 from bestie.pipeline.configs import TrainingConfigs
-from bestie.pipeline.request import STAGES, TRAININGS, Request
+from bestie.pipeline.request import Request
 from bestie.pipeline.source import open_source
 from tests.pipeline.running import entries, run
 from tests.pipeline.tiny_root import write_tiny_root
@@ -36,7 +37,7 @@ def test_configs_take_any_path_as_it_is(tmp_path, name):
     request = Request(str(root), "tags", output, **folders)
     source = open_source(request, root)
     configs = TrainingConfigs(request, source, output)
-    for training in TRAININGS:
+    for training in RECIPE.training_names:
         cfg = configs.cfg[training]
         assert cfg.OUTPUT_DIR == str(output / training)
         assert parse_name(cfg.DATASETS.TEST[0]) == ("folder", str(root), "val")
@@ -127,7 +128,7 @@ def test_odd_paths_pass_all_stages(tmp_path):
     output = tmp_path / EVIL / f"run:{EVIL}"
     text = run(train, output, "--val", val, "--supervision", "clicks")
     assert {name: entry["status"] for name, entry in entries(output).items()} == {
-        name: "skipped" if name == "cues" else "done" for name in STAGES
+        name: "skipped" if name == "cues" else "done" for name in RECIPE.stage_names
     }
     assert str(output / "report.html") in text and (output / "report.html").is_file()
 

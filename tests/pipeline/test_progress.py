@@ -3,6 +3,7 @@ import json
 
 import pytest
 
+from bestie.methods.bestie.recipe import RECIPE
 from bestie.pipeline import progress
 from bestie.pipeline.progress import Progress, results_table, stage_table
 from bestie.pipeline.stage import Decision
@@ -111,11 +112,13 @@ def test_tables(tmp_path):
     stages = {"check": {"status": "done", "seconds": 2.0, "peak_memory_mib": 850.2}}
     table = stage_table(stages, ["check", "bestie"])
     assert "| check   | done     | 2 s    | 850 MiB  |" in table and "not run" in table
-    assert results_table(tmp_path) == ""
+    assert results_table(tmp_path, RECIPE.models) == ""
     (tmp_path / "evaluation").mkdir()
     path = tmp_path / "evaluation/results.json"
     path.write_text(json.dumps({"skipped": "no ground truth"}))
-    assert results_table(tmp_path) == "Not evaluated: no ground truth"
+    assert results_table(tmp_path, RECIPE.models) == "Not evaluated: no ground truth"
     content = {"dataset": "d", "baseline": None, "bestie": {"voc/mAP50": 41.83}, "maskrcnn": {}}
     path.write_text(json.dumps(content))
-    assert "BESTIE" in results_table(tmp_path) and "41.8" in results_table(tmp_path)
+    assert "BESTIE" in results_table(tmp_path, RECIPE.models) and "41.8" in results_table(
+        tmp_path, RECIPE.models
+    )

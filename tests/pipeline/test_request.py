@@ -1,10 +1,13 @@
 import pytest
 
-from bestie.pipeline.request import PRESETS, TRAININGS, Request, split_options
+from bestie.methods.bestie.recipe import RECIPE
+from bestie.pipeline.request import Request
+
+TRAININGS, split_options = RECIPE.training_names, RECIPE.split_options
 
 
 def test_presets_are_the_folders_of_their_configs():
-    assert PRESETS == ("hrnet48", "quick", "r50")
+    assert RECIPE.preset_names == ("hrnet48", "quick", "r50")
 
 
 def test_a_key_goes_to_every_training_that_it_means_something_to():

@@ -5,6 +5,7 @@ import shutil
 from detectron2.data import DatasetCatalog
 
 from bestie.evaluation.ground_truth import GroundTruth
+from bestie.methods.bestie.recipe import RECIPE
 from bestie.report.galleries import gallery_section, rank_images
 from bestie.report.run_folder import RunFolder
 from bestie.visualization.label_file import read_label_file
@@ -38,7 +39,7 @@ def strips(section) -> list[str]:
 
 
 def test_best_median_and_worst_share_no_image(run):
-    section = gallery_section(RunFolder(run))
+    section = gallery_section(RunFolder(run, RECIPE.report_plan))
     assert strips(section) == ["Best", "img0", "Median", "img3", "Worst", "img4"]
     panels = [title for title, _ in section.blocks[2].panels]
     assert panels == ["image, tags", "ground truth", "BESTIE", "Mask R-CNN"]
@@ -48,12 +49,12 @@ def test_best_median_and_worst_share_no_image(run):
 def test_without_predictions_the_labels_are_shown(run):
     for stage in ("bestie", "maskrcnn"):
         shutil.rmtree(run / stage / "inference")
-    section = gallery_section(RunFolder(run))
+    section = gallery_section(RunFolder(run, RECIPE.report_plan))
     assert [title for title, _ in section.blocks[2].panels][-1] == "labels"
 
 
 def test_without_labels_there_is_nothing_to_draw(run):
     for name in ("bestie/inference", "maskrcnn/inference", "labels"):
         shutil.rmtree(run / name)
-    (block,) = gallery_section(RunFolder(run)).blocks
+    (block,) = gallery_section(RunFolder(run, RECIPE.report_plan)).blocks
     assert isinstance(block, Paragraph) and "“Labels”" in block.text

@@ -3,6 +3,7 @@
 import pytest
 
 from bestie.formats.ledger import write_ledger_entry
+from bestie.methods.bestie.recipe import RECIPE
 from bestie.pipeline.coco_source import BOXES
 from bestie.report.run_folder import RunFolder
 from bestie.report.supervision import answer, ingredients, supervision_section
@@ -11,7 +12,7 @@ from tests.report.conftest import write_config
 
 def change(run, stage, **values):
     """Change settings in the config that a training wrote."""
-    cfg = RunFolder(run).config(stage)
+    cfg = RunFolder(run, RECIPE.report_plan).config(stage)
     known = {f"DATASETS__{key}": cfg.DATASETS[key] for key in ("TRAIN", "TEST")}
     known["MODEL__BACKBONE__NAME"] = cfg.MODEL.BACKBONE.NAME
     for key in ("POINTS_DIR", "MAPS_DIR"):
@@ -22,7 +23,10 @@ def change(run, stage, **values):
 
 def rows(run) -> set[tuple[str, str, str]]:
     """(input, labels behind it, used by)."""
-    return {(item.what, item.labels, item.used_by) for item in ingredients(RunFolder(run))}
+    return {
+        (item.what, item.labels, item.used_by)
+        for item in ingredients(RunFolder(run, RECIPE.report_plan))
+    }
 
 
 def test_own_products_bring_no_labels_but_those_of_the_classifier(run):
@@ -38,7 +42,7 @@ def test_own_products_bring_no_labels_but_those_of_the_classifier(run):
         ("labels", "", "Mask R-CNN"),
         ("initial weights", "", "Mask R-CNN"),
     }
-    said = answer(RunFolder(run))
+    said = answer(RunFolder(run, RECIPE.report_plan))
     assert said.text == "Does this use masks? No. The labels behind it: image tags."
     assert said.tone == "good"
 
@@ -47,14 +51,14 @@ def test_own_products_bring_no_labels_but_those_of_the_classifier(run):
 def test_the_supervision_and_not_the_name_of_the_folder_makes_points_clicks(run, folder):
     change(run, "bestie", INPUT__POINTS_DIR=folder, MODEL__BESTIE__SUPERVISION="clicks")
     assert ("clicks", "one point per object", "BESTIE") in rows(run)
-    said = answer(RunFolder(run))
+    said = answer(RunFolder(run, RECIPE.report_plan))
     assert said.tone == "good" and "image tags, one point per object" in said.text
 
 
 def test_cues_without_a_ledger_are_not_known_whatever_their_folder(run):
     change(run, "bestie", INPUT__POINTS_DIR="Center_points", MODEL__BESTIE__SUPERVISION="tags")
     assert ("cues", "not known", "BESTIE") in rows(run)
-    assert answer(RunFolder(run)).tone == "warn"
+    assert answer(RunFolder(run, RECIPE.report_plan)).tone == "warn"
 
 
 @pytest.mark.parametrize(
@@ -72,11 +76,11 @@ def test_the_kind_decides_and_the_prose_is_only_shown(run, tmp_path, kind, prose
     change(run, "bestie", INPUT__MAPS_DIR="WSSS_maps")
     entry = {"consumed": [{"kind": kind, "labels": prose}]}
     write_ledger_entry(tmp_path / "root/WSSS_maps", "train", entry)
-    assert answer(RunFolder(run)).tone == tone
+    assert answer(RunFolder(run, RECIPE.report_plan)).tone == tone
     settings = {"WEIGHTS": "/else/net.pth", "WEIGHTS_KIND": kind, "WEIGHTS_LABELS": prose}
     change(run, "bestie", **{f"MODEL__TIMM__{key}": value for key, value in settings.items()})
     change(run, "maskrcnn", **{f"MODEL__{key}": value for key, value in settings.items()})
-    assert answer(RunFolder(run)).tone == tone
+    assert answer(RunFolder(run, RECIPE.report_plan)).tone == tone
 
 
 def test_an_unknown_kind_in_a_ledger_is_noted_and_nothing_is_guessed(run, tmp_path):
@@ -84,7 +88,7 @@ def test_an_unknown_kind_in_a_ledger_is_noted_and_nothing_is_guessed(run, tmp_pa
     (tmp_path / "root/WSSS_maps").mkdir(exist_ok=True)
     text = '{"train": {"consumed": [{"kind": "tag", "labels": "image tags"}]}}'
     (tmp_path / "root/WSSS_maps/supervision_ledger.json").write_text(text)
-    folder = RunFolder(run)
+    folder = RunFolder(run, RECIPE.report_plan)
     assert answer(folder).tone == "warn"
     assert "kind of labels 'tag'; accepted are masks, boxes, clicks, tags" in folder.notes[0]
 
@@ -94,14 +98,14 @@ def test_boxes_that_stand_in_for_clicks_are_told_by_their_ledger(run, tmp_path):
     consumed = [{"kind": "boxes", "labels": BOXES, "objects": 3}]
     write_ledger_entry(tmp_path / "root/Center_points", "train", {"consumed": consumed})
     assert ("clicks", BOXES, "BESTIE") in rows(run)
-    said = answer(RunFolder(run))
+    said = answer(RunFolder(run, RECIPE.report_plan))
     assert said.tone == "warn" and "one point per object" not in said.text
     assert "Boxes are among them." in said.text
 
 
 def test_given_maps_without_a_ledger_are_not_known(run, tmp_path):
     change(run, "bestie", INPUT__MAPS_DIR="WSSS_maps")
-    said = answer(RunFolder(run))
+    said = answer(RunFolder(run, RECIPE.report_plan))
     assert said.tone == "warn" and "No." not in said.text
     assert f"the weak maps of BESTIE ({tmp_path}/root/WSSS_maps)" in said.text
 
@@ -113,7 +117,7 @@ def test_given_maps_tell_by_their_ledger_who_made_them(run, tmp_path):
     entry = {"consumed": [tags], "classifier": {**tags, "file": "pam.pth", "pretrained": weights}}
     write_ledger_entry(tmp_path / "root/WSSS_maps", "train", entry)
     assert ("classifier", "image tags", "the weak maps") in rows(run)
-    assert "image tags, ImageNet-1k image labels" in answer(RunFolder(run)).text
+    assert "image tags, ImageNet-1k image labels" in answer(RunFolder(run, RECIPE.report_plan)).text
 
 
 @pytest.mark.parametrize(
@@ -178,33 +182,33 @@ def test_given_maps_tell_by_their_ledger_who_made_them(run, tmp_path):
 )
 def test_pretrained_weights_and_foreign_labels_are_told(run, stage, settings, tone, text):
     change(run, stage, **settings)
-    said = answer(RunFolder(run))
+    said = answer(RunFolder(run, RECIPE.report_plan))
     assert text in said.text
     assert said.tone == tone
 
 
 def test_ground_truth_is_said_to_measure_only(run):
-    text = supervision_section(RunFolder(run)).blocks[-1].text
+    text = supervision_section(RunFolder(run, RECIPE.report_plan)).blocks[-1].text
     assert "Ground-truth masks measured the quality of the labels and the results" in text
     for folder in ("quality", "evaluation"):
         next((run / folder).iterdir()).unlink()
-    text = supervision_section(RunFolder(run)).blocks[-1].text
+    text = supervision_section(RunFolder(run, RECIPE.report_plan)).blocks[-1].text
     assert "measured the models while they trained" in text
     for stage in ("bestie", "maskrcnn"):
         change(run, stage, DATASETS__TEST=())
-    text = supervision_section(RunFolder(run)).blocks[-1].text
+    text = supervision_section(RunFolder(run, RECIPE.report_plan)).blocks[-1].text
     assert "were not used at all" in text
 
 
 def test_without_a_training_there_is_nothing_to_answer(run):
     for stage in ("classifier", "bestie", "maskrcnn"):
         (run / stage / "config.yaml").unlink()
-    assert "no training has run yet" in answer(RunFolder(run)).text
+    assert "no training has run yet" in answer(RunFolder(run, RECIPE.report_plan)).text
 
 
 def test_a_broken_ledger_is_noted_and_counts_as_none(run):
     (run / "maps/supervision_ledger.json").write_text("{")
-    folder = RunFolder(run)
+    folder = RunFolder(run, RECIPE.report_plan)
     assert ("weak maps", "not known", "BESTIE") in {
         (item.what, item.labels, item.used_by) for item in ingredients(folder)
     }

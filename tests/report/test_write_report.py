@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from bestie.formats import DataError
+from bestie.methods.bestie.recipe import RECIPE
 from bestie.progress import duration
 from bestie.report import write_report
 from tests.report.conftest import write_json
@@ -14,7 +15,7 @@ from tests.report.conftest import write_json
 
 def text_of(run) -> str:
     """The page without its pictures."""
-    path = write_report(run)
+    path = write_report(run, RECIPE.report_plan)
     assert path == run / "report.html"
     html = path.read_text(encoding="utf-8")
     assert not re.search(r"<script|https?:|url\(", html)
@@ -111,7 +112,7 @@ def test_without_a_usable_manifest_there_is_no_report(tmp_path, content):
     if content is not None:
         (tmp_path / "manifest.json").write_text(content)
     with pytest.raises(DataError, match="manifest.json"):
-        write_report(tmp_path)
+        write_report(tmp_path, RECIPE.report_plan)
     assert not (tmp_path / "report.html").exists()
 
 

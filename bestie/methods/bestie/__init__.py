@@ -16,11 +16,13 @@ from bestie.methods.bestie.heads import (
 from bestie.methods.bestie.mapper import BESTIEMapper
 from bestie.methods.bestie.meta_arch import BESTIE
 from bestie.methods.bestie.method import METHOD
+from bestie.methods.bestie.recipe import RECIPE
 
 __all__ = [
     "BESTIE",
     "BESTIE_HEADS_REGISTRY",
     "METHOD",
+    "RECIPE",
     "BESTIEMapper",
     "HRNetHead",
     "PanopticDeepLabHead",

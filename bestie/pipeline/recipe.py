@@ -1,0 +1,254 @@
+"""What a recipe is: the trainings and stages from one kind of cheap labels to a trained model.
+
+A recipe is data given to the engine, which knows no method: which supervisions it accepts, which
+trainings it has and which configuration keys matter to each, its stages (of the kinds of
+``bestie.pipeline.stages``) and what the report shows of them. A folder under ``bestie/methods/``
+registers it; it joins other methods by the names of their configs, tools and files only.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from detectron2.config import CfgNode
+
+from bestie.formats import configs_folder
+from bestie.report import ReportPlan, SectionWriter
+
+__all__ = [
+    "RECIPES",
+    "Facts",
+    "Recipe",
+    "Training",
+    "preset_names",
+    "recipe_for",
+    "register_recipe",
+    "stage_names",
+    "supervisions",
+]
+
+# A preset is made for images whose longer side is about INPUT.TEST_SIZE of its configs: at most
+# LARGEST times that, and, but for a few (SMALL_SHARE of the images), at least SMALLEST times.
+LARGEST, SMALLEST, SMALL_SHARE = 1.5, 0.5, 0.05
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a training's settings may depend on.
+
+    Attributes:
+        supervision: of the run.
+        points: INPUT.POINTS_DIR of this run; "" for the folder that belongs to the supervision.
+        maps: INPUT.MAPS_DIR of this run.
+        preset: the config of the training as the preset has it.
+        sides: (N,) int64 longer sides of the images of all splits, pixels.
+        given: KEY -> VALUE that the user has set for the training.
+    """
+
+    supervision: str
+    points: str
+    maps: str
+    preset: CfgNode
+    sides: np.ndarray
+    given: Mapping[str, str]
+
+    @property
+    def fit_the_preset(self) -> bool:
+        """Whether the images have about the size that the preset is made for."""
+        own = self.preset.INPUT.TEST_SIZE
+        few_small = np.quantile(self.sides, SMALL_SHARE)
+        return bool(self.sides.max() <= LARGEST * own and few_small >= SMALLEST * own)
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training of a recipe; a preset has a config file of its name.
+
+    Attributes:
+        name: also of its stage and of its folder.
+        own_keys: keys, or their beginnings, that matter to this training only.
+        not_keys: keys that matter to all other trainings.
+        labels: file of labels (COCO json) of an earlier stage that it trains on; "": it trains on
+            the training split of the data.
+        finds_instances: False: it predicts tags, and is scored with them.
+        supervision_key: key that says what its points are; "": it reads neither points nor maps.
+        checkpoints: it leaves so many at least.
+        starts_from: training whose backbone it starts from, if it has one of timm.
+        settings: gives further KEY -> VALUE, below those of the user.
+    """
+
+    name: str
+    own_keys: tuple[str, ...] = ()
+    not_keys: tuple[str, ...] = ()
+    labels: str = ""
+    finds_instances: bool = True
+    supervision_key: str = ""
+    checkpoints: int = 0
+    starts_from: str = ""
+    settings: Callable[[Facts], dict[str, str]] = lambda facts: {}
+
+
+class StageSpec(Protocol):
+    """A stage as a recipe has it; ``bestie.pipeline.stages`` has the kinds."""
+
+    @property
+    def name(self) -> str:
+        """Also the name of its folder."""
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A way from labels to a model.
+
+    Attributes:
+        name: of the recipe.
+        module: that defines it: its code counts for every stage.
+        supervisions: that it starts from; each belongs to one recipe.
+        trainings: in their order.
+        stages: in their order.
+        labeler: training whose network gives the labels of the training images; "": none.
+        models: name in evaluation/results.json -> title, each standing on the one before.
+        reserved: key that the pipeline sets -> how a user says it instead.
+        scoped_only: keys that mean something else to every training.
+        presets: folder under configs/ with a folder per preset.
+        sections: of the report, in their order.
+        title: of the report.
+    """
+
+    name: str
+    module: str
+    supervisions: tuple[str, ...]
+    trainings: tuple[Training, ...]
+    stages: tuple[StageSpec, ...]
+    labeler: str = ""
+    models: Mapping[str, str] = field(default_factory=dict)
+    reserved: Mapping[str, str] = field(default_factory=dict)
+    scoped_only: tuple[str, ...] = ()
+    presets: str = "pipeline"
+    sections: tuple[SectionWriter, ...] = ()
+    title: str = "Report"
+
+    @property
+    def training_names(self) -> tuple[str, ...]:
+        return tuple(training.name for training in self.trainings)
+
+    @property
+    def stage_names(self) -> tuple[str, ...]:
+        return tuple(stage.name for stage in self.stages)
+
+    @property
+    def preset_names(self) -> tuple[str, ...]:
+        """Folders with the configs of its trainings."""
+        folder = configs_folder() / self.presets
+        return tuple(sorted(path.name for path in folder.glob("*") if path.is_dir()))
+
+    @property
+    def report_plan(self) -> ReportPlan:
+        """What the report has to know of it."""
+        keys = {training.name: training.supervision_key for training in self.trainings}
+        return ReportPlan(
+            title=self.title,
+            titles={stage.name: stage.title for stage in self.stages},
+            trainings=self.training_names,
+            detectors=tuple(t.name for t in self.trainings if t.finds_instances),
+            labeler=self.labeler,
+            models=self.models,
+            supervision_keys={name: key for name, key in keys.items() if key},
+        )
+
+    def split_options(self, options: Sequence[str]) -> dict[str, dict[str, str]]:
+        """Sort ``KEY VALUE ...`` of the command line by training.
+
+        A key is that of a config ("SOLVER.BASE_LR"), for all trainings to which it means something;
+        or "TRAINING:KEY" for one of them; or DEVICE, short for MODEL.DEVICE. What is given for one
+        training beats what is given for all.
+
+        Returns:
+            Training -> key -> value.
+
+        Raises:
+            ValueError: a key without a value, an unknown training, or a key that is not to be set;
+                all mistakes at once.
+        """
+        if len(options) % 2:
+            raise ValueError(f"settings come in pairs, KEY VALUE; '{options[-1]}' has no value")
+        problems, names = [], self.training_names
+        common: dict[str, dict[str, str]] = {name: {} for name in names}
+        special: dict[str, dict[str, str]] = {name: {} for name in names}
+        for given, value in zip(options[::2], options[1::2], strict=True):
+            scope, colon, key = given.rpartition(":")
+            key = "MODEL.DEVICE" if key == "DEVICE" else key
+            if colon and scope not in names:
+                problems.append(f"{given}: settings can be given for {', '.join(names)}")
+            elif key in self.reserved:
+                problems.append(f"{given} is set by the pipeline; see {self.reserved[key]}")
+            elif colon:
+                special[scope][key] = value
+            elif key in self.scoped_only:
+                examples = ", ".join(f"{name}:{key}" for name in names)
+                problems.append(f"{given} means something else to every training: say {examples}")
+            else:
+                for name in self._trainings_of(key):
+                    common[name][key] = value
+        if problems:
+            raise ValueError("; ".join(problems))
+        return {name: common[name] | special[name] for name in names}
+
+    def _trainings_of(self, key: str) -> list[str]:
+        for training in self.trainings:
+            if key.startswith(training.own_keys):
+                return [training.name]
+        return [training.name for training in self.trainings if key not in training.not_keys]
+
+
+# Name -> recipe, in the order of registration.
+RECIPES: dict[str, Recipe] = {}
+
+
+def register_recipe(recipe: Recipe) -> Recipe:
+    """Add a recipe to :data:`RECIPES`.
+
+    Raises:
+        ValueError: its name, or one of its supervisions, belongs to another one.
+    """
+    if RECIPES.get(recipe.name, recipe) is not recipe:
+        raise ValueError(f"a recipe named {recipe.name} is registered already")
+    for other in RECIPES.values():
+        shared = sorted(set(other.supervisions) & set(recipe.supervisions))
+        if shared and other is not recipe:
+            raise ValueError(f"{', '.join(shared)} belongs to the recipe {other.name}")
+    RECIPES[recipe.name] = recipe
+    return recipe
+
+
+def recipe_for(supervision: str) -> Recipe:
+    """The recipe that starts from a kind of labels.
+
+    Raises:
+        ValueError: none does; those that are accepted are named.
+    """
+    for recipe in RECIPES.values():
+        if supervision in recipe.supervisions:
+            return recipe
+    accepted = ", ".join(supervisions())
+    raise ValueError(f"--supervision must be one of {accepted}, got '{supervision}'")
+
+
+def supervisions() -> tuple[str, ...]:
+    """The supervisions of all recipes."""
+    return tuple(name for recipe in RECIPES.values() for name in recipe.supervisions)
+
+
+def stage_names() -> tuple[str, ...]:
+    """The stages of all recipes; each name once."""
+    return tuple(dict.fromkeys(name for recipe in RECIPES.values() for name in recipe.stage_names))
+
+
+def preset_names() -> tuple[str, ...]:
+    """The presets of all recipes; each name once, sorted."""
+    return tuple(sorted({name for recipe in RECIPES.values() for name in recipe.preset_names}))

@@ -1,0 +1,95 @@
+"""Recipes: a toy one runs on the engine as it is, and mistakes in recipes are refused."""
+
+import io
+from dataclasses import dataclass, replace
+
+import pytest
+
+from bestie.methods.bestie.recipe import RECIPE
+from bestie.pipeline import Request, run_pipeline
+from bestie.pipeline.recipe import RECIPES, Recipe, Training, recipe_for, register_recipe
+from bestie.pipeline.stages import TRAIN, Report, Step
+from bestie.report.overview import stages_section
+from tests.pipeline.tiny_root import write_tiny_root
+
+
+@dataclass(frozen=True)
+class CountImages(Step):
+    """Writes how many training images there are."""
+
+    def finish(self, run):
+        path = run.folder / self.outputs[0]
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(str(len(run.source.ids["train"])))
+
+
+@dataclass(frozen=True)
+class Double(Step):
+    """Doubles the number."""
+
+    def finish(self, run):
+        path = run.folder / self.outputs[0]
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(str(2 * int((run.folder / "count/number.txt").read_text())))
+
+
+COUNT = ("count", "count/number.txt")
+TOY = Recipe(
+    name="toy",
+    module=__name__,
+    supervisions=("pictures",),
+    trainings=(Training("classifier", own_keys=("MODEL.PAM.",), finds_instances=False),),
+    stages=(
+        CountImages("count", "Number of images", data=TRAIN, outputs=COUNT[1:]),
+        Double("double", "Twice that", reads=(COUNT,), outputs=("double/number.txt",)),
+        Report("report", "Page", data=TRAIN, reads=(COUNT, ("double", "double/number.txt"))),
+    ),
+    sections=(stages_section,),
+    title="Toy",
+)
+
+
+@pytest.fixture
+def toy():
+    yield register_recipe(TOY)
+    del RECIPES["toy"]
+
+
+def test_a_toy_recipe_runs_without_a_change_of_the_engine(toy, tmp_path):
+    root = write_tiny_root(tmp_path / "root", train=3, val=1)
+    (root / "WSSS_maps").mkdir()
+    (root / "Peak_points").mkdir()
+    request = Request(str(root), "pictures", tmp_path / "run")
+    run_pipeline(request, stream=io.StringIO())
+    assert (tmp_path / "run/double/number.txt").read_text() == "6"
+    page = (tmp_path / "run/report.html").read_text()
+    assert "<title>Toy</title>" in page and "Twice that" in page
+    again = io.StringIO()
+    run_pipeline(request, stream=again)
+    assert again.getvalue().count("unchanged") == 3
+    forced = io.StringIO()
+    run_pipeline(request, first="double", forced=["double"], stream=forced)
+    assert "[1/3]" not in forced.getvalue() and "done in" in forced.getvalue()
+    with pytest.raises(ValueError, match="no stage is named maps; the stages are count, double"):
+        run_pipeline(request, first="maps")
+
+
+def test_the_supervision_decides_the_recipe(toy):
+    assert recipe_for("pictures") is toy
+    assert recipe_for("tags") is recipe_for("clicks") is RECIPE
+    with pytest.raises(ValueError, match="one of tags, clicks, pictures, got 'boxes'"):
+        recipe_for("boxes")
+
+
+def test_names_and_supervisions_are_taken_once(toy):
+    with pytest.raises(ValueError, match="named toy is registered already"):
+        register_recipe(replace(TOY, supervisions=("sounds",)))
+    with pytest.raises(ValueError, match="pictures belongs to the recipe toy"):
+        register_recipe(replace(TOY, name="other"))
+
+
+def test_what_the_stages_of_bestie_read_is_made_by_a_stage_before_them():
+    made: set[str] = set()
+    for stage in RECIPE.stages:
+        assert {name for name, _ in stage.reads} <= made, stage.name
+        made.add(stage.name)
