@@ -93,7 +93,7 @@ def list_photos(folder: str | os.PathLike) -> list[Path]:
 
 def walk_folders(folder: str | os.PathLike) -> Iterator[tuple[str, list[str], list[str]]]:
     """As ``os.walk``, following links to folders that do not lead back; no hidden folders."""
-    for place, folders, names in os.walk(folder, followlinks=True):
+    for place, folders, names in os.walk(os.fspath(folder), followlinks=True):
         folders[:] = [
             name
             for name in folders

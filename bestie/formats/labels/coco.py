@@ -61,6 +61,8 @@ class CocoLabels:
     Attributes:
         images: id -> entry, in the order of the file.
         categories: id -> name, in the order of the ids.
+        category_entries: id -> entry.
+        annotations: (image id, category id, entry) of all annotations, crowds included.
         objects: annotations that are not crowds, in the order of the file.
         clicked: whether clicks were read.
         unseen: number of objects without a visible keypoint.
@@ -68,6 +70,8 @@ class CocoLabels:
 
     images: dict[CocoId, dict[str, Any]] = field(default_factory=dict)
     categories: dict[CocoId, str] = field(default_factory=dict)
+    category_entries: dict[CocoId, dict[str, Any]] = field(default_factory=dict)
+    annotations: list[tuple[CocoId, CocoId, dict[str, Any]]] = field(default_factory=list)
     objects: list[CocoObject] = field(default_factory=list)
     clicked: bool = False
     unseen: int = 0
@@ -79,6 +83,8 @@ def read_coco_labels(path: Path, labels: Labels, options: ReadOptions) -> None:
     if content is None:
         return
     coco = parse_coco(content, path, labels, options)
+    if labels.problems:
+        return
     labels.class_names = list(coco.categories.values())
     for image in coco.images.values():
         labels.add(image["file_name"], (), None, path)
@@ -127,33 +133,59 @@ def parse_coco(
         return coco
     known = len(labels.problems)
     coco.images = _images(tables["images"] or [], path, labels)
-    coco.categories = _categories(tables["categories"] or [], path, labels)
-    annotations = _objects(tables["annotations"] or [], path, labels)
-    if len(labels.problems) > known:
-        return coco
-    pointed = any(entry.get(key) for _, entry in annotations for key in POINT_KEYS)
-    coco.clicked = (pointed or options.boxes_as_clicks) if clicks is None else clicks
-    names = {category["name"]: category for category in tables["categories"] or []}
-    for name, entry in annotations:
+    _read_categories(coco, tables["categories"] or [], path, labels)
+    if len(labels.problems) == known:
+        _read_annotations(coco, tables["annotations"] or [], path, labels)
+    if len(labels.problems) == known:
+        _read_objects(coco, path, labels, options, clicks)
+    return coco
+
+
+def _read_annotations(
+    coco: CocoLabels, entries: list[dict[str, Any]], path: Path, labels: Labels
+) -> None:
+    """Annotations whose image and category are known; others are mistakes."""
+    for number, entry in enumerate(entries, 1):
+        name = _annotation_name(entry, number)
+        if entry.get("iscrowd") not in (None, 0, 1, "", "0", "1"):
+            labels.report(f"{name}: iscrowd {json.dumps(entry['iscrowd'])} is not 0 or 1", path)
         image, category = _id(entry.get("image_id")), _id(entry.get("category_id"))
         if image not in coco.images or category not in coco.categories:
             key = "image_id" if image not in coco.images else "category_id"
             found = json.dumps(entry.get(key))
             labels.report(f"{name}: {key} {found} is not in the file", path)
-            continue
-        click = None
+        else:
+            coco.annotations.append((image, category, entry))
+
+
+def _read_objects(
+    coco: CocoLabels, path: Path, labels: Labels, options: ReadOptions, clicks: bool | None
+) -> None:
+    """Objects, with their clicks if these are to be read."""
+    objects = [
+        (_annotation_name(entry, number), image, category, entry)
+        for number, (image, category, entry) in enumerate(coco.annotations, 1)
+        if entry.get("iscrowd") in (None, 0, "", "0")
+    ]
+    has_points = [any(entry.get(key) for key in POINT_KEYS) for *_, entry in objects]
+    coco.clicked = (any(has_points) or options.boxes_as_clicks) if clicks is None else clicks
+    for name, image, category, entry in objects:
+        click: tuple[float, float] | str | None = None
         if coco.clicked:
-            keypoint_names = _keypoint_names(names, coco.categories[category])
-            click = _click(entry, keypoint_names, options)
-            if isinstance(click, str):
-                labels.report(f"{name}{click}", path)
-                continue
-            coco.unseen += click is None
-        is_box = click is not None and not any(_points(entry) or [])
+            click = _click(entry, coco.category_entries[category], options)
+        if isinstance(click, str):
+            labels.report(f"{name}{click}", path)
+            continue
+        coco.unseen += coco.clicked and click is None
+        is_box = click is not None and not _visible(_points(entry))
         coco.objects.append(CocoObject(image, category, click, is_box, entry))
-    if coco.clicked and annotations and coco.unseen == len(annotations):
+    if coco.clicked and objects and coco.unseen == len(objects):
         labels.report("no annotation has a visible keypoint", path)
-    return coco
+
+
+def _annotation_name(entry: dict[str, Any], number: int) -> str:
+    key = _id(entry.get("id"))
+    return f"annotation number {number}" if key is None else f"annotation {key}"
 
 
 # ---- ids, names, flags
@@ -202,7 +234,9 @@ def _images(
     return _with_ids("image", entries, path, labels)
 
 
-def _categories(entries: list[dict[str, Any]], path: Path, labels: Labels) -> dict[CocoId, str]:
+def _read_categories(
+    coco: CocoLabels, entries: list[dict[str, Any]], path: Path, labels: Labels
+) -> None:
     seen: dict[str, str] = {}
     for number, entry in enumerate(entries, 1):
         name = entry.get("name")
@@ -214,39 +248,16 @@ def _categories(entries: list[dict[str, Any]], path: Path, labels: Labels) -> di
             same = "have the same name" if first == name else "differ in blanks or case only"
             labels.report(f"categories '{first}' and '{name}' {same}", path)
     table = _with_ids("category", entries, path, labels)
-    order = sorted(table, key=lambda key: (isinstance(key, str), key))
-    return {
-        key: clean_class(table[key]["name"])
-        for key in order
-        if isinstance(table[key].get("name"), str)
-    }
-
-
-def _objects(
-    entries: list[dict[str, Any]], path: Path, labels: Labels
-) -> list[tuple[str, dict[str, Any]]]:
-    """Name for messages and entry of each annotation that is not a crowd."""
-    objects = []
-    for number, entry in enumerate(entries, 1):
-        key = _id(entry.get("id"))
-        name = f"annotation number {number}" if key is None else f"annotation {key}"
-        flag = entry.get("iscrowd")
-        if flag not in (None, 0, 1, "", "0", "1"):
-            labels.report(f"{name}: iscrowd {json.dumps(flag)} is not 0 or 1", path)
-        elif flag in (None, 0, "", "0"):
-            objects.append((name, entry))
-    return objects
+    for key in sorted(table, key=lambda key: (isinstance(key, str), key)):
+        coco.category_entries[key] = table[key]
+        coco.categories[key] = clean_class(str(table[key].get("name")))
 
 
 # ---- clicks
 
 
-def _keypoint_names(categories: dict[str, dict[str, Any]], name: str) -> list[Any]:
-    for stated, category in categories.items():
-        if isinstance(stated, str) and clean_class(stated) == name:
-            names = category.get("keypoints")
-            return names if isinstance(names, list) else []
-    return []
+def _visible(points: list[tuple[float, float] | None] | str | None) -> list[tuple[float, float]]:
+    return [point for point in points or [] if isinstance(point, tuple)]
 
 
 def _points(entry: dict[str, Any]) -> list[tuple[float, float] | None] | str | None:
@@ -283,37 +294,44 @@ def _keypoints(value: Any) -> list[tuple[float, float] | None] | str:
 
 
 def _click(
-    entry: dict[str, Any], names: list[Any], options: ReadOptions
+    entry: dict[str, Any], category: dict[str, Any], options: ReadOptions
 ) -> tuple[float, float] | str | None:
     """(x, y); what is wrong; or None for an object without a visible keypoint."""
     points = _points(entry)
     if isinstance(points, str):
         return points
-    visible = [point for point in points or [] if point is not None]
-    choice = options.keypoints
-    if points and visible and choice not in (None, "first", "mean") and len(points) > 1:
-        if choice not in names:
-            accepted = f"first, mean, {', '.join(map(str, names))}".rstrip(", ")
-            return f": '{choice}' of --keypoints is not a keypoint of its category ({accepted})"
-        index = names.index(choice)
-        return points[index] if index < len(points) else f" has only {len(points)} keypoints"
-    if len(visible) > 1 and choice is None:
-        return (
-            f" has {len(visible)} visible keypoints; a click is one point per object: choose it "
-            "with --keypoints first, mean or the name of a keypoint"
-        )
-    if len(visible) > 1 and choice == "mean":
-        return sum(x for x, _ in visible) / len(visible), sum(y for _, y in visible) / len(visible)
+    visible = _visible(points)
+    if len(visible) > 1:
+        return _chosen(points or [], visible, category.get("keypoints"), options.keypoints)
     if visible:
         return visible[0]
     if options.boxes_as_clicks:
         return _box_middle(entry.get("bbox"))
     if points is None:
-        return (
-            " has neither keypoints nor a point; its box is a click only with --boxes-as-clicks "
-            "of the import"
-        )
+        found = " has neither keypoints nor a point"
+        return f"{found}; its box is a click only with --boxes-as-clicks of the import"
     return None
+
+
+def _chosen(
+    points: list[tuple[float, float] | None],
+    visible: list[tuple[float, float]],
+    names: Any,
+    choice: str | None,
+) -> tuple[float, float] | str | None:
+    """The click of an object with several visible keypoints, as :func:`_click` returns it."""
+    if choice == "first":
+        return visible[0]
+    if choice == "mean":
+        return sum(x for x, _ in visible) / len(visible), sum(y for _, y in visible) / len(visible)
+    if choice is None:
+        found = f" has {len(visible)} visible keypoints; a click is one point per object"
+        return f"{found}: choose it with --keypoints first, mean or NAME of the import"
+    known = names if isinstance(names, list) else []
+    if known.count(choice) != 1 or len(known) != len(points):
+        accepted = ", ".join(["first", "mean", *map(str, known)])
+        return f": --keypoints {choice} is not a keypoint of its category; accepted: {accepted}"
+    return points[known.index(choice)]
 
 
 def _box_middle(box: Any) -> tuple[float, float] | str:

@@ -246,7 +246,7 @@ def test_broken_image(make, write, photos):
     [
         ("{", "line 1: is not well-formed json"),
         ([], "is a json list"),
-        ({"images": []}, "annotations, categories missing"),
+        ({"images": []}, "annotations, categories, images missing"),
         (coco({"category_id": 4}), "annotation 1: category_id 4 is not in the file"),
         (coco({"category_id": 3, "point": [1, "x"]}), 'its point [1, "x"] is not [x, y]'),
         (coco({"category_id": 3, "point": [1, 2]}, {"category_id": 3}), "annotation 2 has neither"),
