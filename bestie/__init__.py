@@ -12,8 +12,6 @@ warnings.filterwarnings("ignore", ".torch.jit.script. is deprecated", FutureWarn
 
 from bestie import backbones, data, evaluation, methods  # noqa: F401  (registration)
 from bestie.config import add_bestie_config
-from bestie.methods.pointwssis import mappers, prompted_solo, refiner  # noqa: F401  (registration)
-from bestie.methods.solo import meta_arch  # noqa: F401  (registration)
 
 __version__ = "0.1.0"
 

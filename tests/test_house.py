@@ -6,6 +6,8 @@ is no longer needed fails its test, and so does a new offender.
 
 import ast
 import re
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
@@ -249,3 +251,23 @@ def test_nothing_of_the_tests_is_loaded():
                 if n.startswith(("tests", "unittest", "pytest"))
             ]
     assert not wrong
+
+
+def test_what_registers_is_imported_with_the_package():
+    """Else a name of a config is not found, depending on what was imported before."""
+    registering = {name for name, path in modules().items() if registers(parsed(path))}
+    assert "bestie.methods.mask_rcnn.rcnn" in registering
+    command = [sys.executable, "-c", "import bestie, sys; print(*sys.modules)"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=PROJECT)
+    assert registering <= set(done.stdout.split())
+
+
+def registers(tree: ast.Module) -> bool:
+    """Whether a class or function carries a decorator ``SOME_REGISTRY.register()``."""
+    decorators = [
+        decorator
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef | ast.FunctionDef)
+        for decorator in node.decorator_list
+    ]
+    return any("register" in ast.unparse(decorator) for decorator in decorators)

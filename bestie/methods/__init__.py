@@ -1,3 +1,3 @@
-"""One package per method: its configuration keys, its paper as pure functions, its network."""
+"""One folder per method: its configuration keys, its paper as pure functions, its network."""
 
-from bestie.methods import bestie, mask_rcnn, pam  # noqa: F401  (registration)
+from bestie.methods import bestie, mask_rcnn, pam, pointwssis, solo  # noqa: F401  (registration)

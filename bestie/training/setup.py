@@ -31,11 +31,16 @@ __all__ = ["build_model", "default_config", "load_model", "merge_config", "read_
 
 logger = logging.getLogger(__name__)
 
+# Keys of Detectron2's main branch that the release 0.6 lacks, and their defaults there.
+NEWER_SOLVER_KEYS = {"BASE_LR_END": 0.0, "RESCALE_INTERVAL": False}
+
 
 def default_config() -> CfgNode:
     """Detectron2's defaults with the keys of PointRend and of this project."""
     cfg = Config.of(get_cfg())
     add_pointrend_config(cfg)
+    for key, value in NEWER_SOLVER_KEYS.items():
+        cfg.SOLVER.setdefault(key, value)
     add_bestie_config(cfg)
     return cfg
 

@@ -25,6 +25,7 @@ from detectron2.engine import AMPTrainer, DefaultTrainer, HookBase, SimpleTraine
 from detectron2.engine.defaults import create_ddp_model
 from detectron2.evaluation import DatasetEvaluators
 from detectron2.projects.deeplab import build_lr_scheduler
+from detectron2.solver import LRMultiplier, WarmupParamScheduler
 from detectron2.solver.build import get_default_optimizer_params, maybe_add_gradient_clipping
 from detectron2.utils import comm
 from detectron2.utils.env import seed_all_rng
@@ -35,6 +36,7 @@ from detectron2.utils.events import (
     TensorboardXWriter,
     get_event_storage,
 )
+from fvcore.common.param_scheduler import CosineParamScheduler
 from torch import nn
 
 from bestie.backbones.weights import StrictCheckpointer
@@ -101,6 +103,14 @@ class Trainer(DefaultTrainer):
         finally:
             loop.removeFilter(hide_traceback)
 
+    def state_dict(self) -> dict[str, Any]:
+        """Iteration, hooks and optimizer; Detectron2 0.6 alone would leave the optimizer out."""
+        return super(DefaultTrainer, self).state_dict() | {"_trainer": self._trainer.state_dict()}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        super(DefaultTrainer, self).load_state_dict(state_dict)
+        self._trainer.load_state_dict(state_dict["_trainer"])
+
     @classmethod
     def build_model(cls, cfg: CfgNode) -> nn.Module:
         return build_model(cfg)
@@ -130,6 +140,8 @@ class Trainer(DefaultTrainer):
 
     @classmethod
     def build_lr_scheduler(cls, cfg: CfgNode, optimizer: torch.optim.Optimizer):
+        if cfg.SOLVER.LR_SCHEDULER_NAME == "WarmupCosineLR":
+            return _warmup_cosine(cfg, optimizer)
         return build_lr_scheduler(cfg, optimizer)
 
     @classmethod
@@ -220,3 +232,19 @@ class SeedStep(HookBase):
         random.seed(state)
         np.random.seed(state)
         torch.manual_seed(state)
+
+
+def _warmup_cosine(cfg: CfgNode, optimizer: torch.optim.Optimizer) -> LRMultiplier:
+    """Half a cosine from BASE_LR to BASE_LR_END after the warm-up.
+
+    Built here because Detectron2 0.6 ignores BASE_LR_END and RESCALE_INTERVAL.
+    """
+    solver = cfg.SOLVER
+    schedule = WarmupParamScheduler(
+        CosineParamScheduler(1, solver.BASE_LR_END / solver.BASE_LR),
+        solver.WARMUP_FACTOR,
+        min(solver.WARMUP_ITERS / solver.MAX_ITER, 1.0),
+        solver.WARMUP_METHOD,
+        solver.RESCALE_INTERVAL,
+    )
+    return LRMultiplier(optimizer, multiplier=schedule, max_iter=solver.MAX_ITER)

@@ -90,7 +90,8 @@ def test_supplied_maps_of_the_validation_images_give_a_baseline(run):
     (run[0] / "WSSS_maps").mkdir()
     (run[0] / "WSSS_maps/val_00.png").touch()
     (command,) = measurements(run).evaluation_commands()
-    assert command.arguments[-3:] == ("--baseline", "--maps", str(run[0] / "WSSS_maps"))
+    baseline = ("--baseline", "--maps", str(run[0] / "WSSS_maps"), "--max-detections", "100")
+    assert command.arguments[-5:] == baseline
 
 
 def test_without_ground_truth_the_reason_is_written(run):

@@ -65,7 +65,8 @@ def test_pip_installs_lists_and_removes_the_wheel(tmp_path):
     code = (
         "import detectron2.projects.deeplab as deeplab, detectron2._C as _C\n"
         "print(deeplab.NAME)\n"
-        "assert not hasattr(_C, '__wrapped__')\n"
+        "assert not hasattr(_C, '__wrapped__') and not _C.has_cuda()\n"
+        "assert 'Python part' in _C.get_compiler_version() and _C.get_cuda_version()\n"
         "try: _C.deform_conv_forward\n"
         "except ImportError as error: print(error)"
     )

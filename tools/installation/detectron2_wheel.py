@@ -63,6 +63,17 @@ EDITS = (
 OPERATORS = '''"""Stands in for the compiled operators, which this installation does not have."""
 
 
+def get_compiler_version():  # for the report of the environment at the start of a training
+    return "none (the Python part of Detectron2 only)"
+
+
+get_cuda_version = get_compiler_version
+
+
+def has_cuda():
+    return False
+
+
 def __getattr__(name):
     if name.startswith("__"):
         raise AttributeError(name)

@@ -1,7 +1,7 @@
 """What a check of a data set found: problems and counts, as json and as a table.
 
-Comes in: what ``data.checks.dataset`` counted. Goes out: the json that the check tool and the pipeline
-write, and the lines that a person reads. Called by ``data.checks.dataset``, the check tool, the pipeline.
+It turns what ``data.checks.dataset`` counted into the json that the check tool and the pipeline
+write, and into the lines that a person reads.
 """
 
 from collections.abc import Sequence

@@ -1,5 +1,6 @@
 """Mask R-CNN of Detectron2, the detector that learns from the labels."""
 
 from bestie.methods.mask_rcnn.mapper import InstanceMapper
+from bestie.methods.mask_rcnn.rcnn import CodedMasksRCNN
 
-__all__ = ["InstanceMapper"]
+__all__ = ["CodedMasksRCNN", "InstanceMapper"]

@@ -75,11 +75,6 @@ def make_semantic_maps(
             weights or settings.
     """
     options = cfg.MODEL.PAM.MAPS
-    for key in ("SCALES", "PAMR_DILATIONS"):
-        if not options[key] or min(options[key]) <= 0:
-            raise ValueError(
-                f"MODEL.PAM.MAPS.{key} must be one or more positive numbers, got {options[key]}"
-            )
     stage = ClassifierStage(
         cfg,
         dataset_name,

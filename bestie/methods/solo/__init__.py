@@ -1,1 +1,5 @@
 """SOLO: instance masks from kernels at grid cells (Wang et al., SOLOv2, NeurIPS 2020)."""
+
+from bestie.methods.solo.meta_arch import SOLO
+
+__all__ = ["SOLO"]

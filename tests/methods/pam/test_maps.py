@@ -99,9 +99,8 @@ def test_maps_that_do_not_fit_are_named(tmp_path, name, shape, value, message):
 
 @pytest.mark.parametrize("key, value", [("SCALES", "[]"), ("PAMR_DILATIONS", "[0, 1]")])
 def test_scales_and_dilations_must_be_positive(tmp_path, name, key, value):
-    cfg = write_classifier(tmp_path / "model", name, f"MODEL.PAM.MAPS.{key}", value)
     with pytest.raises(ValueError, match=f"MODEL.PAM.MAPS.{key}"):
-        make_semantic_maps(cfg, name, tmp_path / "maps")
+        write_classifier(tmp_path / "model", name, f"MODEL.PAM.MAPS.{key}", value)
 
 
 def test_maps_have_the_size_of_the_photo_whatever_the_network_sees(tmp_path, name):

@@ -5,12 +5,12 @@ import re
 import numpy as np
 import pytest
 import torch
-from detectron2.config import get_cfg
-from detectron2.solver import build_lr_scheduler
 
 from bestie.methods.pointwssis.crops import gaussian_maps
 from bestie.methods.pointwssis.losses import two_class_dice
 from bestie.methods.pointwssis.refiner_network import RefinerNetwork
+from bestie.training.setup import default_config
+from bestie.training.trainer import Trainer
 from tests.conftest import reference_cases
 from tests.methods.reference_arrays import unpack_masks
 from tests.methods.test_reference_networks import assert_close, rebuild_weights
@@ -78,7 +78,7 @@ def test_loss(case):
 @pytest.mark.parametrize("case", reference_cases("refine_lr"))
 def test_learning_rate_is_a_matter_of_configuration(case):
     data, parameters = case.load()
-    cfg = get_cfg()
+    cfg = default_config()
     cfg.SOLVER.LR_SCHEDULER_NAME = "WarmupCosineLR"
     cfg.SOLVER.BASE_LR = parameters["base_lr"]
     cfg.SOLVER.BASE_LR_END = parameters["base_lr"] / 100
@@ -88,7 +88,7 @@ def test_learning_rate_is_a_matter_of_configuration(case):
     cfg.SOLVER.RESCALE_INTERVAL = True
     parameter = torch.nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.Adam([parameter], lr=cfg.SOLVER.BASE_LR)
-    scheduler = build_lr_scheduler(cfg, optimizer)
+    scheduler = Trainer.build_lr_scheduler(cfg, optimizer)
     found = []
     for iteration in data["in_iteration"]:
         scheduler.last_epoch = int(iteration)
