@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from bestie.formats.base import DataError, atomic_write
 
@@ -209,9 +209,14 @@ def _require_photo(image: Image.Image, path: str | os.PathLike) -> None:
     """One picture with 8 bits a channel; Pillow cuts 16 bits to 8 and takes the first page."""
     _require_mode(image, path, _IMAGE_MODES, "8 bits a channel")
     bits = 8
-    if image.format == "TIFF":
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
         bits = max(np.atleast_1d(image.tag_v2.get(_TIFF_BITS, 8)))
-    elif image.format == "PNG" and image.tile and ";16" in str(image.tile[0].args):
+    elif (
+        isinstance(image, ImageFile.ImageFile)
+        and image.format == "PNG"
+        and image.tile
+        and ";16" in str(image.tile[0].args)
+    ):
         bits = 16
     if bits > 8:
         message = f"has {bits} bits a channel; save it with 8 bits a channel"
@@ -227,7 +232,7 @@ def _require_photo(image: Image.Image, path: str | os.PathLike) -> None:
 def _count_pages(image: Image.Image) -> int:
     """Pictures in a file; smaller copies of a page of a TIFF do not count."""
     pages = getattr(image, "n_frames", 1)
-    if pages > 1 and image.format == "TIFF":
+    if pages > 1 and isinstance(image, TiffImagePlugin.TiffImageFile):
         count = 0
         for page in range(pages):
             image.seek(page)

@@ -27,6 +27,7 @@ __all__ = [
     "decode_text",
     "name_mistake",
     "parse_number",
+    "parse_numbers",
     "parse_pair",
     "read_json",
     "report_class_twins",
@@ -161,7 +162,7 @@ def same_name_key(name: str) -> str:
 
 def report_class_twins(labels: Labels, file: Path) -> None:
     """Report names that differ in blanks or case only: one class, most likely, or a mistake."""
-    places = {name: None for name in labels.class_names}
+    places: dict[str, int | None] = dict.fromkeys(labels.class_names)
     places |= {name: row.line for row in labels.rows for name in row.classes if row.line}
     seen: dict[str, str] = {}
     names = dict.fromkeys([*labels.class_names, *(n for row in labels.rows for n in row.classes)])
@@ -189,12 +190,18 @@ def parse_number(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
+def parse_numbers(value: Any) -> list[float] | None:
+    """A list of finite numbers; None if the value is anything else."""
+    if not isinstance(value, list | tuple):
+        return None
+    numbers = [number for entry in value if (number := parse_number(entry)) is not None]
+    return numbers if len(numbers) == len(value) else None
+
+
 def parse_pair(value: Any) -> tuple[float, float] | None:
     """A list of two finite numbers; None if the value is anything else."""
-    if not isinstance(value, list | tuple) or len(value) != 2:
-        return None
-    x, y = map(parse_number, value)
-    return None if x is None or y is None else (x, y)
+    numbers = parse_numbers(value)
+    return (numbers[0], numbers[1]) if numbers is not None and len(numbers) == 2 else None
 
 
 # ---- text and json

@@ -23,7 +23,7 @@ from bestie.formats.labels.base import (
     ReadOptions,
     clean_class,
     name_mistake,
-    parse_number,
+    parse_numbers,
     parse_pair,
     read_json,
     same_name_key,
@@ -240,8 +240,8 @@ def _read_categories(
     seen: dict[str, str] = {}
     for number, entry in enumerate(entries, 1):
         name = entry.get("name")
-        if mistake := name_mistake(name):
-            labels.report(f"category number {number}: {mistake}", path)
+        if not isinstance(name, str) or name_mistake(name):
+            labels.report(f"category number {number}: {name_mistake(name)}", path)
             continue
         first = seen.setdefault(same_name_key(name), name)
         if first is not name:
@@ -276,15 +276,15 @@ def _points(entry: dict[str, Any]) -> list[tuple[float, float] | None] | str | N
         return _keypoints(value)
     if keys[0] == "point" or (isinstance(value, list) and parse_pair(value) is not None):
         value = [value]
-    points = [parse_pair(point) for point in value] if isinstance(value, list) else [None]
-    if None in points:
+    points = [parse_pair(point) for point in value] if isinstance(value, list) else []
+    if not points or None in points:
         return f": its point {json.dumps(entry[keys[0]])[:80]} is not [x, y] of numbers"
     return points
 
 
 def _keypoints(value: Any) -> list[tuple[float, float] | None] | str:
-    numbers = [parse_number(number) for number in value] if isinstance(value, list) else [None]
-    if None in numbers or len(numbers) % 3:
+    numbers = parse_numbers(value)
+    if not numbers or len(numbers) % 3:
         return f": its keypoints {json.dumps(value)[:80]} are not x, y, visibility, ... of numbers"
     wrong = [v for v in numbers[2::3] if v not in (0, 1, 2)]
     if wrong:
@@ -335,8 +335,8 @@ def _chosen(
 
 
 def _box_middle(box: Any) -> tuple[float, float] | str:
-    sides = [parse_number(side) for side in box] if isinstance(box, list) else []
-    if len(sides) != 4 or None in sides or min(sides[2:]) < 0:
+    sides = parse_numbers(box)
+    if sides is None or len(sides) != 4 or min(sides[2:]) < 0:
         return f": its bbox {json.dumps(box)[:80]} is not [x, y, width, height] of numbers"
     x, y, width, height = sides
     return x + width / 2, y + height / 2

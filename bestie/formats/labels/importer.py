@@ -198,8 +198,8 @@ def _check_size(row: Row, size: tuple[int, int], source: Labels) -> None:
 
 
 def _check_inside(row: Row, size: tuple[int, int], source: Labels) -> None:
-    height, width = size
-    x, y = row.xy
+    assert row.xy is not None
+    (height, width), (x, y) = size, row.xy
     if height > 0 and not (0 <= x < width and 0 <= y < height):
         message = f"x {x:g}, y {y:g} lies outside '{row.image}' of {width} x {height}"
         source.report(f"{message} (width x height)", row.file, row.line)
