@@ -194,7 +194,9 @@ def test_memory_does_not_grow_with_the_images(tmp_path):
     assert growth < 50_000 < shard.stat().st_size / 10
 
 
-def test_masks_as_polygons_are_the_same_masks(dataset, tmp_path):
+def test_masks_as_polygons_are_the_same_masks(tmp_path):
+    dataset = write_root(tmp_path / "root")
+    register_dataset(dataset)
     for kind in ("rle", "polygons"):
         export(dataset, tmp_path / f"{kind}.json", masks=kind)
     exact, outlined = (COCO(str(tmp_path / f"{kind}.json")) for kind in ("rle", "polygons"))
