@@ -25,11 +25,11 @@ help: ## this list
 	@echo "  PYTHON=...        the Python to use (python3)"
 	@echo "  DETECTRON2=...    where Detectron2 comes from: a pip requirement, or pypi"
 
-install: ## what is missing of torch, Detectron2 and the package (editable)
+install: ## install what is missing of torch, Detectron2 and the package (editable)
 	@$(PYTHON) tools/install.py --torch "$(TORCH)" --torchvision "$(TORCHVISION)" \
 		--setuptools "$(SETUPTOOLS)" --detectron2 "$(DETECTRON2)"
 
-doctor: ## versions of everything, and whether it works
+doctor: ## check the installation: versions, and whether everything works
 	@$(PYTHON) tools/doctor.py
 
 demo: install ## tags -> Mask R-CNN and report on the built-in data, in output/demo/run
@@ -37,9 +37,10 @@ demo: install ## tags -> Mask R-CNN and report on the built-in data, in output/d
 	$(PYTHON) tools/run_pipeline.py --data output/demo/shapes --supervision tags \
 		--output output/demo/run --preset quick
 
-test: install ## lint and the fast tests
+test: install ## lint, types and the fast tests
 	$(PYTHON) -m ruff check $(SOURCES)
 	$(PYTHON) -m ruff format --check $(SOURCES)
+	$(PYTHON) -m mypy
 	$(PYTHON) -m pytest
 
 test-slow: install ## the slow tests

@@ -23,6 +23,9 @@ setup(
     description="Weakly supervised instance segmentation (BESTIE) in Detectron2",
     license="MIT",
     python_requires=">=3.10",
+    # The console script finds the package from outside of it; see there why.
+    py_modules=["bestie_command"],
+    entry_points={"console_scripts": ["bestie = bestie_command:main"]},
     packages=[*find_packages(include=["bestie", "bestie.*"]), "bestie.configs"],
     # The YAML files lie beside the package in a checkout and inside it once it is installed;
     # `bestie.formats.configs_folder` finds them in both places.
@@ -49,6 +52,7 @@ setup(
             # A formatter decides by version: one minor release, so that a check means the same
             # everywhere.
             "ruff==0.17.*",
+            "mypy>=1.11",
             "pytest>=8",
             "pytest-timeout",
             "hypothesis",

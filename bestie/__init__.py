@@ -11,8 +11,19 @@ import warnings
 warnings.filterwarnings("ignore", ".torch.jit.script. is deprecated", FutureWarning)
 
 from bestie import backbones, data, evaluation, methods  # noqa: F401  (registration)
+from bestie.api import Model, load, run
 from bestie.config import add_bestie_config
+from bestie.formats import DatasetFolder, Points
+from bestie.formats.labels.importer import import_labels
 
 __version__ = "0.1.0"
 
-__all__ = ["add_bestie_config"]
+__all__ = [
+    "DatasetFolder",
+    "Model",
+    "Points",
+    "add_bestie_config",
+    "import_labels",
+    "load",
+    "run",
+]

@@ -1,12 +1,7 @@
 #!/usr/bin/env python3
-"""Make a data set of your own images and labels: clicks or tags, from CSV, COCO or LabelMe."""
+"""`bestie import`: make a data set of your own images and labels."""
 
-import sys
-
-from bestie.cli.import_labels import main
+from bestie.cli.program import run_command
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (ValueError, OSError) as error:
-        sys.exit(f"import_labels.py: {error}")
+    run_command("import")

@@ -1,12 +1,7 @@
 #!/usr/bin/env python3
-"""Make the built-in data set: rendered scenes in the folder contract, without any download."""
+"""`bestie make-shapes`: make the built-in data set."""
 
-import sys
-
-from bestie.cli.make_shapes import main
+from bestie.cli.program import run_command
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (ValueError, OSError) as error:
-        sys.exit(f"make_shapes.py: {error}")
+    run_command("make-shapes")

@@ -1,71 +1,7 @@
 #!/usr/bin/env python3
-"""Make weak semantic maps from a classifier: WSSS_maps/<id>.png for each image of a data set.
+"""`bestie make-maps`: write the weak semantic maps of a classifier."""
 
-Examples:
-    tools/make_semantic_maps.py --config-file configs/PAM/voc_vgg16.yaml \\
-        MODEL.WEIGHTS model_final.pth
-    tools/make_semantic_maps.py --config-file CONFIG --num-processes 2 \\
-        --report output/maps MODEL.WEIGHTS model_final.pth MODEL.DEVICE cpu
-    tools/make_semantic_maps.py --check --dataset folder:ROOT:train
-
-Images need tags. A run that was stopped goes on where it was. The report says whether the maps look
-like pseudo labels rather than predictions, and their mean IoU where the data has ground truth;
---check makes nothing and reports on the maps that are there, whatever made them.
-"""
-
-import argparse
-
-from detectron2.engine import default_argument_parser
-
-from bestie.methods.pam.maps import check_semantic_maps, make_semantic_maps
-from bestie.training import setup
-from bestie.training.launch import launch_tool
-
-
-def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
-    parser = default_argument_parser(epilog=__doc__)
-    parser.set_defaults(dist_url="auto")
-    parser.add_argument(
-        "--num-processes",
-        dest="num_gpus",
-        type=int,
-        default=argparse.SUPPRESS,
-        help="the same as --num-gpus, for MODEL.DEVICE cpu",
-    )
-    parser.add_argument(
-        "--dataset", metavar="NAME", help="data set with tags (default: first of DATASETS.TRAIN)"
-    )
-    parser.add_argument(
-        "--output", metavar="DIR", help="folder of the maps (default: WSSS_maps of the root)"
-    )
-    parser.add_argument("--report", metavar="DIR", help="folder for maps.json and maps.png")
-    parser.add_argument("--overwrite", action="store_true", help="make all maps anew")
-    parser.add_argument("--check", action="store_true", help="report on the maps that are there")
-    return parser.parse_args(arguments)
-
-
-def main(args: argparse.Namespace) -> None:
-    if args.check:
-        if not args.dataset:
-            raise ValueError("--check needs --dataset")
-        print(check_semantic_maps(args.dataset, args.output, report_dir=args.report).table())
-        return
-    cfg = setup(args)
-    if not (args.dataset or cfg.DATASETS.TRAIN):
-        raise ValueError("no data set: give --dataset or DATASETS.TRAIN")
-    report = make_semantic_maps(
-        cfg,
-        args.dataset or cfg.DATASETS.TRAIN[0],
-        args.output,
-        report_dir=args.report,
-        overwrite=args.overwrite,
-    )
-    if report is not None:
-        print(report.table())
-
+from bestie.cli.program import run_command
 
 if __name__ == "__main__":
-    parsed = parse_arguments()
-    if parsed.check:
-        parsed.num_gpus = 1
-    launch_tool(main, parsed)
+    run_command("make-maps")

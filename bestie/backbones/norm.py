@@ -1,7 +1,6 @@
-"""Which batch normalisation a network of this run really uses.
+"""The batch normalization that a network of this run really uses.
 
-Comes in: MODEL.TIMM.NORM and the device. Goes out: a name that Detectron2's ``get_norm`` knows.
-Called by the backbones and heads while they are built.
+MODEL.TIMM.NORM and the device decide the name that is given to Detectron2's ``get_norm``.
 """
 
 from detectron2.utils import comm
@@ -12,10 +11,10 @@ NORMS = ("BN", "SyncBN")
 
 
 def resolve_norm(norm: str, device: str) -> str:
-    """``norm``, or "BN" where synchronisation is impossible or needless.
+    """``norm``, or "BN" where synchronization is impossible or needless.
 
     torch's SyncBatchNorm runs on GPUs only. In one process it equals plain batch norm; on CPU
-    processes (gloo) each process normalises with the statistics of its own share of the batch, and
+    processes (gloo) each process normalizes with the statistics of its own share of the batch, and
     the running statistics that are saved are those of the main process.
 
     Args:

@@ -44,7 +44,7 @@ class Weights:
 
 
 def backbone_weights(cfg: CfgNode) -> Weights | None:
-    """What the backbone starts from; None for backbones that have no key for such a file.
+    """Initial weights of the backbone; None for backbones without a key for such a file.
 
     Labels that no key names are known of torchvision's VGG16, by the file's name, and of timm's
     own weights.

@@ -1,12 +1,13 @@
-"""Networks of timm as Detectron2 backbones, for BESTIE, the classifier and Mask R-CNN.
+"""Networks of timm as Detectron2 backbones.
 
-Comes in: normalised images (B, 3, H, W). Goes out: a dict of feature maps, "res2" at a quarter of
-the image down to "res5". Called through Detectron2's ``build_backbone`` (MODEL.BACKBONE.NAME
-``build_timm_backbone``, ``build_timm_fpn_backbone`` or ``build_timm_hrfpn_backbone``).
+Normalized images (B, 3, H, W) become a dict of feature maps, from "res2" at a quarter of the image
+down to "res5". MODEL.BACKBONE.NAME ``build_timm_backbone``, ``build_timm_fpn_backbone`` or
+``build_timm_hrfpn_backbone`` selects one.
 """
 
 import difflib
 from collections.abc import Sequence
+from typing import Any, cast
 
 import timm
 from detectron2.config import CfgNode
@@ -14,6 +15,7 @@ from detectron2.layers import ShapeSpec
 from detectron2.modeling import BACKBONE_REGISTRY, FPN, META_ARCH_REGISTRY, Backbone
 from detectron2.modeling.backbone.fpn import LastLevelMaxPool
 from timm.layers import convert_sync_batchnorm
+from timm.models import FeatureInfo
 from timm.models.hrnet import HighResolutionNetFeatures
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -66,7 +68,7 @@ class TimmBackbone(Backbone):
         self.network = _create_network(name, self._out_features, output_stride, in_channels)
         if norm == "SyncBN":
             self.network = convert_sync_batchnorm(self.network)
-        info = self.network.feature_info
+        info = cast(FeatureInfo, self.network.feature_info)
         self._out_feature_channels = dict(zip(self._out_features, info.channels(), strict=True))
         self._out_feature_strides = dict(zip(self._out_features, info.reduction(), strict=True))
         # HRNet adds maps of different strides: their sides must fit.
@@ -78,7 +80,7 @@ class TimmBackbone(Backbone):
         return self._size_divisibility
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """Feature maps of normalised images (B, in_channels, H, W), by name."""
+        """Feature maps of normalized images (B, in_channels, H, W), by name."""
         divisor = self._size_divisibility
         if divisor and any(side % divisor for side in images.shape[-2:]):
             raise ValueError(
@@ -201,9 +203,9 @@ def _create_network(
 ) -> nn.Module:
     if not timm.is_model(name):
         near = difflib.get_close_matches(name, timm.list_models(), n=10, cutoff=0.4)
-        near = f" Near names: {', '.join(near)}." if near else ""
-        raise ValueError(f"MODEL.TIMM.NAME: timm has no model {name!r}.{near}")
-    options = {"output_stride": output_stride} if output_stride != 32 else {}
+        hint = f" Similar names: {', '.join(near)}." if near else ""
+        raise ValueError(f"MODEL.TIMM.NAME: timm has no model {name!r}.{hint}")
+    options: dict[str, Any] = {"output_stride": output_stride} if output_stride != 32 else {}
     if timm.models.model_entrypoint(name).__module__ == "timm.models.hrnet":
         options["feature_location"] = ""
     # "res5" is the last map of the network, whether or not it gives one of the stem.
@@ -217,12 +219,12 @@ def _create_network(
             f"MODEL.TIMM.NAME {name} gives no feature maps with MODEL.TIMM.OUTPUT_STRIDE "
             f"{output_stride} ({error})."
         ) from error
-    wanted = dict(zip(FEATURES, (4, 8, 16, output_stride), strict=True))
-    strides = network.feature_info.reduction()
-    if strides != [wanted[feature] for feature in out_features]:
+    expected = dict(zip(FEATURES, (4, 8, 16, output_stride), strict=True))
+    strides = cast(FeatureInfo, network.feature_info).reduction()
+    if strides != [expected[feature] for feature in out_features]:
         raise ValueError(
             f"MODEL.TIMM.NAME {name} gives maps of strides {strides} for {list(out_features)}, "
-            f"needed are {[wanted[feature] for feature in out_features]} "
+            f"expected are {[expected[feature] for feature in out_features]} "
             f"(MODEL.TIMM.OUTPUT_STRIDE {output_stride})."
         )
     if isinstance(network, HighResolutionNetFeatures):

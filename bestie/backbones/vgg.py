@@ -1,7 +1,6 @@
-"""VGG16 as the backbone of the PAM classifier (MODEL.BACKBONE.NAME ``build_vgg16_backbone``).
+"""VGG16 with stride 8 as a backbone (MODEL.BACKBONE.NAME ``build_vgg16_backbone``).
 
-Comes in: normalised images (B, 3, H, W). Goes out: {"conv5": (B, 512, H/8, W/8)}. Called through
-Detectron2's ``build_backbone``.
+Normalized images (B, 3, H, W) become {"conv5": (B, 512, H/8, W/8)}.
 """
 
 from pathlib import Path
@@ -53,7 +52,7 @@ class VGG16(Backbone):
         self._out_feature_strides = {"conv5": 8}
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """{"conv5": (B, 512, H // 8, W // 8)} of normalised images (B, in_channels, H, W)."""
+        """{"conv5": (B, 512, H // 8, W // 8)} of normalized images (B, in_channels, H, W)."""
         return {"conv5": self.features(images)}
 
 
@@ -68,7 +67,7 @@ def build_vgg16_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> VGG16:
     path = cfg.MODEL.PAM.VGG_WEIGHTS
     if path and not Path(path).is_file():
         raise ValueError(
-            f"MODEL.PAM.VGG_WEIGHTS: there is no file {path}. Torchvision's ImageNet weights "
+            f"MODEL.PAM.VGG_WEIGHTS: {path} is not a file. Torchvision's ImageNet weights "
             "belong there: https://download.pytorch.org/models/vgg16-397923af.pth, or python -c "
             "'import torchvision; torchvision.models.vgg16(weights=\"IMAGENET1K_V1\")', which "
             'downloads them and prints where to. Set the key to "" to start from random weights.'

@@ -1,7 +1,6 @@
 """Reading weight files without executing code from them.
 
-Comes in: a path. Goes out: what the file holds, tensors (or arrays) by name. Called by
-``bestie.backbones.weights``.
+A path gives the tensors (or arrays) of the file by name.
 """
 
 import os
@@ -64,7 +63,7 @@ def read_model_file(path: str | os.PathLike) -> dict[str, Any]:
         path: as of :func:`read_weights`, the model zoo's .pkl or pycls' .pyth.
 
     Returns:
-        The weights by name under "model", beside whatever else the file holds; "__author__" and
+        The weights by name under "model", next to the other entries of the file; "__author__" and
         "matching_heuristics" where Detectron2 is to match the names of another library.
 
     Raises:
@@ -79,7 +78,7 @@ def read_model_file(path: str | os.PathLike) -> dict[str, Any]:
         author, dropped = "Caffe2", "_momentum"
     elif name.endswith(".pyth"):
         if not isinstance(content.get("model_state"), Mapping):
-            raise ValueError(f"{path} lacks model_state, in which pycls keeps the weights.")
+            raise ValueError(f"{path} has no model_state, where pycls stores the weights.")
         state = content["model_state"]
         author, dropped = "pycls", "num_batches_tracked"
     elif "model" in content:
@@ -106,7 +105,7 @@ def read_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
     except pickle.UnpicklingError as error:
         raise ValueError(
             f"{path} is damaged, or holds objects other than tensors and plain containers; loading "
-            f"such could execute code, so it is not done. Save its state dict alone. ({error})"
+            f"such could execute code, so it is refused. Save only its state dict. ({error})"
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, SafetensorError) as error:
         raise _damaged(path, error) from error
@@ -158,7 +157,7 @@ class _ArrayUnpickler(pickle.Unpickler):
 
 def _check_exists(path: str | os.PathLike) -> None:
     if not Path(path).is_file():
-        raise ValueError(f"There is no file {path}.")
+        raise ValueError(f"{path} is not a file.")
 
 
 def _damaged(path: str | os.PathLike, error: Exception) -> ValueError:

@@ -1,7 +1,7 @@
-"""Weights into networks: nothing is loaded by half, nothing stays random in silence.
+"""Loading weights: all or nothing; a layer left at random initialization is an error.
 
-Comes in: weight files and networks. Goes out: filled networks, or an error that says what is
-missing. Called by the backbones (initial weights) and by the trainer (:class:`StrictCheckpointer`).
+Weight files are read into networks completely, or an error says what is missing. The backbones use
+this for initial weights, the trainer for checkpoints (:class:`StrictCheckpointer`).
 
 Naming of the official weights (BESTIE's reference networks) in this project:
 
@@ -37,7 +37,7 @@ import logging
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import timm
 import torch
@@ -93,13 +93,13 @@ def load_timm_weights(module: nn.Module, name: str) -> None:
     """Fill a timm backbone with timm's default ImageNet weights, downloading them if need be.
 
     Raises:
-        ValueError: they cannot be had.
+        ValueError: they are not available.
     """
     try:
         state = timm.create_model(name, pretrained=True).state_dict()
     except (OSError, RuntimeError) as error:  # not reachable; none exist
         raise ValueError(
-            f"MODEL.TIMM.WEIGHTS timm: the weights of {name} cannot be had from timm "
+            f"MODEL.TIMM.WEIGHTS timm: could not download the weights of {name} from timm "
             f"({type(error).__name__}: {error}). Give the path of a file instead."
         ) from error
     _fill_backbone(module, state, source=f"timm's default weights of {name}")
@@ -115,7 +115,9 @@ def convert_official_bestie(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     if "seg.2.weight" in state:
         return {_rename_hrnet(name): value for name, value in state.items()}
     if not any(name.startswith("decoder.semantic_decoder.") for name in state):
-        raise ValueError("These are no official BESTIE weights: neither seg.* nor decoder.* found.")
+        raise ValueError(
+            "These are not official BESTIE weights: neither seg.* nor decoder.* found."
+        )
     converted = {_rename_resnet(name): value for name, value in state.items()}
     for name in [name for name in converted if name.endswith("project_conv.convs.4.1.weight")]:
         converted[name.removesuffix("weight") + "bias"] = torch.zeros(len(converted[name]))
@@ -172,7 +174,7 @@ class StrictCheckpointer(DetectionCheckpointer):
                 f"accepted, got {query}."
             )
         if address and "://" not in address and not os.path.isfile(address):
-            raise ValueError(f"MODEL.WEIGHTS: there is no file {path}.")
+            raise ValueError(f"MODEL.WEIGHTS: {path} is not a file.")
         self._source, self._match_by_heuristics = path, query == "matching_heuristics=True"
         try:
             return super().load(address, *args, **kwargs)
@@ -220,8 +222,8 @@ class StrictCheckpointer(DetectionCheckpointer):
 
 
 def _save(content: dict[str, Any], file: IO[bytes], path: str) -> None:
-    """``torch.save``, which hides what is wrong with a file behind a RuntimeError of its own."""
-    errors = []
+    """``torch.save`` that reports an error of the file (a full disk) as an OSError."""
+    errors: list[OSError] = []
 
     class Writer:
         def write(self, data: Any) -> int:
@@ -235,7 +237,7 @@ def _save(content: dict[str, Any], file: IO[bytes], path: str) -> None:
             file.flush()
 
     try:
-        torch.save(content, Writer())
+        torch.save(content, cast(IO[bytes], Writer()))  # which it only writes to and flushes
     except RuntimeError as error:
         if not errors:
             raise
@@ -251,18 +253,18 @@ def check_incompatible(
     source: str,
     allow_backbone_only: bool = False,
 ) -> None:
-    """Pass if a file filled all of the model.
+    """Check that a file filled all of the model.
 
     Args:
         model: network that was loaded.
-        missing: names of the model that the file lacks.
-        unexpected: names of the file that the model lacks.
+        missing: names in the model that are missing in the file.
+        unexpected: names in the file that the model does not have.
         mismatched: (name, shape in the file, shape in the model).
         source: the file, opens the message.
-        allow_backbone_only: pass, too, if it filled the backbone of a detector and nothing else.
+        allow_backbone_only: also accept a file that filled only the backbone of a detector.
 
     Raises:
-        ValueError: otherwise; lists the first names of each kind.
+        ValueError: it did not; lists the first names of each kind.
     """
     mismatched = list(mismatched)
     known = {name for name, *_ in mismatched}  # fvcore lists these under missing, too
@@ -346,7 +348,7 @@ def _backbone_part(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _convert_official(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Rename official weights, known by their names; others pass."""
+    """Rename official weights, recognized by their names; keep all others."""
     if "extra_conv4.weight" in state:
         return convert_official_pam(state)
     if "seg.2.weight" in state or "decoder.semantic_decoder.project.0.0.weight" in state:
@@ -423,8 +425,8 @@ def _describe(missing: list[str], unexpected: list[str], mismatched: list[Mismat
 
 
 def _class_hint(mismatched: list[Mismatch]) -> str:
-    """Says so if the file was made for another number of classes."""
-    # Layers with an output channel a class, and how many channels more.
+    """A sentence for the message if the file was made for another number of classes."""
+    # Layers with one output channel per class, and how many channels they have on top of that.
     layers = {
         r"head\.center(\.2|_predictor)\.weight": 0,
         r"head\.classifier\.weight": 0,

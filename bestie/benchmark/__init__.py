@@ -1,7 +1,7 @@
-"""The benchmark: time, memory and device synchronisations of labels, loader, export and steps.
+"""The benchmark: time, memory and device synchronizations of labels, loader, export and steps.
 
-Comes in: a device, which rows, how often. Goes out: rows for a table, curves for plots. Called by
-``tools/benchmark.py``.
+Takes a device, the groups of rows and the number of repetitions; returns rows for a table and
+curves for plots.
 """
 
 import logging
@@ -69,12 +69,12 @@ def run_benchmark(bench: Bench, groups: Sequence[str]) -> tuple[list[Row], Curve
             logger.info("%s, %s: %s", row.name, row.setting, row.milliseconds or row.value)
             rows.append(row)
     if bench.device.type != "cuda":
-        rows += _rows_of_a_gpu(groups)
+        rows += _gpu_rows(groups)
     return rows, curves
 
 
-def _rows_of_a_gpu(groups: Sequence[str]) -> list[Row]:
-    """What only a GPU can tell, where there is none."""
+def _gpu_rows(groups: Sequence[str]) -> list[Row]:
+    """Rows that need a GPU, marked as not measured."""
     rows = []
     if "steps" in groups:
         rows.append(Row("GPU: training step, refinement on against off", "", target="<= 1.05"))

@@ -1,7 +1,6 @@
-"""Rows of the data: throughput of the loader, speed and memory of the export.
+"""Rows about data: throughput of the loader, speed and memory of the export.
 
-Comes in: the settings of a run. Goes out: rows. Called by ``benchmark.run``. Images and labels are
-made in a temporary folder.
+Images and labels are made in a temporary folder.
 """
 
 import itertools
@@ -109,8 +108,8 @@ def _loader_config(dataset: str, workers: int) -> CfgNode:
 
 def _decode_and_augment(augmentation: list, record: dict) -> dict:
     image, *_ = augment(T.AugmentationList(augmentation), read_image(record["file_name"], "RGB"))
-    image = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
-    return {"image": image, "height": record["height"], "width": record["width"]}
+    tensor = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+    return {"image": tensor, "height": record["height"], "width": record["width"]}
 
 
 def _consume(batches: Iterator[list[dict]], number: int) -> None:
@@ -119,7 +118,7 @@ def _consume(batches: Iterator[list[dict]], number: int) -> None:
 
 
 def export_rows(bench: Bench) -> Iterator[Row]:
-    """What the export adds to inference, and the memory of a long one."""
+    """Time that the export adds to inference, and memory of a long export."""
     yield from _export_speed(bench)
     yield export_memory(bench)
 
@@ -169,15 +168,19 @@ def export_memory(bench: Bench) -> Row:
         exporter.evaluate()
         after = resident_memory()
         megabytes = (Path(folder) / "labels.json").stat().st_size / 2**20
-    known = before is not None and after is not None
-    told = f"{before:.1f} MiB after {settled}, {after:.1f} at the end" if known else "not told here"
+    growth = None if before is None or after is None else after - before
+    value = (
+        "not known on this system"
+        if growth is None
+        else f"{before:.1f} MiB after {settled}, {after:.1f} at the end"
+    )
     return Row(
         "resident memory of the export",
         f"{total} images of {size[0]}x{size[1]}, {megabytes:.1f} MiB of json",
         peak_memory=after,
-        value=told,
+        value=value,
         target=f"no growth after {SETTLED} images (2 MiB allowed)",
-        met=bench.judge(after - before <= 2) if known else None,
+        met=None if growth is None else bench.judge(growth <= 2),
     )
 
 
@@ -207,12 +210,12 @@ def _exporter(folder: Path, images: int, size: tuple[int, int]) -> COCOExporter:
 
 
 def _instances(scenes: Scenes, device: torch.device) -> Instances:
-    """The grouped instances of a scene as the model puts them out."""
+    """The grouped instances of a scene as the model returns them."""
     maps = scenes.to(device)
     found = group_pixels(maps.logits[0].softmax(0), maps.center[0], maps.offset[0])
     return to_instances(found)
 
 
 def _scene(density: str, size: tuple[int, int], seed: int) -> Scenes:
-    *count, coverage = DENSITIES[density]
-    return simulate(tuple(count), coverage, size, 1, CLASSES, seed)
+    fewest, most, coverage = DENSITIES[density]
+    return simulate((fewest, most), coverage, size, 1, CLASSES, seed)

@@ -1,6 +1,6 @@
-"""Rows of the weak semantic maps: boundary refinement, and a map beside the classifier's passes.
+"""Rows about weak maps: boundary refinement, and a map compared with the classifier's passes.
 
-Called by ``benchmark.run``.
+Every function here takes the settings of a run and yields rows.
 """
 
 import tempfile
@@ -94,4 +94,6 @@ def _build_classifier(name: str, device: torch.device) -> tuple[CfgNode, PAMClas
         cfg.MODEL.BACKBONE.NAME = "build_timm_backbone"
         cfg.MODEL.TIMM.NAME, cfg.MODEL.TIMM.OUTPUT_STRIDE, cfg.MODEL.TIMM.NORM = name, 8, "BN"
         cfg.MODEL.PAM.HEAD_CHANNELS = 64
-    return cfg, build_model(cfg).eval()
+    model = build_model(cfg)
+    assert isinstance(model, PAMClassifier)
+    return cfg, model.eval()

@@ -1,7 +1,6 @@
-"""Rows of the networks: forward and backward pass, and full training steps.
+"""Rows about networks: forward and backward pass, and full training steps.
 
-Comes in: the settings of a run. Goes out: rows; the first sets the time that all others are
-compared with. Called by ``benchmark.run``.
+The first row measures the time that all others are compared with.
 """
 
 from collections.abc import Iterator
@@ -41,7 +40,9 @@ def build_network(name: str, classes: int, device: torch.device) -> BESTIE:
     cfg.MODEL.TIMM.NAME, cfg.MODEL.TIMM.NORM = name, "BN"
     cfg.MODEL.BESTIE.NUM_CLASSES = classes
     cfg.MODEL.BESTIE.HEAD = HEADS[name.rstrip("_0123456789").split("_")[0]]
-    return build_model(cfg)
+    model = build_model(cfg)
+    assert isinstance(model, BESTIE)
+    return model
 
 
 def network_rows(bench: Bench) -> Iterator[Row]:
@@ -75,18 +76,18 @@ def step_rows(bench: Bench) -> Iterator[Row]:
         measured |= _measure_steps(bench, name, many, (True,))
         for setting, measurement in measured.items():
             yield bench.row("training step", setting, measurement, BATCH)
-        off, on, dearest = measured.values()
+        off, on, many_classes = measured.values()
         yield _refinement_row(bench, name, off, on)
-        yield _class_row(bench, name, on, dearest)
+        yield _class_row(bench, name, on, many_classes)
 
 
 def _measure_steps(
     bench: Bench, name: str, classes: int, refinements: tuple[bool, ...]
 ) -> dict[str, Measurement]:
     """Steps of one model, with refinement switched off or on before each."""
-    *count, coverage = DENSITIES["medium"]
+    fewest, most, coverage = DENSITIES["medium"]
     size = (bench.side, bench.side)
-    samples = simulate(tuple(count), coverage, size, BATCH, classes, bench.seed).samples
+    samples = simulate((fewest, most), coverage, size, BATCH, classes, bench.seed).samples
     model = build_network(name, classes, bench.device).train()
     optimizer = torch.optim.Adam(model.parameters(), 1e-7)
 

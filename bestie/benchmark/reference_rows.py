@@ -1,6 +1,6 @@
-"""Rows of the yardstick: refinement and grouping as ``methods.bestie.reference`` writes them.
+"""Rows about the naive version: refinement and grouping of ``methods.bestie.reference``.
 
-Called by ``benchmark.run_benchmark``.
+They show how much the fast version gains.
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,4 @@
-"""Rows as a table, as json, and against those of an earlier run.
-
-Comes in: rows. Goes out: text and files. Called by ``tools/benchmark.py``.
-"""
+"""The rows as a table, as JSON, and compared with those of an earlier run."""
 
 import json
 import os
@@ -98,7 +95,7 @@ def read_rows(path: str | os.PathLike) -> list[Row]:
     except OSError as error:
         raise DataError(f"cannot be read ({error.strerror})", path) from None
     except (ValueError, KeyError, TypeError):
-        raise DataError("is no json of tools/benchmark.py --json", path) from None
+        raise DataError("is not a json of tools/benchmark.py --json", path) from None
 
 
 def compare(old: Sequence[Row], new: Sequence[Row]) -> str:

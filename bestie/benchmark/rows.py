@@ -1,7 +1,6 @@
-"""A row of the benchmark, and what all groups of rows share.
+"""One row of the benchmark, and what all groups of rows share.
 
-Comes in: measurements. Goes out: rows with their ratio to the network and their target. Called by
-the groups of rows (``label_rows``, ``network_rows``, ``data_rows``, ``scaling``).
+A measurement becomes a row with its ratio to the network and its target.
 """
 
 from dataclasses import dataclass
@@ -22,13 +21,13 @@ class Row:
     Attributes:
         name (str): what was measured.
         setting (str): on what.
-        milliseconds (float | None): median, an image; None where the row is no time.
+        milliseconds (float | None): median per image; None if the row is not a time.
         spread (float | None): see ``Measurement``.
-        ratio (float | None): to the network's forward and backward pass, an image.
+        ratio (float | None): to the network's forward and backward pass, per image.
         peak_memory (float | None): MiB.
         synchronisations (int | None): waits for the device.
         value (str): the row's own figure, if it is not the time.
-        target (str): what is asked for.
+        target (str): the value to reach, in words.
         met (bool | None): whether it was reached; None without a target or a measurement.
     """
 
@@ -51,10 +50,10 @@ class Bench:
     Attributes:
         device (torch.device): that labels and networks run on.
         repeat (int): repetitions that count; networks on the CPU take fewer.
-        quick (bool): small images and networks: shows that it works, and meets no target.
+        quick (bool): small images and networks, to try the commands; no target is judged.
         seed (int): of the simulated scenes.
         workers (tuple[int, ...]): numbers of the loader's workers.
-        network_seconds (float | None): forward and backward pass of the reference network, an
+        network_seconds (float | None): forward and backward pass of the reference network, per
             image.
     """
 
@@ -92,13 +91,14 @@ class Bench:
             name, setting: see ``Row``.
             measurement: of ``images`` images together.
             images: see there.
-            limit_ms: target, milliseconds an image; targets are judged on the CPU and at full size.
+            limit_ms: target, milliseconds per image; judged on the CPU and at full size.
             limit_ratio: target, share of the network's forward and backward pass.
             more: other columns.
         """
         seconds = measurement.median / images
         ratio = seconds / self.network_seconds if self.network_seconds else None
-        targets, judgements = [], []
+        targets: list[str] = []
+        judgements: list[bool | None] = []
         if limit_ms is not None:
             targets.append(f"<= {limit_ms:g} ms")
             judgements.append(1000 * seconds <= limit_ms)
@@ -116,7 +116,7 @@ class Bench:
         return Row(name, setting, **columns | more)
 
     def judge(self, *judgements: bool | None) -> bool | None:
-        """Whether all targets of a row are met; None where one was not measured, or quickly."""
+        """Whether all targets of a row are met; None if one was not measured, or in quick mode."""
         return None if self.quick or None in judgements else all(judgements)
 
 

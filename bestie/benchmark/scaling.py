@@ -1,7 +1,6 @@
-"""How refinement and grouping grow with the instances of an image and with its area.
+"""Cost of refinement and grouping against the number of instances and the area of an image.
 
-Comes in: the settings of a run. Goes out: rows with a fitted exponent, and curves to plot. Called
-by ``benchmark.run``.
+Yields rows with a fitted exponent, and curves to plot.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -1,9 +1,9 @@
 """Simulated network outputs and their weak labels, light, medium and dense.
 
-Comes in: a density, sizes and a seed. Goes out: the mapper's dicts and what a trained network would
-predict for them. Called by the rows of the benchmark.
+A density, sizes and a seed give the mapper's dicts and what a trained network would predict for
+them.
 
-Objects are ellipses of a few classes an image; neighbours of one class touch, as crowds do. The
+Objects are ellipses of a few classes per image; neighbors of one class touch, as in crowds. The
 noise of maps and outputs is drawn at a quarter of the resolution and enlarged, as the network's
 outputs are.
 
@@ -23,7 +23,7 @@ from bestie.regions.components import find_components
 
 __all__ = ["DENSITIES", "Scenes", "simulate", "weak_labels"]
 
-# Instances an image, from .. to, and the share of the image that they cover together.
+# Instances per image, from .. to, and the share of the image that they cover together.
 DENSITIES = {"light": (1, 2, 0.25), "medium": (5, 10, 0.4), "dense": (14, 42, 0.55)}
 SIGMA = 6.0
 
@@ -52,8 +52,13 @@ class Scenes:
 
     def to(self, device: torch.device) -> "Scenes":
         """The outputs moved to a device; samples stay on the CPU, as the loader gives them."""
-        maps = (tensor.to(device) for tensor in (self.logits, self.center, self.offset))
-        return Scenes(self.samples, *maps, self.instances)
+        return Scenes(
+            self.samples,
+            self.logits.to(device),
+            self.center.to(device),
+            self.offset.to(device),
+            self.instances,
+        )
 
 
 def simulate(
@@ -67,7 +72,7 @@ def simulate(
     """Draw a batch.
 
     Args:
-        count: fewest and most instances an image.
+        count: fewest and most instances per image.
         coverage: share of the image that they cover, but for what overlaps.
         size: (H, W).
         batch: B.
@@ -105,15 +110,15 @@ def _simulate_image(
     number = int(rng.integers(count[0], count[1] + 1))
     present = rng.permutation(min(classes, 20))[: int(rng.integers(1, 4))]
     radius = np.sqrt(coverage * height * width / (number * np.pi))
-    instance_map, centers, center_classes = np.full(size, -1), [], []
+    instance_map, positions, center_classes = np.full(size, -1), [], []
     yy, xx = np.mgrid[:height, :width]
     for index in range(number):
         y, x = rng.uniform(0.05, 0.95, 2) * size
         ry, rx = radius * rng.uniform(0.6, 1.4, 2)
         instance_map[((yy - y) / ry) ** 2 + ((xx - x) / rx) ** 2 <= 1] = index
-        centers.append((y, x))
+        positions.append((y, x))
         center_classes.append(int(rng.choice(present)))
-    centers = np.array(centers)
+    centers = np.array(positions)
     class_table = np.array([*center_classes, -1])  # the last entry is found by index -1
     semantic_map = (class_table[instance_map] + 1).astype(np.uint8)
     weak_map = semantic_map.copy()

@@ -1,9 +1,9 @@
-"""Time, peak memory and device synchronisations of a call.
+"""Time, peak memory and device synchronizations of a call.
 
-Comes in: a function and a device. Goes out: a ``Measurement``. Called by the rows of the benchmark.
+A function and a device give a ``Measurement``.
 
 On a GPU the clock is read after the device has finished, memory is what PyTorch's allocator held at
-most, and synchronisations are those that PyTorch itself reports. On the CPU memory is the peak of
+most, and synchronizations are those that PyTorch itself reports. On the CPU memory is the peak of
 the process's resident set, and operations are counted that would make a GPU wait. With one thread
 the clock is that of the process, which stands still while other processes have the core.
 """
@@ -14,9 +14,10 @@ import statistics
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -28,6 +29,7 @@ from bestie.methods.bestie import centers
 __all__ = ["Measurement", "count_synchronisations", "measure", "measure_in_turn", "resident_memory"]
 
 MIB = 2**20
+Name = TypeVar("Name", bound=Hashable)
 # Operations whose result has a size, or becomes a Python value, that only the device knows.
 WAITING_OPERATIONS = {
     "_local_scalar_dense",
@@ -50,7 +52,7 @@ class Measurement:
 
     Attributes:
         seconds (tuple[float, ...]): of each repetition.
-        peak_memory (float | None): MiB; None where the system does not tell.
+        peak_memory (float | None): MiB; None if the system does not report it.
     """
 
     seconds: tuple[float, ...]
@@ -75,13 +77,13 @@ def measure(
 
 
 def measure_in_turn(
-    functions: dict[Hashable, Callable[[], object]],
+    functions: Mapping[Name, Callable[[], object]],
     device: torch.device,
     repeat: int,
     warm_up: int = 1,
     *,
     wall_clock: bool = False,
-) -> dict[Hashable, Measurement]:
+) -> dict[Name, Measurement]:
     """Time several calls by turns, so that a drift of the machine's speed meets all of them.
 
     Args:
@@ -95,8 +97,8 @@ def measure_in_turn(
     """
     own_time = device.type == "cpu" and torch.get_num_threads() == 1 and not wall_clock
     clock = time.process_time if own_time else time.perf_counter
-    seconds: dict[Hashable, list[float]] = {name: [] for name in functions}
-    peaks: dict[Hashable, float | None] = dict.fromkeys(functions)
+    seconds: dict[Name, list[float]] = {name: [] for name in functions}
+    peaks: dict[Name, float | None] = dict.fromkeys(functions)
     for turn in range(warm_up + repeat):
         for name, function in functions.items():
             if turn < warm_up:
@@ -143,7 +145,7 @@ def _peak_memory(device: torch.device) -> float | None:
 
 
 def resident_memory() -> float | None:
-    """Resident set of this process, MiB, after freed memory was given back; None if not told."""
+    """Resident set of this process, MiB, after freed memory was given back; None if unknown."""
     give_back_memory()
     return _status("VmRSS")
 
@@ -210,7 +212,7 @@ class _WaitingOperations(TorchDispatchMode):
 
 
 class _WaitingMethods(TorchFunctionMode):
-    """Counts copies to the host, which on the CPU are no operations."""
+    """Counts copies to the host, which are not operations on the CPU."""
 
     def __init__(self, found: Counter):
         super().__init__()

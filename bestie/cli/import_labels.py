@@ -3,10 +3,10 @@
 From a folder of images and their labels, it makes a new folder-contract root with images (links, or
 copies), class names, tags, clicks and splits.
 
-    python datasets/import_labels.py --images photos --labels tags.csv --output ROOT
-    python datasets/import_labels.py --images photos --labels clicks.csv --output ROOT
-    python datasets/import_labels.py --images photos --labels coco.json --output ROOT
-    python datasets/import_labels.py --images photos --labels labelme_folder --output ROOT
+    bestie import --images photos --labels tags.csv --output ROOT
+    bestie import --images photos --labels clicks.csv --output ROOT
+    bestie import --images photos --labels coco.json --output ROOT
+    bestie import --images photos --labels labelme_folder --output ROOT
 
 The first line of a CSV names its columns: image,x,y,class for clicks (one line per click, x and y
 in pixels from the top left corner), image,class for tags (several as dog;bottle, or one line each).
@@ -90,7 +90,7 @@ def _summary(made: Imported, output: Path) -> str:
     command = f"{output} --supervision {made.kind}"
     lines += [
         "Next:",
-        f"  python tools/check_dataset.py {command}",
-        f"  python tools/run_pipeline.py --data {command} --output output/run",
+        f"  bestie check {command}",
+        f"  bestie run --data {command} --output output/run",
     ]
     return "\n".join(lines)

@@ -5,7 +5,7 @@ tags, clicks, weak semantic maps and ground truth. Called by ``make demo`` and b
 ``render`` draws the scenes. The same seed gives the same bytes; an image does not depend on
 how many there are.
 
-    python datasets/make_shapes.py --output datasets/shapes --seed 0 --train 400 --val 100
+    bestie make-shapes --output datasets/shapes --seed 0 --train 400 --val 100
 
 The weak maps are the truth, degraded at random as a weakly supervised method would: they are no
 method's output, and results obtained with them are no results of a weakly supervised pipeline.

@@ -1,7 +1,7 @@
 """Data: names of data sets, checks of their files, joint augmentation, mappers, loaders.
 
-Comes in: files (through ``bestie.formats``) and a config. Goes out: registered data sets and
-batches. Called by the trainer, the tools and the pipeline.
+From files on disk to batches for a model. Data sets are registered by name; a mapper turns each
+dataset dict into a sample; the loaders collect samples into batches.
 """
 
 from bestie.data.augmentation import augment

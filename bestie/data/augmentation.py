@@ -1,9 +1,8 @@
 """Joint augmentation of image, semantic map and points.
 
-Comes in: an image, and for BESTIE its map and its points, in (y, x). Goes out: the same after one
-random transform. Called by the mappers. Built of Detectron2's augmentations where they exist, so
-coordinates inside are Detectron2's: (x, y), continuous, the middle of the first pixel being (0.5,
-0.5).
+Every augmentation is one random transform that is applied to the image, its semantic map and its
+points, all in (y, x). It is built from Detectron2's augmentations where they exist, so coordinates
+inside are Detectron2's: (x, y), continuous, with (0.5, 0.5) in the middle of the first pixel.
 
 Random numbers come from Python's, numpy's and torch's global generators, which the loader seeds per
 sample (``data.loader``).
@@ -11,11 +10,12 @@ sample (``data.loader``).
 BESTIE's training transform, after the reference implementation: resize so that the longer side is
 the largest "multiple of 32, plus one" within INPUT.BASE_SIZE (480 gives 449), the shorter side
 keeping the aspect ratio and rounded up to such a number; a random scale; photometric distortion;
-a random crop, small images being put at a random place of a mean-coloured canvas; a horizontal
-flip. Divergence: base size and scale make one resize instead of two; it averages when it shrinks,
-and its nearest-neighbour map and its points are aligned to the pixel centers of the image; the
-distortion comes after the resize, where it costs the same for images of any size; the canvas
-around the map is "ignore" (255), not background.
+a random crop, small images being placed at random on a mean-colored canvas; a horizontal flip.
+
+Differences: base size and scale make one resize instead of two; it averages when it shrinks, and
+its nearest-neighbor map and its points are aligned to the pixel centers of the image; the
+distortion comes after the resize, where it costs the same for images of any size; the canvas around
+the map is "ignore" (255), not background.
 """
 
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ __all__ = [
 IGNORE = 255
 GRID = 32
 # Photometric distortion of the reference implementation, in values of 0..255 and in half degrees;
-# it leaves the saturation alone.
+# it does not change the saturation.
 DISTORTION = {"brightness_delta": 16, "saturation_low": 1, "saturation_high": 1, "hue_delta": 18}
 
 
@@ -144,7 +144,7 @@ class RandomQuarterTurn(T.Augmentation):
 
     def get_transform(self, image: np.ndarray) -> Transform:
         turns = np.random.randint(4)
-        return QuarterTurn(*image.shape[:2], turns) if turns else NoOpTransform()
+        return QuarterTurn(image.shape[0], image.shape[1], turns) if turns else NoOpTransform()
 
 
 class QuarterTurn(Transform):
@@ -291,7 +291,8 @@ class InferenceSize:
         longer = max(height, width)
         if not self.length or self.kept[0] <= longer <= self.kept[1]:
             return None
-        return tuple(max(1, round(side * self.length / longer)) for side in (height, width))
+        new_height, new_width = (max(1, round(n * self.length / longer)) for n in (height, width))
+        return new_height, new_width
 
     def resize(self, image: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
         """The (H, W, 3) uint8 photo as the network sees it."""

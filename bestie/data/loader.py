@@ -1,13 +1,12 @@
 """Loaders: samples as a pure function of the seed and the position in the training.
 
-Comes in: a config and a mapper. Goes out: batches, lists of mapped dicts. Called by the trainer,
-the evaluation and the export.
+A batch is a list of mapped dicts. The trainer, the evaluation and the export use these loaders.
 
 Position p of a training is the p-th sample that all processes together have consumed. Which image
-stands there, and every random number that its mapper draws, follows from (seed, p) alone. So a
+that is, and every random number that its mapper draws, follows from (seed, p) alone. So a
 run that resumes at iteration i by ``sampler.set_start(i * IMS_PER_BATCH)`` sees what the
-uninterrupted run would have seen, whatever the number of workers; and the processes of a run
-together see the global batches that one process would have seen.
+uninterrupted run would have seen, for any number of workers; and the processes of a run together
+see the global batches that a single process would have seen.
 """
 
 import contextlib
@@ -31,14 +30,15 @@ from bestie.data.registration import register_dataset
 
 __all__ = ["BatchLoader", "PositionSampler", "build_test_loader", "build_train_loader", "seeded"]
 
-# Of the tensors in a batch's buffer, bytes: that of every dtype.
+# Every tensor in the buffer of a batch starts at a multiple of this many bytes, because
+# ``Tensor.view(dtype)`` needs a start that is a multiple of the size of the dtype.
 ALIGNMENT = 64
 
 
 def build_train_loader(
     cfg: CfgNode, mapper: Callable[[dict], dict]
 ) -> tuple["BatchLoader", "PositionSampler"]:
-    """Endless loader of SOLVER.IMS_PER_BATCH / processes mapped samples of DATASETS.TRAIN a batch.
+    """Endless loader of DATASETS.TRAIN, SOLVER.IMS_PER_BATCH / processes samples per batch.
 
     Images without instance annotations are left out if DATALOADER.FILTER_EMPTY_ANNOTATIONS (data
     sets that come with annotations only).
@@ -48,8 +48,8 @@ def build_train_loader(
         iterated.
 
     Raises:
-        ValueError: IMS_PER_BATCH is no multiple of the processes, an unknown data set, or no image
-            left.
+        ValueError: IMS_PER_BATCH is not a multiple of the processes, a data set is unknown, or no
+            image is left.
     """
     world_size = comm.get_world_size()
     if cfg.SOLVER.IMS_PER_BATCH < 1 or cfg.SOLVER.IMS_PER_BATCH % world_size:
@@ -75,18 +75,19 @@ def build_train_loader(
 
 
 def _training_dicts(cfg: CfgNode) -> list[dict]:
-    keep_labelled = cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS
+    only_labeled = cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS
     try:
-        return get_detection_dataset_dicts(list(cfg.DATASETS.TRAIN), filter_empty=keep_labelled)
+        return get_detection_dataset_dicts(list(cfg.DATASETS.TRAIN), filter_empty=only_labeled)
     except AssertionError as error:  # Detectron2's, for a list without an image
         raise ValueError(
-            f"DATASETS.TRAIN: {error} Are there annotations that are no crowd? Images without one "
-            f"are left out if DATALOADER.FILTER_EMPTY_ANNOTATIONS, which is {keep_labelled}."
+            f"DATASETS.TRAIN: {error} Are all annotations crowd regions? Images without any other "
+            "annotation are left out if DATALOADER.FILTER_EMPTY_ANNOTATIONS, which is "
+            f"{only_labeled}."
         ) from error
 
 
 def build_test_loader(cfg: CfgNode, name: str, mapper: Callable[[dict], dict]) -> DataLoader:
-    """Loader of each image of one data set once, an image a batch, sharded over the processes."""
+    """Loader of each image of one data set once, one per batch, distributed over the processes."""
     register_dataset(name)
     dicts = get_detection_dataset_dicts(name, filter_empty=False)
     return build_detection_test_loader(dicts, mapper=mapper, num_workers=cfg.DATALOADER.NUM_WORKERS)
@@ -125,8 +126,14 @@ class _Packed:
 def _pack(batch: list[dict[str, Any]]) -> tuple[torch.Tensor, list[dict[str, Any]]]:
     """Move the tensors of a batch into one buffer.
 
-    Each tensor that leaves a worker costs a file descriptor and two messages, as long as decoding a
-    small picture takes; a batch has tens of them.
+    Each tensor that a worker sends costs a file descriptor and two messages, which takes as long as
+    decoding a small picture, and a batch has tens of tensors. In one buffer, all of them cost as
+    much as one. Example::
+
+        buffer  |image 0|..|map 0|..|points 0|..|image 1|..|map 1| ...     .. = padding
+        batch   {"image": _Packed(start, size, dtype, shape), "image_id": 7, ...}, ...
+
+    :class:`BatchLoader` cuts the tensors out of the buffer again, as views without a copy.
     """
     places, end, packed = [], 0, []
     for sample in batch:
@@ -169,7 +176,7 @@ class PositionSampler(Sampler):
         start: int = 0,
     ):
         if size < 1:
-            raise ValueError(f"a data set of 1 image or more is needed, got {size}")
+            raise ValueError(f"a data set needs at least 1 image, got {size}")
         self.size, self.seed, self.shuffle = size, seed, shuffle
         self.rank, self.world_size = rank, world_size
         self.set_start(start)
@@ -181,7 +188,7 @@ class PositionSampler(Sampler):
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         position = self.start + self.rank
-        epoch, order = None, None
+        epoch, order = -1, np.arange(0)
         while True:
             if position // self.size != epoch:
                 epoch = position // self.size
@@ -214,7 +221,7 @@ class _SeededDataset(Dataset):
 
 @contextlib.contextmanager
 def seeded(*entropy: int) -> Iterator[None]:
-    """Seed Python's, numpy's and torch's (CPU) global generators; put their states back at the end.
+    """Seed Python's, numpy's and torch's (CPU) global generators; restore their states at the end.
 
     Args:
         entropy: integers of 0 or more that the seeds are made of.

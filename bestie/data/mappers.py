@@ -1,11 +1,11 @@
-"""Mappers: from a dataset dict to what a model takes in.
+"""Mappers: from a dataset dict to the input of a model.
 
-Comes in: a dict of ``DatasetCatalog.get``. Goes out: tensors on the CPU. Called by the loaders, in
-their workers. ``INPUT.DATASET_MAPPER_NAME`` selects one from ``MAPPER_REGISTRY``.
+A mapper takes a dict of ``DatasetCatalog.get`` and returns tensors on the CPU; it runs in the
+workers of the loaders. ``INPUT.DATASET_MAPPER_NAME`` selects one from ``MAPPER_REGISTRY``.
 
-Labels are shipped sparse: the components of the weak semantic map with class and centroid, which of
-them semantic knowledge transfer accepted, and the points. Dense targets are drawn on the training
-device. Shape letters: H, W the crop (or image), C classes, P points, K components.
+Labels are sent in a sparse form: the components of the weak semantic map with class and centroid,
+which of them semantic knowledge transfer accepted, and the points. Dense targets are drawn on the
+training device. Shape letters: H, W the crop (or image), C classes, P points, K components.
 """
 
 import os
@@ -82,7 +82,7 @@ def label_path(dataset_dict: dict[str, Any], folder: str, suffix: str) -> str | 
 
 
 def sample_identity(dataset_dict: dict[str, Any]) -> dict[str, Any]:
-    """What a sample takes over; Detectron2's own data sets come without ``image_name``."""
+    """Entries copied into the sample; data sets of Detectron2 have no ``image_name``."""
     copied = {key: dataset_dict[key] for key in _COPIED_KEYS if key in dataset_dict}
     return copied | {"image_name": _image_name(dataset_dict)}
 
@@ -94,7 +94,7 @@ def _image_name(dataset_dict: dict[str, Any]) -> str:
 def required_path(path: str | None, dataset_dict: dict[str, Any], what: str) -> str:
     if path is None:
         raise DataError(
-            f"comes without {what}; BESTIEMapper works on data sets named folder:ROOT:SPLIT",
+            f"has no {what}; BESTIEMapper needs data sets named folder:ROOT:SPLIT",
             dataset_dict["file_name"],
         )
     return path

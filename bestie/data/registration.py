@@ -1,10 +1,10 @@
 """Names of data sets: from a string in DATASETS.TRAIN or DATASETS.TEST to Detectron2's catalogs.
 
-Comes in: a name. Goes out: an entry in ``DatasetCatalog`` (dataset dicts) and ``MetadataCatalog``
-(classes, paths). Called by the tools and by the loaders before a name is used. Accepted names:
+A name becomes an entry in ``DatasetCatalog`` (dataset dicts) and in ``MetadataCatalog`` (classes,
+paths). Accepted names:
 
 - ``folder:ROOT:SPLIT``: a root in the folder contract (``datasets/README.md``);
-- ``coco:JSON:IMAGE_DIR``: a COCO json with instances, and the folder of its images (paths may hold
+- ``coco:JSON:IMAGE_DIR``: a COCO JSON with instances, and the folder of its images (paths may hold
   colons: what exists on the disk decides how a name is read);
 - ``voc2012_wsis_train``, ... (BUILTIN_DATASETS): roots under ``$DETECTRON2_DATASETS``;
 - any name that is registered already.
@@ -56,7 +56,7 @@ BUILTIN_DATASETS = {
     "coco2017_wsis_train": ("coco2017_wsis", "train2017"),
     "coco2017_wsis_val": ("coco2017_wsis", "val2017"),
 }
-# Fields of this project in the annotations of a COCO json: a click [x, y], a rough mask beside the
+# Fields of this project in the annotations of a COCO JSON: a click [x, y], a rough mask next to the
 # true one, and the scores of a label.
 EXTRA_KEYS = ["point", "rough", "score", "class_score"]
 
@@ -83,7 +83,7 @@ def register_dataset(name: str) -> None:
 
 
 def register_builtin_datasets() -> None:
-    """Register the built-in data sets whose folders are there and in order."""
+    """Register the built-in data sets whose folders exist and are complete."""
     for name in BUILTIN_DATASETS:
         if os.path.isdir(parse_name(name)[1]):
             try:
@@ -106,11 +106,11 @@ def dataset_name(
         ValueError: because of a colon in a path, the name would also be read as other files, which
             exist.
     """
-    wanted = (os.fspath(first), os.fspath(second))
-    name = f"{kind}:{wanted[0]}:{wanted[1]}"
-    others = [pair for pair in _pairs(name) if pair != wanted and all(_which_exist(kind, *pair))]
+    given = (os.fspath(first), os.fspath(second))
+    name = f"{kind}:{given[0]}:{given[1]}"
+    others = [pair for pair in _pairs(name) if pair != given and all(_which_exist(kind, *pair))]
     if others:
-        raise _ambiguous(name, [wanted, *others])
+        raise _ambiguous(name, [given, *others])
     return name
 
 
@@ -118,8 +118,8 @@ def parse_name(name: str) -> tuple[str, str, str]:
     """Split the name of a data set into ("folder", root, split) or ("coco", json, image folder).
 
     Paths may contain colons: of all places where the name can be split, the one counts whose files
-    exist. Where none has both, one has at least the folder, so that the message that follows names
-    what is missing in it.
+    exist. If both parts exist for no split, one for which the folder exists is taken, so that the
+    message that follows names what is missing in it.
 
     Raises:
         ValueError: a name of neither form, nor a built-in one; or one that can be read in two ways
@@ -166,7 +166,7 @@ def _which_exist(kind: str, first: str, second: str) -> tuple[bool, bool]:
 
 def _open_folder(name: str, root: str, split: str) -> tuple[Callable, dict[str, Any]]:
     if not os.path.isdir(root):
-        hint = "; built-in data is sought under $DETECTRON2_DATASETS (see datasets/README.md)"
+        hint = "; built-in data is expected under $DETECTRON2_DATASETS (see datasets/README.md)"
         raise DataError(
             f"root of data set '{name}' does not exist{hint * (name in BUILTIN_DATASETS)}", root
         )
@@ -205,7 +205,7 @@ def load_folder(root: str, split: str) -> list[dict[str, Any]]:
 
     Besides Detectron2's ``file_name``, ``image_id``, ``height`` and ``width``, each holds
     ``root``, ``image_name`` (its id in the root), ``semantic_map_file`` and ``points_files``
-    ({folder: path}) as the contract has them, whether or not they exist, ``image_labels`` (sorted
+    ({folder: path}) as in the folder contract, whether or not they exist, ``image_labels`` (sorted
     class ids) where the root has tags, and ``instance_file`` and ``class_file`` where it has
     ground-truth masks. ``image_id`` is that of ``annotations/instances_<split>.json``, or without
     it the position in the split, from 1.
@@ -219,18 +219,21 @@ def load_folder(root: str, split: str) -> list[dict[str, Any]]:
     json_images = _read_json_images(root, split, class_names)
     dicts = []
     for position, image_name in enumerate(ids, 1):
-        record = {"root": root, "image_name": image_name, "image_id": position}
-        record["file_name"] = find_image(root, image_name)
-        if record["file_name"] is None:
+        file_name = find_image(root, image_name)
+        if file_name is None:
             path = DatasetFolder(root).image_file(image_name, "")
             raise DataError("image does not exist (.jpg or .png)", path)
+        record: dict[str, Any] = {"root": root, "image_name": image_name, "image_id": position}
+        record["file_name"] = file_name
         if json_images is None:
-            record["height"], record["width"] = read_image_size(record["file_name"])
+            record["height"], record["width"] = read_image_size(file_name)
         elif image_name in json_images:
             image = json_images[image_name]
             record.update(image_id=image["id"], height=image["height"], width=image["width"])
         else:
-            raise DataError(f"lacks the image '{image_name}'", ground_truth_json(root, split))
+            raise DataError(
+                f"does not list the image '{image_name}'", ground_truth_json(root, split)
+            )
         if image_name in tags:
             record["image_labels"] = tags[image_name]
         record.update(_label_files(root, image_name))
@@ -264,7 +267,7 @@ def _read_json_images(root: str, split: str, class_names: list[str]) -> dict[str
 
 
 def ground_truth_json(root: str, split: str) -> str:
-    """Where the COCO ground truth of a split of a root lies, if there is any."""
+    """Path of the COCO ground truth of a split; the file need not exist."""
     return DatasetFolder(root).ground_truth_json(split)
 
 

@@ -1,8 +1,7 @@
-"""Measuring predictions and labels, and exporting them.
+"""Measuring predictions and labels, and exporting labels.
 
-Comes in: model outputs, or a COCO json of labels, and a registered data set. Goes out: VOC mAP,
-COCO AP, tag metrics, label quality, reports of cues and weak maps; or the exported json.
-Called by the trainer, the pipeline and the tools.
+Works on model outputs, or on a COCO JSON of labels, of a registered data set: VOC mAP, COCO AP, tag
+metrics, label quality, and the export of instances as COCO JSON.
 """
 
 from bestie.evaluation.build import build_evaluator

@@ -1,7 +1,6 @@
-"""How far cues, weak maps and labels agree: what can be said of labels without ground truth.
+"""Agreement of cues, weak maps and labels: a check of labels that needs no ground truth.
 
-Comes in: points, semantic map, labels and tags of each image. Goes out: shares in percent. Called
-by the pipeline's quality stage.
+Compares the points, semantic map, labels and tags of each image, and returns shares in percent.
 """
 
 from collections.abc import Iterable, Sequence
@@ -26,7 +25,7 @@ def measure_agreement(
             ignore), labels and tags of each image.
 
     Returns:
-        In percent, None where there is nothing to divide by:
+        In percent, None if the denominator is 0:
 
         - ``cues_in_maps``: points on a map pixel of their class;
         - ``cues_in_labels``: points inside a label of their class;
@@ -36,8 +35,10 @@ def measure_agreement(
         - ``maps_in_labels``: foreground pixels of maps inside a label of their class;
         - ``tags_with_labels``: tags of which the image has a label (coverage).
     """
-    names = ("cues_in_maps", "cues_in_labels", "labels_with_one_cue")
-    names += ("labels_in_maps", "maps_in_labels", "tags_with_labels")
+    names = [
+        *("cues_in_maps", "cues_in_labels", "labels_with_one_cue"),
+        *("labels_in_maps", "maps_in_labels", "tags_with_labels"),
+    ]
     # Rows: the names; columns: agreeing, all.
     counts = np.zeros((len(names), 2), np.int64)
     for points, semantic_map, labels, tags in images:

@@ -1,7 +1,6 @@
 """Evaluators by name.
 
-Comes in: a config and the name of a registered data set. Goes out: the evaluators of
-``TEST.EVALUATORS``. Called by the trainer and by ``tools/train_net.py --eval-only``.
+``TEST.EVALUATORS`` names the evaluators that a data set gets.
 """
 
 from collections.abc import Callable

@@ -1,9 +1,8 @@
 """Average precision as COCO measures it.
 
-Comes in: a model's predictions (through Detectron2's evaluator) or labels that are on disk
-already. Goes out: AP, AP50, AP75 of the masks in percent. ``TEST.EVALUATORS "coco"`` and the
-label quality use it. Always by the official code of pycocotools: the same numbers whether or not
-Detectron2's compiled one was built.
+AP, AP50 and AP75 of masks, in percent, either of a model's predictions (through Detectron2's
+evaluator; ``TEST.EVALUATORS "coco"``) or of labels on disk. Always computed by the official code of
+pycocotools, so the numbers do not depend on whether Detectron2's compiled version was built.
 
 COCO counts only the 100 predictions of the highest scores per image and class. In crowds that is
 fewer than there are objects, so the limit is a setting, and every result names the one it used:
@@ -128,7 +127,7 @@ def build_coco_evaluator(
         output_folder: where to leave the raw predictions; None: nowhere.
 
     Raises:
-        ValueError: the data set has no COCO json.
+        ValueError: the data set has no COCO JSON.
     """
     json_file = MetadataCatalog.get(dataset_name).get("json_file")
     if json_file is None or not os.path.isfile(json_file):
@@ -145,7 +144,7 @@ def coco_average_precision(
     category_of_class: Mapping[int, int],
     max_detections: int = COCO_LIMIT,
 ) -> dict[str, float]:
-    """Mask AP of labels against a COCO json.
+    """Mask AP of labels against a COCO JSON.
 
     Args:
         json_file: the true instances.

@@ -1,11 +1,11 @@
-"""Export of a model's instances as COCO json: the labels that Mask R-CNN (or any model) trains on.
+"""Export of a model's instances as COCO JSON: the labels that Mask R-CNN (or any model) trains on.
 
-Comes in: predictions, image by image, through Detectron2's ``inference_on_dataset``. Goes out:
-one json with every image of the data set and its labels. Called by ``bestie.training.export``.
+Predictions arrive image by image through Detectron2's ``inference_on_dataset``; the result is one
+JSON with every image of the data set and its labels.
 
-Each process writes the labels of its share of the images, an image a line, to a file of its own
-under ``<output>.parts/``; the main process joins them in the order of the data set, an image at
-a time, checks each label and renames the whole into place. So memory does not grow with the images,
+Each process writes the labels of its share of the images, one image per line, to its own file
+under ``<output>.parts/``; the main process joins them in the order of the data set, one image
+at a time, checks each label and renames the complete file. So memory does not grow with the images,
 and the result does not depend on the number of processes. All processes must see the folder of the
 output.
 """
@@ -15,6 +15,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TextIO
 
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.evaluation import DatasetEvaluator
@@ -120,7 +121,7 @@ def _numbered(images: Sequence[dict], annotations: Iterable[list[dict]]) -> Iter
 
 
 class COCOExporter(DatasetEvaluator):
-    """Writes the instances of a whole data set to a COCO json."""
+    """Writes the instances of a whole data set to a COCO JSON."""
 
     def __init__(
         self,
@@ -169,11 +170,16 @@ class COCOExporter(DatasetEvaluator):
         self._head, self._images = _head_and_images(
             self._records, self._metadata.thing_classes, self._metadata.image_root, description
         )
-        self._shard = None
+        self._shard: TextIO | None = None
 
     def reset(self) -> None:
         self._shard_folder.mkdir(parents=True, exist_ok=True)
         self._shard = open(self._shard_path(comm.get_rank()), "w", encoding="utf-8")
+
+    @property
+    def _open_shard(self) -> TextIO:
+        assert self._shard is not None, "reset() comes before process() and evaluate()"
+        return self._shard
 
     def process(self, inputs: list[dict], outputs: list[dict]) -> None:
         """Write the ``instances`` of some images (by ``image_id``) to this process's file."""
@@ -183,7 +189,7 @@ class COCOExporter(DatasetEvaluator):
             if self._masks == "polygons":
                 annotations = [_with_polygons(entry) for entry in annotations]
             line = {"image_id": given["image_id"], "annotations": annotations}
-            self._shard.write(json.dumps(line) + "\n")
+            self._open_shard.write(json.dumps(line) + "\n")
 
     def evaluate(self) -> dict[str, LabelSummary] | None:
         """Join the files; ``{"labels": LabelSummary}`` on the main process, None elsewhere.
@@ -191,7 +197,7 @@ class COCOExporter(DatasetEvaluator):
         Raises:
             DataError: Detectron2 or pycocotools would reject the result; nothing is written then.
         """
-        self._shard.close()
+        self._open_shard.close()
         comm.synchronize()
         if not comm.is_main_process():
             return None

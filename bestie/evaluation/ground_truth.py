@@ -1,8 +1,7 @@
 """The true instances of a registered data set.
 
-Comes in: the name of a registered data set. Goes out: per image id, its objects as
-:class:`~bestie.evaluation.masks.LabelledMasks`. Called by the VOC evaluator, the label
-quality and the reports of cues and maps.
+Gives, for the name of a registered data set, the objects of every image id as
+:class:`~bestie.evaluation.masks.LabelledMasks`.
 """
 
 import os
@@ -16,7 +15,7 @@ __all__ = ["GroundTruth", "has_ground_truth"]
 
 
 def has_ground_truth(dataset_name: str) -> bool:
-    """Whether a registered data set comes with masks for each image, as files or as COCO json."""
+    """Whether a registered data set comes with masks for each image, as files or as COCO JSON."""
     if MetadataCatalog.get(dataset_name).get("json_file"):
         return True
     return all("instance_file" in record for record in DatasetCatalog.get(dataset_name))
@@ -26,7 +25,7 @@ class GroundTruth:
     """Objects per image, read when asked for.
 
     From the SegmentationObject and SegmentationClass files where every image has them (pixels 255
-    belong to no object), else from the data set's COCO json (crowd regions are no objects).
+    belong to no object), else from the data set's COCO JSON (without crowd regions).
     """
 
     def __init__(self, dataset_name: str):
@@ -50,14 +49,14 @@ class GroundTruth:
             raise ValueError(
                 f"data set '{dataset_name}' has no ground truth masks: "
                 f"{without_files[0]['file_name']} ({len(without_files)} of {len(self.records)} "
-                "images) lacks SegmentationObject/<id>.png or SegmentationClass/<id>.png, and "
-                f"there is no COCO json ({json_file or 'annotations/instances_<split>.json'})"
+                "images) has no SegmentationObject/<id>.png or SegmentationClass/<id>.png, and "
+                f"no COCO json exists ({json_file or 'annotations/instances_<split>.json'})"
             )
         self._annotations = annotations_by_image(read_coco(json_file))
         unknown = [image_id for image_id in self.records if image_id not in self._annotations]
         if unknown:
             raise DataError(
-                f"lacks {len(unknown)} images of data set '{dataset_name}', "
+                f"does not list {len(unknown)} images of data set '{dataset_name}', "
                 f"the first being image id {unknown[0]}",
                 json_file,
             )

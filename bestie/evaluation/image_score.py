@@ -1,7 +1,6 @@
-"""How good the predictions for one image are, as one number: to rank images, not models.
+"""The quality of the predictions for one image as one number: to rank images, not models.
 
-Comes in: predictions and objects of an image. Goes out: panoptic quality of the instances. Called
-by the report's galleries.
+The number is the panoptic quality of the instances.
 """
 
 from bestie.evaluation.label_quality import match_labels
@@ -15,8 +14,8 @@ def instance_quality(
 ) -> float:
     """Sum of the IoU of the matched pairs over the mean number of predictions and objects.
 
-    It is panoptic quality (Kirillov et al., CVPR 2019) over all instances of one image, whatever
-    their class; pairs are of one class. 1 is perfect; NaN if there is neither prediction nor
+    It is panoptic quality (Kirillov et al., CVPR 2019) over all instances of one image, of any
+    class; pairs are of one class. 1 is perfect; NaN if there is neither prediction nor
     object.
 
     Args:

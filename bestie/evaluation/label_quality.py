@@ -1,9 +1,9 @@
-"""How good labels are: true positives, precision, recall and mask IoU against the true instances.
+"""Quality of labels: true positives, precision, recall and mask IoU against the true instances.
 
-Comes in: labels (a COCO json, or arrays) and a registered data set with ground truth. Goes out:
-counts and means per class, and the average precision of labels that carry scores. Called by
-``tools/evaluate_labels.py`` and the pipeline. A label is a true positive if it is matched, one to
-one, with an object of its class at a mask IoU of 0.5 or more: what the paper counts in figure 6.
+Compares labels (a COCO JSON, or arrays) with the ground truth of a registered data set: counts and
+means per class, and the average precision of labels that have scores. A label is a true positive if
+it is matched, one to one, with an object of its class at a mask IoU of 0.5 or more, as the paper
+counts in figure 6.
 """
 
 import logging
@@ -68,7 +68,7 @@ class LabelQuality:
         }
 
     def total(self) -> dict[str, float]:
-        """Metrics over all instances, whatever their class."""
+        """Metrics over all instances of all classes."""
         return _metrics(*(values.sum().item() for values in self._sums()))
 
     def table(self, class_names: Sequence[str]) -> str:
@@ -85,7 +85,7 @@ class LabelQuality:
 def _metrics(
     labels: int, objects: int, true_positives: int, matched_iou: float, best_iou: float
 ) -> dict[str, float]:
-    """Ratios in percent; NaN where there is nothing to divide by."""
+    """Ratios in percent; NaN if the denominator is 0."""
 
     def percent(part: float, whole: int) -> float:
         return 100 * part / whole if whole else float("nan")
@@ -163,7 +163,7 @@ class LabelEvaluation:
         quality (LabelQuality): counts per class.
         class_names (list[str]): C names.
         average_precision (dict | None): mAP25, mAP50, mAP70, mAP75 as VOC measures them and, if
-            the data set has a COCO json, AP, AP50, AP75, all in percent; None for labels without
+            the data set has a COCO JSON, AP, AP50, AP75, all in percent; None for labels without
             scores.
         max_detections (int | None): labels per image and class that COCO AP counted; None without
             COCO AP.
@@ -204,10 +204,10 @@ def evaluate_labels(
     threshold: float = 0.5,
     max_detections: int | None = None,
 ) -> LabelEvaluation:
-    """Score a COCO json of labels against the ground truth of a data set.
+    """Score a COCO JSON of labels against the ground truth of a data set.
 
     Args:
-        labels: path of the json, or its content. Images are told by their id, classes by their
+        labels: path of the json, or its content. Images are matched by id, classes by their
             name.
         dataset_name: a registered data set with ground truth.
         threshold: mask IoU that a true positive needs.
@@ -221,8 +221,10 @@ def evaluate_labels(
     """
     if max_detections is not None and max_detections < 1:
         raise ValueError(f"--max-detections must be 1 or more, got {max_detections}")
-    path = None if isinstance(labels, Mapping) else os.fspath(labels)
-    coco = labels if path is None else read_coco(path)
+    if isinstance(labels, Mapping):
+        path, coco = None, labels
+    else:
+        path, coco = os.fspath(labels), read_coco(labels)
     truth = GroundTruth(dataset_name)
     by_image = _labels_by_image(coco, truth, dataset_name, path)
     num_classes = len(truth.class_names)
@@ -248,7 +250,7 @@ def evaluate_labels(
 def _labels_by_image(
     coco: Mapping, truth: GroundTruth, dataset_name: str, path: str | None
 ) -> dict[int, LabelledMasks]:
-    """Labels of every image of the data set, in its order; images that the json lacks have none."""
+    """Labels of every image of the data set, in its order; images missing in the json have none."""
     class_of_name = {name: index for index, name in enumerate(truth.class_names)}
     names = [category["name"] for category in coco["categories"]]
     unknown = [name for name in names if name not in class_of_name]
@@ -289,7 +291,7 @@ def _stem(file_name: str) -> str:
 def _coco_results(
     dataset_name: str, labels: Mapping[int, LabelledMasks], max_detections: int | None
 ) -> tuple[dict[str, float], int | None]:
-    """COCO AP and the limit of detections that it used; ({}, None) without a COCO json."""
+    """COCO AP and the limit of detections that it used; ({}, None) without a COCO JSON."""
     metadata = MetadataCatalog.get(dataset_name)
     json_file = metadata.get("json_file")
     if json_file is None or not os.path.isfile(json_file):

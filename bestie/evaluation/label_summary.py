@@ -1,8 +1,7 @@
-"""What a file of labels holds, in numbers.
+"""Statistics of a file of labels.
 
-Comes in: a COCO dict of labels, or the labels image by image. Goes out: labels per class, images
-without labels, instances per image, a score histogram. Called by the export;
-``tools/export_pseudo_labels.py`` prints it.
+Counts labels per class, images without labels and labels per image, and makes a score histogram,
+from a COCO dict or image by image during the export.
 """
 
 from collections import Counter
@@ -28,8 +27,8 @@ class LabelSummary:
         images_without_labels (int): how many of them have none.
         labels_per_class (dict[str, int]): every class of the file.
         instances_per_image (dict[str, int]): number of images per range of label counts.
-        mean_instances (float): labels an image.
-        max_instances (int): most labels of an image.
+        mean_instances (float): labels per image.
+        max_instances (int): largest number of labels of one image.
         scores (list[int]): labels with scores in [0, 0.1), ..., [0.9, 1].
     """
 
@@ -60,12 +59,12 @@ class LabelSummary:
         ]
         head = (
             f"{self.labels} labels on {self.images} images; {self.images_without_labels} images "
-            f"without labels; {self.mean_instances:.2f} labels an image, at most "
+            f"without labels; {self.mean_instances:.2f} labels per image, at most "
             f"{self.max_instances}"
         )
         tables = [
             tabulate(per_class, ["class", "labels"], tablefmt="pipe"),
-            tabulate(counts, ["labels an image", "images"], tablefmt="pipe"),
+            tabulate(counts, ["labels per image", "images"], tablefmt="pipe"),
             tabulate(scores, ["score", "labels"], tablefmt="pipe"),
         ]
         return "\n\n".join([head, *tables])

@@ -1,8 +1,8 @@
-"""Instances of one image as run-length codes: what every metric here compares.
+"""The instances of one image as run-length codes: the input of every metric here.
 
-Comes in: Detectron2 ``Instances``, boolean arrays, or annotations of a COCO json. Goes out: a
-:class:`LabelledMasks` (predictions, labels or objects of one image) and mask IoU. Called by all
-modules of this package.
+A :class:`LabelledMasks` (predictions, labels or objects of one image) is made from Detectron2
+``Instances``, boolean arrays, or annotations of a COCO JSON; mask IoU is computed between two of
+them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -55,23 +55,24 @@ class LabelledMasks:
         cls, masks: np.ndarray, classes: Sequence[int], scores: Sequence[float] | None = None
     ) -> "LabelledMasks":
         """Encode (N, H, W) bool masks; without ``scores`` each instance has 1."""
-        scores = np.ones(len(classes)) if scores is None else scores
         return cls(
             [encode_mask(mask) for mask in masks],
             np.asarray(classes, dtype=np.int64).reshape(-1),
-            np.asarray(scores, dtype=np.float64).reshape(-1),
+            _scores(scores, len(classes)),
         )
 
     @classmethod
     def from_label_map(
-        cls, label_map: np.ndarray, classes: Sequence[int], scores: Sequence[float] | None = None
+        cls,
+        label_map: np.ndarray,
+        classes: Sequence[int] | np.ndarray,
+        scores: Sequence[float] | None = None,
     ) -> "LabelledMasks":
         """Encode an (H, W) map of integers, 0 none, i + 1 instance i; see :meth:`from_arrays`."""
-        scores = np.ones(len(classes)) if scores is None else scores
         return cls(
             encode_label_map(label_map, len(classes)),
             np.asarray(classes, dtype=np.int64).reshape(-1),
-            np.asarray(scores, dtype=np.float64).reshape(-1),
+            _scores(scores, len(classes)),
         )
 
     @classmethod
@@ -108,7 +109,7 @@ class LabelledMasks:
         size: tuple[int, int],
         class_of_category: Mapping[int, int],
     ) -> "LabelledMasks":
-        """Take annotations of one image of a COCO json (any of its mask formats).
+        """Take annotations of one image of a COCO JSON (any of its mask formats).
 
         Args:
             annotations: their "score", if any, is taken over.
@@ -123,7 +124,7 @@ class LabelledMasks:
 
 
 def annotations_by_image(coco: Mapping) -> dict[int, list[Mapping]]:
-    """Sort the annotations of a COCO json by image id; crowd regions are left out."""
+    """Sort the annotations of a COCO JSON by image id; crowd regions are left out."""
     by_image: dict[int, list[Mapping]] = {image["id"]: [] for image in coco["images"]}
     for annotation in coco["annotations"]:
         if not annotation.get("iscrowd", 0):
@@ -132,7 +133,7 @@ def annotations_by_image(coco: Mapping) -> dict[int, list[Mapping]]:
 
 
 def mask_iou(first: LabelledMasks, second: LabelledMasks) -> np.ndarray:
-    """Intersection over union of all pairs, (N, M) float64, whatever their classes.
+    """Intersection over union of all pairs, (N, M) float64, whether or not the classes agree.
 
     Raises:
         ValueError: the masks are of different sizes.
@@ -143,3 +144,10 @@ def mask_iou(first: LabelledMasks, second: LabelledMasks) -> np.ndarray:
     if not len(first) or not len(second):
         return np.zeros((len(first), len(second)))
     return mask_util.iou(first.rles, second.rles, [0] * len(second))
+
+
+def _scores(scores: Sequence[float] | None, number: int) -> np.ndarray:
+    """(N,) float64; 1 for each of ``number`` instances without scores."""
+    if scores is None:
+        return np.ones(number)
+    return np.asarray(scores, dtype=np.float64).reshape(-1)

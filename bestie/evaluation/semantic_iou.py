@@ -1,8 +1,7 @@
 """Mean IoU of semantic maps.
 
-Comes in: maps (0 background, class + 1, 255 ignore) and the ground truth of a data set. Goes out:
-confusion matrices, IoU per class. Called by ``bestie.methods.pam.maps`` and
-:mod:`bestie.methods.pam.map_report`.
+Compares maps (0 background, class + 1, 255 ignore) with the ground truth of a data set: confusion
+matrices, and IoU per class.
 """
 
 import numpy as np
@@ -52,7 +51,7 @@ def class_iou(confusion: np.ndarray) -> np.ndarray:
 class SemanticTruth:
     """True semantic maps of a data set, read when asked for.
 
-    From SegmentationClass files where every image has them, else the objects of its COCO json.
+    From SegmentationClass files where every image has them, else the objects of its COCO JSON.
     """
 
     def __init__(self, dataset_name: str):

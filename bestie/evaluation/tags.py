@@ -1,7 +1,7 @@
-"""How well the image classifier finds the tags: average precision and F1 per class.
+"""Quality of predicted tags: average precision and F1 per class.
 
-Comes in: per image, class probabilities and the true tags. Goes out: mAP, mean F1 and both per
-class, in percent. ``TEST.EVALUATORS "tags"`` names :class:`TagEvaluator`.
+Compares class probabilities of each image with its true tags: mAP, mean F1, and both per class, in
+percent. ``TEST.EVALUATORS "tags"`` selects :class:`TagEvaluator`.
 """
 
 import logging

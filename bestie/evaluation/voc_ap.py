@@ -1,8 +1,7 @@
 """Average precision of instance masks as PASCAL VOC measures it (mAP at IoU 0.25, 0.5, 0.7, 0.75).
 
-Comes in: predictions and objects per image. Goes out: one average precision per IoU threshold and
-class. :class:`VOCInstanceEvaluator` is what ``TEST.EVALUATORS "voc"`` names; the label quality
-uses the functions.
+One average precision per IoU threshold and class. ``TEST.EVALUATORS "voc"`` selects
+:class:`VOCInstanceEvaluator`; the label quality uses the functions.
 
 Each prediction is tied to the object of its class and image that it overlaps most. It is a hit if
 the overlap reaches the threshold and no prediction of a higher score has that object already.

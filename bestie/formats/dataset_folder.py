@@ -13,7 +13,15 @@ from pathlib import Path
 
 from bestie.formats.base import DataError, atomic_write
 from bestie.formats.images import IMAGE_SUFFIXES
-from bestie.formats.text import read_class_file, read_ids, read_tag_lines, read_xml_labels
+from bestie.formats.text import (
+    Points,
+    read_class_file,
+    read_ids,
+    read_points,
+    read_tag_lines,
+    read_xml_labels,
+    write_points,
+)
 
 __all__ = [
     "CLASS_MASKS",
@@ -107,6 +115,30 @@ class DatasetFolder:
     def ground_truth_json(self, split: str) -> str:
         """COCO ground truth of a split."""
         return self.path("annotations", f"instances_{split}.json")
+
+    def read_class_names(self) -> list[str]:
+        """See :func:`read_class_names`."""
+        return read_class_names(self.root)
+
+    def read_split(self, split: str) -> list[str]:
+        """See :func:`read_split`."""
+        return read_split(self.root, split)
+
+    def read_tags(self, ids: Iterable[str] | None = None) -> dict[str, list[int]]:
+        """Image id -> class ids; see :func:`read_image_labels`."""
+        return read_image_labels(self.root, self.read_class_names(), ids)
+
+    def read_points(self, image_id: str, folder: str = CLICKS) -> Points:
+        """Points of an image; ``folder``: CUES or CLICKS. See :func:`~bestie.formats.read_points`.
+
+        Raises:
+            DataError: the file is missing, or a line is malformed.
+        """
+        return read_points(self.points_file(image_id, folder))
+
+    def write_points(self, image_id: str, points: Points, folder: str = CLICKS) -> None:
+        """Write the points of an image; ``folder``: CUES or CLICKS."""
+        write_points(self.points_file(image_id, folder), points)
 
     def write_class_names(self, class_names: Sequence[str]) -> None:
         """Write the class names.

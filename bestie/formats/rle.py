@@ -96,17 +96,19 @@ def encode_window(window: np.ndarray, top: int, left: int, size: tuple[int, int]
     Args:
         window: (h, w) bool.
         top: row of the window's first row in the image.
-        left: likewise, column.
+        left: column of the window's first column in the image.
         size: height and width of the image.
     """
     height, width = size
-    # Pixels of a code are counted down the columns. Every run of a column begins and ends with a
-    # change of value, the rows above and below the window being False.
+    # A code counts pixels down the columns. Every run of a column begins and ends with a change of
+    # value, because the rows above and below the window are False. Only the window is read, so that
+    # the cost does not depend on the size of the photo.
     columns = np.zeros((window.shape[1], window.shape[0] + 2), bool)
     columns[:, 1:-1] = window.T
     column, row = np.nonzero(columns[:, 1:] != columns[:, :-1])
     changes = (left + column.astype(np.int64)) * height + top + row
-    # A run that reaches the last row goes on in the first row of the next column.
+    # A run that reaches the last row of the image continues in the first row of the next column:
+    # its end and the start of the next run are the same place, so both changes are removed.
     continued = np.flatnonzero(changes[1:] == changes[:-1])
     changes = np.delete(changes, np.concatenate([continued, continued + 1]))
     counts = np.diff(changes, prepend=0, append=height * width)

@@ -1,7 +1,9 @@
 """Which code a stage runs, as digests: what decides whether a finished stage is out of date.
 
 In: the entry points of a stage. Out: a digest per source file that they import, and the versions
-of the libraries that can change a result. Comments, docstrings and layout do not count.
+of the libraries that can change a result. Comments, docstrings and layout do not count. Nor does
+what a method registers in ``bestie.method``: it changes a result only through the settings, which
+have a digest of their own.
 """
 
 import hashlib

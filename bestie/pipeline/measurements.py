@@ -40,7 +40,7 @@ __all__ = ["Measurements"]
 # Training images, and checkpoints, that stand for all in "label quality over training".
 MAX_IMAGES, MAX_CHECKPOINTS = 100, 10
 SUBSET = "subset"
-# evaluate_labels.py's names of COCO metrics.
+# `bestie evaluate`'s names of COCO metrics.
 COCO_METRICS = ("AP", "AP50", "AP75", "max_detections")
 
 
@@ -64,7 +64,7 @@ class Measurements:
             *("--dataset", dataset, "--output", str(output)),
             *self.configs.arguments("bestie", more),
         ]
-        return Command("export_pseudo_labels.py", tuple(arguments))
+        return Command("export", tuple(arguments))
 
     def quality_commands(self) -> list[Command]:
         """Score labels and components; export what the checkpoints before the last one find."""
@@ -206,7 +206,7 @@ class Measurements:
 
 def _score(labels: Path, dataset: str, output: Path, more: tuple[str, ...] = ()) -> Command:
     arguments = (str(labels), "--dataset", dataset, "--json", *more)
-    return Command("evaluate_labels.py", arguments, stdout=output)
+    return Command("evaluate", arguments, stdout=output)
 
 
 def _of_images(coco: dict[str, Any], image_names: list[str]) -> dict[str, Any]:

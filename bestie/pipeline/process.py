@@ -25,6 +25,7 @@ from bestie.pipeline.fingerprint import PROJECT
 
 __all__ = ["Command", "CommandError", "own_peak_memory", "run_command"]
 
+PACKAGE = "bestie"
 # Lines that are kept of what a command prints, and shown of a message of several lines.
 TAIL, SHOWN = 400, 12
 # Pause between two looks at a running command, seconds.
@@ -37,21 +38,21 @@ MIB_PER_MAXRSS = 2**-20 if sys.platform == "darwin" else 2**-10
 
 @dataclass(frozen=True)
 class Command:
-    """A tool with its arguments.
+    """A command of the package with its arguments.
 
     Attributes:
-        tool: file name under tools/.
+        name: as in ``bestie NAME``.
         arguments: as typed.
-        stdout (Path | None): file that takes what the tool prints on its standard output.
+        stdout (Path | None): file that takes what the command prints on its standard output.
     """
 
-    tool: str
+    name: str
     arguments: tuple[str, ...]
     stdout: Path | None = None
 
     def __str__(self) -> str:
-        """As one types it in the project's folder."""
-        text = f"python {shlex.join([f'tools/{self.tool}', *self.arguments])}"
+        """As a user types it."""
+        text = shlex.join(["python", "-m", PACKAGE, self.name, *self.arguments])
         return text if self.stdout is None else f"{text} > {shlex.quote(str(self.stdout))}"
 
 
@@ -87,7 +88,7 @@ def run_command(
             command.stdout.parent.mkdir(parents=True, exist_ok=True)
             output = stack.enter_context(open(command.stdout, "wb"))
         child = subprocess.Popen(
-            [sys.executable, str(PROJECT / "tools" / command.tool), *command.arguments],
+            [sys.executable, "-m", PACKAGE, command.name, *command.arguments],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT if command.stdout is None else subprocess.PIPE,
@@ -112,7 +113,8 @@ def run_command(
 
 def last_words(command: Command, status: int, lines: list[str]) -> str:
     """The clearest thing that a failed command said: its own message, or the last line."""
-    starts = [n for n, line in enumerate(lines) if line.startswith(f"{command.tool}: ")]
+    program = f"{PACKAGE} {command.name}"
+    starts = [n for n, line in enumerate(lines) if line.startswith(f"{program}: ")]
     if starts:
         message = [line for line in lines[starts[-1] :] if line.strip()]
         more = [f"  ... and {len(message) - SHOWN} lines more"] if len(message) > SHOWN else []
@@ -120,11 +122,11 @@ def last_words(command: Command, status: int, lines: list[str]) -> str:
     if status < 0:
         name = signal.Signals(-status).name
         hint = " (out of memory?)" if name == "SIGKILL" else ""
-        return f"{command.tool} was ended by {name}{hint}"
+        return f"{program} was ended by {name}{hint}"
     # The last exception of a traceback, unless helpers of the process spoke after it.
     errors = [line for line in lines if re.match(r"[\w.]*(Error|Exception|Interrupt)\b", line)]
     said = errors[-1:] or [line for line in lines if line.strip()][-1:]
-    return f"{command.tool}: {said[0].strip() if said else f'exit status {status}, no message'}"
+    return f"{program}: {said[0].strip() if said else f'exit status {status}, no message'}"
 
 
 def own_peak_memory() -> float:
@@ -135,9 +137,13 @@ def own_peak_memory() -> float:
 
 
 def _environment() -> dict[str, str]:
-    path = [str(PROJECT), os.environ.get("PYTHONPATH", "")]
+    """So that the command runs this package, also where the current folder has one of that name."""
+    path = [os.environ.get("PYTHONPATH", "")]
+    if PROJECT.name not in ("site-packages", "dist-packages"):  # a checkout, found by its path only
+        path.insert(0, str(PROJECT))
     return os.environ | {
         "PYTHONPATH": os.pathsep.join(filter(None, path)),
+        "PYTHONSAFEPATH": "1",  # Python 3.11: -m does not look into the current folder first
         "PYTHONUNBUFFERED": "1",
     }
 

@@ -1,7 +1,7 @@
 """The stages of the pipeline: what each reads, runs and leaves.
 
 Comes in: a request, its data and its configs. Goes out: the list of stages that the runner goes
-through. Called by ``bestie.pipeline``. Every work is one of the project's tools, with the
+through. Called by ``bestie.pipeline``. Every work is one of the project's commands, with the
 arguments that a user would type.
 """
 
@@ -29,6 +29,14 @@ __all__ = ["build_stages", "stage_code"]
 # This file says what a stage runs, so it counts for all of them.
 HERE = "bestie/pipeline/stages.py"
 MEASURE = "bestie.pipeline.measurements"
+# Command -> the module that it runs.
+COMMAND_CODE = {
+    "train": "bestie.cli.train",
+    "extract-points": "bestie.cli.extract_points",
+    "make-maps": "bestie.cli.make_semantic_maps",
+    "export": "bestie.cli.export",
+    "evaluate": "bestie.cli.evaluate",
+}
 
 TRAIN = ("classes", "train split", "train images", "tags")
 VAL = ("val split", "val images")
@@ -56,8 +64,8 @@ def build_stages(
     return [
         builder.check(),
         builder.classifier(),
-        builder.from_classifier("cues", "extract_points.py", "txt", builder.why_no_cues),
-        builder.from_classifier("maps", "make_semantic_maps.py", "png", builder.why_no_maps),
+        builder.from_classifier("cues", "extract-points", "txt", builder.why_no_cues),
+        builder.from_classifier("maps", "make-maps", "png", builder.why_no_maps),
         builder.bestie(),
         builder.labels(),
         builder.quality(),
@@ -124,7 +132,7 @@ class _Builder:
             replaced=self.why_no_classifier,
         )
 
-    def from_classifier(self, name: str, tool: str, suffix: str, replaced: str) -> Stage:
+    def from_classifier(self, name: str, program: str, suffix: str, replaced: str) -> Stage:
         """Cues or maps."""
         folder, pattern = self.folder / name, f"{name}/*.{suffix}"
 
@@ -135,7 +143,7 @@ class _Builder:
                 *("--output", str(folder), "--report", str(folder / "report")),
                 *self.configs.arguments("classifier", {"MODEL.WEIGHTS": self.folder / CLASSIFIER}),
             ]
-            return [Command(tool, tuple(arguments))]
+            return [Command(program, tuple(arguments))]
 
         ignored = "MODEL.PAM.MAPS" if name == "cues" else "MODEL.PAM.CUES"
         count = max(1, len(self.source.ids["train"]))
@@ -143,7 +151,7 @@ class _Builder:
             name,
             data=(*TRAIN, "train truth"),
             settings=self.configs.digest("classifier", without=(ignored,)),
-            code=(f"tools/{tool}",),
+            code=(COMMAND_CODE[program],),
             names=strings_of(self.configs.cfg["classifier"]),
             reads=(("classifier", CLASSIFIER),),
             outputs=(pattern, f"{name}/{LEDGER}", f"{name}/report/*"),
@@ -183,7 +191,7 @@ class _Builder:
             "labels",
             data=(*TRAIN, *self.supplied),
             settings=self.configs.digest("bestie"),
-            code=("tools/export_pseudo_labels.py", MEASURE),
+            code=(COMMAND_CODE["export"], MEASURE),
             names=strings_of(self.configs.cfg["bestie"]),
             reads=(("bestie", BESTIE), *self.made),
             outputs=(LABELS, "labels/summary.json"),
@@ -196,7 +204,7 @@ class _Builder:
             "quality",
             data=(*TRAIN, "train truth", *self.supplied),
             settings=self.configs.digest("bestie"),
-            code=("tools/export_pseudo_labels.py", "tools/evaluate_labels.py", MEASURE),
+            code=(COMMAND_CODE["export"], COMMAND_CODE["evaluate"], MEASURE),
             names=strings_of(self.configs.cfg["bestie"]),
             reads=(("labels", LABELS), ("bestie", CHECKPOINTS), *self.made),
             outputs=("quality/quality.json",),
@@ -218,7 +226,7 @@ class _Builder:
         return Stage(
             "evaluation",
             data=("classes", *VAL_TRUTH, *(("val maps",) if self.source.val_maps else ())),
-            code=("tools/evaluate_labels.py", MEASURE),
+            code=(COMMAND_CODE["evaluate"], MEASURE),
             reads=metrics,
             outputs=("evaluation/results.json",),
             commands=lambda resume: self.measurements.evaluation_commands(),
@@ -259,12 +267,12 @@ class _Builder:
                 trim_metrics(folder)
             flags = ("--resume",) if resume else ()
             arguments = (*self._config(name), *flags, *self.configs.arguments(name))
-            return [Command("train_net.py", arguments)]
+            return [Command("train", arguments)]
 
         final = (f"{name}/model_final.pth", f"{name}/metrics.json", f"{name}/config.yaml")
         return Stage(
             name,
-            code=("tools/train_net.py",),
+            code=(COMMAND_CODE["train"],),
             names=strings_of(self.configs.cfg[name]),
             outputs=(*final, *outputs),
             commands=commands,

@@ -1,4 +1,4 @@
-"""Joins everything: configuration, trainer, processes, and the stages of the pipeline."""
+"""Training of any model: configuration, model building, trainer, processes, prediction on files."""
 
 from bestie.training.setup import default_config, load_model, merge_config, setup
 from bestie.training.trainer import Trainer

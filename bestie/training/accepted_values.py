@@ -1,9 +1,9 @@
-"""The values that keys of a configuration accept: choices and ranges, in one table for every tool.
+"""The values that keys of a configuration accept: choices and ranges, for every tool.
 
 A choice that the code compares with ("horizontal") but that is spelled otherwise ("Horizontal",
 "both") would silently select the other branch; so every choice that this project or the parts of
-Detectron2 that it uses read is listed here. :func:`bestie.training.config_check.check_config`
-reports what is not accepted.
+Detectron2 that it uses read is listed here, or by the method that reads it.
+:func:`bestie.training.config_check.check_config` reports what is not accepted.
 """
 
 import difflib
@@ -26,9 +26,9 @@ from detectron2.modeling.roi_heads import (
 from detectron2.projects.point_rend.point_head import POINT_HEAD_REGISTRY
 
 from bestie.data.mappers import MAPPER_REGISTRY
-from bestie.methods.bestie.heads import BESTIE_HEADS_REGISTRY
+from bestie.method import METHODS, AcceptedValues
 
-__all__ = ["unaccepted_values", "value_of"]
+__all__ = ["accepted_tables", "unaccepted_values", "value_of"]
 
 NORMS = ("", "BN", "SyncBN", "FrozenBN", "GN", "LN", "nnSyncBN", "naiveSyncBN", "naiveSyncBN_N")
 POOLERS = ("ROIAlign", "ROIAlignV2", "ROIAlignRotated", "ROIPool")
@@ -41,8 +41,6 @@ CHOICES: dict[str, tuple] = {
     "INPUT.MASK_FORMAT": ("polygon", "bitmask"),
     "INPUT.MIN_SIZE_TRAIN_SAMPLING": ("choice", "range"),
     "INPUT.RANDOM_FLIP": ("horizontal", "vertical", "none"),
-    "MODEL.BESTIE.SUPERVISION": ("tags", "clicks"),
-    "MODEL.BESTIE.TEST.FIT": ("pad", "resize"),
     "MODEL.FPN.FUSE_TYPE": ("sum", "avg"),
     "MODEL.FPN.NORM": NORMS,
     "MODEL.RESNETS.DEPTH": (18, 34, 50, 101, 152),
@@ -74,7 +72,6 @@ REGISTRIES: dict[str, Iterable] = {
     "INPUT.DATASET_MAPPER_NAME": MAPPER_REGISTRY,
     "MODEL.ANCHOR_GENERATOR.NAME": ANCHOR_GENERATOR_REGISTRY,
     "MODEL.BACKBONE.NAME": BACKBONE_REGISTRY,
-    "MODEL.BESTIE.HEAD": BESTIE_HEADS_REGISTRY,
     "MODEL.META_ARCHITECTURE": META_ARCH_REGISTRY,
     "MODEL.POINT_HEAD.NAME": POINT_HEAD_REGISTRY,
     "MODEL.PROPOSAL_GENERATOR.NAME": PROPOSAL_GENERATOR_REGISTRY,
@@ -85,7 +82,7 @@ REGISTRIES: dict[str, Iterable] = {
     "MODEL.RPN.HEAD_NAME": RPN_HEAD_REGISTRY,
     "MODEL.SEM_SEG_HEAD.NAME": SEM_SEG_HEADS_REGISTRY,
 }
-# Accepted besides the names of the registry.
+# Also accepted, in addition to the names of the registry.
 ALSO = {
     "MODEL.PROPOSAL_GENERATOR.NAME": ("PrecomputedProposals",),
     "MODEL.ROI_BOX_HEAD.NAME": ("",),  # ROI heads without one (C4)
@@ -99,34 +96,6 @@ RANGES: dict[str, tuple[float, float]] = {
     "INPUT.MIN_SIZE_TEST": (0, inf),
     "INPUT.POINT_SCORE_THRESH": (0, 1),
     "INPUT.TEST_SIZE": (0, inf),
-    "MODEL.BESTIE.CENTER_WEIGHT": (0, inf),
-    "MODEL.BESTIE.CLUSTER.AREA": (0, inf),
-    "MODEL.BESTIE.CLUSTER.CENTER_THRESH": (0, 1),
-    "MODEL.BESTIE.CLUSTER.MIN_DISTANCE": (0, inf),
-    "MODEL.BESTIE.CLUSTER.OFFSET_THRESH": (1e-6, inf),
-    "MODEL.BESTIE.HEAD_CHANNELS": (1, inf),
-    "MODEL.BESTIE.MIN_AREA": (1, inf),
-    "MODEL.BESTIE.OFFSET_WEIGHT": (0, inf),
-    "MODEL.BESTIE.REFINE.CENTER_THRESH": (0, 1),
-    "MODEL.BESTIE.REFINE.MAX_INSTANCES": (1, inf),
-    "MODEL.BESTIE.REFINE.START_ITER": (0, inf),
-    "MODEL.BESTIE.SEMANTIC_TOP_K": (1e-6, 1),
-    "MODEL.BESTIE.SEMANTIC_WEIGHT": (0, inf),
-    "MODEL.BESTIE.SIGMA": (0.1, 1000),
-    "MODEL.BESTIE.TEST.CENTER_THRESH": (0, 1),
-    "MODEL.BESTIE.TEST.SCALE": (0.1, 10),
-    "MODEL.BESTIE.TEST.SIZE_DIVISIBILITY": (1, inf),
-    "MODEL.PAM.ALPHA": (0, 1),
-    "MODEL.PAM.BIAS_LR_FACTOR": (0, inf),
-    "MODEL.PAM.CUES.IMAGE_SIZE": (32, inf),
-    "MODEL.PAM.CUES.SCORE_THRESH": (0, 1),
-    "MODEL.PAM.CUES.TOP_K": (1, inf),
-    "MODEL.PAM.HEAD_CHANNELS": (1, inf),
-    "MODEL.PAM.HEAD_LR_FACTOR": (0, inf),
-    "MODEL.PAM.MAPS.BACKGROUND_SCORE": (1e-6, 1),
-    "MODEL.PAM.MAPS.IGNORE_MARGIN": (0, 1),
-    "MODEL.PAM.MAPS.PAMR_ITERATIONS": (0, inf),
-    "MODEL.PAM.START_ITER": (0, inf),
     "MODEL.RETINANET.NMS_THRESH_TEST": (0, 1),
     "MODEL.RETINANET.SCORE_THRESH_TEST": (0, 1),
     "MODEL.ROI_HEADS.BATCH_SIZE_PER_IMAGE": (1, inf),
@@ -159,16 +128,14 @@ RANGES: dict[str, tuple[float, float]] = {
 }
 # Key -> lowest and highest accepted value of each entry, accepted lengths (empty: 1 or more).
 LISTS: dict[str, tuple[float, float, tuple[int, ...]]] = {
-    "INPUT.COLOR_JITTER": (0, inf, (4,)),
     "INPUT.CROP.SIZE": (1e-6, inf, (2,)),
     "INPUT.MIN_SIZE_TRAIN": (1, inf, ()),
     "INPUT.SCALES": (1e-6, inf, ()),
-    "MODEL.PAM.MAPS.PAMR_DILATIONS": (1, inf, ()),
-    "MODEL.PAM.MAPS.SCALES": (1e-6, inf, ()),
     "MODEL.PIXEL_MEAN": (-inf, inf, (3,)),
     "MODEL.PIXEL_STD": (1e-6, inf, (3,)),
 }
-ODD = ("MODEL.BESTIE.REFINE.KERNEL", "MODEL.BESTIE.TEST.KERNEL", "MODEL.PAM.CUES.KERNEL")
+# Of the keys of Detectron2 and of bestie/config.py; methods have tables of their own.
+COMMON = AcceptedValues(CHOICES, REGISTRIES, RANGES, LISTS)
 
 
 def value_of(cfg: CfgNode, key: str) -> Any:
@@ -178,25 +145,35 @@ def value_of(cfg: CfgNode, key: str) -> Any:
     return cfg
 
 
+def accepted_tables() -> list[AcceptedValues]:
+    """The tables of this package and of every method."""
+    return [COMMON, *(method.accepted for method in METHODS.values())]
+
+
 def unaccepted_values(cfg: CfgNode) -> list[str]:
     """One line per key whose value is not accepted: key, accepted values, value."""
+    problems = [line for table in accepted_tables() for line in _unaccepted_by(table, cfg)]
+    return problems + _wrong_device(cfg.MODEL.DEVICE)
+
+
+def _unaccepted_by(table: AcceptedValues, cfg: CfgNode) -> list[str]:
     problems = []
-    for key, (low, high) in RANGES.items():
+    for key, (low, high) in table.ranges.items():
         value = value_of(cfg, key)
         if not _lies_in(value, low, high):
             problems.append(f"{key} must lie in [{low:g}, {high:g}], got {value}.")
-    for key, (low, high, lengths) in LISTS.items():
+    for key, (low, high, lengths) in table.lists.items():
         problems += _wrong_list(key, value_of(cfg, key), low, high, lengths)
-    for key, choices in CHOICES.items():
+    for key, choices in table.choices.items():
         problems += _wrong_choices(key, value_of(cfg, key), choices)
-    for key, registry in REGISTRIES.items():
+    for key, registry in table.registries.items():
         names = sorted(name for name, _ in registry)
         problems += _wrong_choices(key, value_of(cfg, key), (*names, *ALSO.get(key, ())))
-    for key in ODD:
+    for key in table.odd:
         value = value_of(cfg, key)
         if value < 1 or value % 2 == 0:
             problems.append(f"{key} must be odd and positive, got {value}.")
-    return problems + _wrong_device(cfg.MODEL.DEVICE)
+    return problems
 
 
 def _lies_in(value: float, low: float, high: float) -> bool:

@@ -1,4 +1,4 @@
-"""Numbers of classes: every head of every model gets that of the data."""
+"""Sets the number of classes of every head of every model to that of the data."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from detectron2.projects.point_rend import add_pointrend_config
 __all__ = ["set_class_counts"]
 
 KEY = "NUM_CLASSES"
-# Heads that predict semantic maps: the background is a class of theirs (see files of semantic
+# Heads that predict semantic maps: they count the background as a class (see files of semantic
 # maps: 0 background, class + 1).
 SEMANTIC = "MODEL.SEM_SEG_HEAD"
 POINTS = "MODEL.POINT_HEAD"

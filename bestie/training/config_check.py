@@ -1,14 +1,13 @@
-"""Checks of a run before any work is done: the configuration, and the data that it names.
+"""Checks of a configuration before any work is done.
 
-Comes in: a filled-in config. Goes out: nothing, or one ValueError with every problem found. Called
-by ``training.setup`` (configuration) and ``training.trainer`` (data).
+One ValueError lists every problem: values that are not accepted, settings without an effect, and
+what the methods find in their own keys.
 """
 
 from detectron2.config import CfgNode
 
 from bestie.formats.supervision import LabelKind
-from bestie.methods.pointwssis.config import check_pointwssis_config
-from bestie.methods.solo.config import check_solo_config
+from bestie.method import METHODS
 from bestie.training.accepted_values import unaccepted_values, value_of
 from bestie.training.precision import why_no_bfloat16
 
@@ -16,8 +15,9 @@ __all__ = ["check_config"]
 
 # Models that look at the proposals of a region proposal network.
 TWO_STAGES = ("GeneralizedRCNN", "PanopticFPN")
-# What is said of the labels behind weights: KEY_KIND and KEY_LABELS.
-WEIGHTS = ("MODEL.WEIGHTS", "MODEL.TIMM.WEIGHTS", "MODEL.PAM.VGG_WEIGHTS")
+# Files of weights about which KEY_KIND and KEY_LABELS say which labels are behind them; methods
+# have more of them (Method.described_weights).
+WEIGHTS = ("MODEL.WEIGHTS", "MODEL.TIMM.WEIGHTS")
 # Shortest longer side that a network sees at inference, pixels.
 MIN_TEST_SIZE = 32
 
@@ -26,16 +26,9 @@ def check_config(cfg: CfgNode) -> None:
     """Raise one ValueError listing all settings out of range or without an effect."""
     problems = unaccepted_values(cfg)
     problems += _kinds_of_labels(cfg)
-    if cfg.INPUT.TEST_SIZE != 0 and cfg.INPUT.TEST_SIZE < MIN_TEST_SIZE:
-        problems.append(
-            f"INPUT.TEST_SIZE must be 0 (original size) or at least {MIN_TEST_SIZE} pixels, got "
-            f"{cfg.INPUT.TEST_SIZE}."
-        )
     problems += _without_effect(cfg)
-    if cfg.MODEL.META_ARCHITECTURE in ("SOLO", "PromptedSOLO"):
-        problems += check_solo_config(cfg)
-    if cfg.MODEL.META_ARCHITECTURE in ("MaskRefiner", "PromptedSOLO"):
-        problems += check_pointwssis_config(cfg)
+    for method in METHODS.values():
+        problems += method.check_config(cfg)
     if problems:
         lines = "\n".join(f"  {line}" for line in problems)
         raise ValueError(f"{len(problems)} problem(s) in the configuration:\n{lines}")
@@ -43,7 +36,7 @@ def check_config(cfg: CfgNode) -> None:
 
 def _kinds_of_labels(cfg: CfgNode) -> list[str]:
     problems = []
-    for key in WEIGHTS:
+    for key in (*WEIGHTS, *(key for m in METHODS.values() for key in m.described_weights)):
         kind, prose = value_of(cfg, f"{key}_KIND"), value_of(cfg, f"{key}_LABELS")
         accepted = [str(accepted) for accepted in LabelKind]
         if kind and kind not in accepted:
@@ -70,31 +63,16 @@ def _without_effect(cfg: CfgNode) -> list[str]:
             f"TEST.BEST_METRIC {cfg.TEST.BEST_METRIC!r} is not computed: TEST.EVALUATORS gives "
             f"metrics named {', '.join(f'{name}/...' for name in given) or 'nothing'}."
         )
-    node = cfg.MODEL.PAM
-    if cfg.MODEL.META_ARCHITECTURE == "PAMClassifier" and node.ALPHA > 0:
-        if node.START_ITER >= cfg.SOLVER.MAX_ITER:
-            problems.append(
-                f"MODEL.PAM.START_ITER {node.START_ITER} lies beyond SOLVER.MAX_ITER "
-                f"{cfg.SOLVER.MAX_ITER}: peak attention would never start; set MODEL.PAM.ALPHA 0 "
-                "for a plain CAM classifier."
-            )
-    problems += _unreachable_detections(cfg)
-    if cfg.MODEL.META_ARCHITECTURE != "BESTIE":
-        return problems
-    return problems + _without_effect_in_bestie(cfg)
+    return problems + _unreachable_detections(cfg)
 
 
 def _problems_of_test_size(cfg: CfgNode) -> list[str]:
     problems = []
-    size, kept = cfg.INPUT.TEST_SIZE, list(cfg.INPUT.TEST_SIZE_KEPT)
-    if len(kept) != 2 or not 0 <= kept[0] <= kept[1]:
+    size = cfg.INPUT.TEST_SIZE
+    if size != 0 and size < MIN_TEST_SIZE:
         problems.append(
-            "INPUT.TEST_SIZE_KEPT must be two lengths in pixels, the shorter one first, or "
-            f"[0, 0] for none; got {kept}."
-        )
-    elif kept[1] and not (size and cfg.MODEL.META_ARCHITECTURE == "BESTIE"):
-        problems.append(
-            f"INPUT.TEST_SIZE_KEPT {kept} has an effect only for BESTIE with INPUT.TEST_SIZE."
+            f"INPUT.TEST_SIZE must be 0 (original size) or at least {MIN_TEST_SIZE} pixels, got "
+            f"{size}."
         )
     if size and cfg.INPUT.DATASET_MAPPER_NAME == "InstanceMapper":
         problems.append(
@@ -129,44 +107,4 @@ def _unreachable_detections(cfg: CfgNode) -> list[str]:
                 f"TEST.DETECTIONS_PER_IMAGE {limit} cannot be reached: {key} lets only {number} "
                 f"candidates per image pass{per_level}; raise it, or lower the limit."
             )
-    return problems
-
-
-def _without_effect_in_bestie(cfg: CfgNode) -> list[str]:
-    problems = []
-    node = cfg.MODEL.BESTIE
-    if node.REFINE.ENABLED and node.REFINE.START_ITER >= cfg.SOLVER.MAX_ITER:
-        problems.append(
-            f"MODEL.BESTIE.REFINE.START_ITER {node.REFINE.START_ITER} lies beyond SOLVER.MAX_ITER "
-            f"{cfg.SOLVER.MAX_ITER}: refinement would never start; set MODEL.BESTIE.REFINE.ENABLED "
-            "False to switch it off."
-        )
-    if node.CLUSTER.ENABLED and node.CLUSTER.BETA <= 0:
-        problems.append(
-            f"MODEL.BESTIE.CLUSTER.BETA {node.CLUSTER.BETA} accepts no blob; set "
-            "MODEL.BESTIE.CLUSTER.ENABLED False to switch center clustering off."
-        )
-    if node.TEST.USE_CLICKS and node.SUPERVISION != "clicks":
-        problems.append(
-            "MODEL.BESTIE.TEST.USE_CLICKS needs MODEL.BESTIE.SUPERVISION clicks: "
-            "cues from a classifier are not one point an object."
-        )
-    if node.REFINE.GUIDE_CENTERS and not (
-        node.REFINE.ENABLED and node.IAG and node.SUPERVISION == "clicks"
-    ):
-        problems.append(
-            "MODEL.BESTIE.REFINE.GUIDE_CENTERS has an effect only with "
-            "MODEL.BESTIE.REFINE.ENABLED, MODEL.BESTIE.IAG and MODEL.BESTIE.SUPERVISION clicks."
-        )
-    if cfg.MODEL.TIMM.NAME.startswith("hrnet"):
-        sides = {"INPUT.CROP.SIZE": list(cfg.INPUT.CROP.SIZE)}
-        sides["MODEL.BESTIE.TEST.SIZE_DIVISIBILITY"] = [node.TEST.SIZE_DIVISIBILITY]
-        problems += [
-            f"{key} must be a multiple of 32 with {cfg.MODEL.TIMM.NAME}, got {value}."
-            for key, values in sides.items()
-            for value in values
-            if value % 32
-        ]
-    if not cfg.INPUT.CROP.ENABLED:
-        problems.append("BESTIE trains on crops of one size: set INPUT.CROP.ENABLED True.")
     return problems

@@ -129,14 +129,14 @@ def _convert_list(key: str, value: Any, default: list | tuple) -> Any:
     if not kinds or not kinds <= {int, float}:
         return value
     accepts_fractions = float in kinds or key in MIXED_LISTS
-    wanted = 0.0 if accepts_fractions else 0
+    expected = 0.0 if accepts_fractions else 0
     for entry in _leaves(value):
         try:
-            convert_value(key, entry, wanted)
+            convert_value(key, entry, expected)
         except ValueError:
             what = "numbers" if accepts_fractions else "whole numbers"
             raise ValueError(f"{key} must hold {what}, got {entry!r} in {list(value)}") from None
-    return value if key in MIXED_LISTS else _map_leaves(value, type(wanted))
+    return value if key in MIXED_LISTS else _map_leaves(value, type(expected))
 
 
 def _leaves(value: Any) -> list[Any]:

@@ -1,7 +1,7 @@
-"""From a checkpoint to labels on disk.
+"""Export of labels: from a checkpoint to a COCO JSON on disk.
 
-Comes in: a config with MODEL.WEIGHTS and the name of a data set. Goes out: a COCO json of the
-model's instances. Called by ``tools/export_pseudo_labels.py`` and the pipeline.
+A config with MODEL.WEIGHTS is applied to a named data set; the model's instances are written as
+COCO JSON.
 """
 
 import os
@@ -13,7 +13,10 @@ from bestie.data import build_mapper, build_test_loader, register_dataset
 from bestie.evaluation import COCOExporter, LabelSummary
 from bestie.training.setup import load_model
 
-__all__ = ["export_pseudo_labels"]
+__all__ = ["USE_CLICKS", "USE_TAGS", "export_pseudo_labels"]
+
+# Keys that the arguments of the same names set.
+USE_TAGS, USE_CLICKS = "MODEL.BESTIE.TEST.USE_TAGS", "MODEL.BESTIE.TEST.USE_CLICKS"
 
 
 def export_pseudo_labels(
@@ -32,7 +35,7 @@ def export_pseudo_labels(
     Args:
         cfg: config of BESTIE, Mask R-CNN or any Detectron2 model of instances, with MODEL.WEIGHTS.
         dataset_name: a data set; it is registered if need be.
-        output: COCO json to write.
+        output: COCO JSON to write.
         score_threshold: labels need this score.
         min_area: labels need this many pixels.
         use_tags: restrict the classes to the image's tags.

@@ -36,7 +36,7 @@ class TrainingError(Exception):
 
 
 def explain_failure(error: BaseException, cfg: CfgNode, iteration: int) -> str | None:
-    """What to say about an error of a training; None if it is of another kind.
+    """Message about an error of a training; None if the error is of another kind.
 
     Args:
         error: what was raised.
@@ -113,7 +113,7 @@ def _last_good(folder: str | os.PathLike, last: int) -> str:
 def _is_finite(path: Path) -> bool:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except Exception:  # of a killed run: whatever a broken file makes the reader raise
+    except Exception:  # a file of a killed run may be broken in any way
         return False
     tensors = [value for value in content.get("model", {}).values() if torch.is_tensor(value)]
     return bool(tensors) and all(

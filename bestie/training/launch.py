@@ -1,9 +1,8 @@
-"""Starts the processes of a run: one a GPU, or some on the CPU.
+"""Starts the processes of a run: one per GPU, or several on the CPU.
 
-Comes in: a function and its arguments. Goes out: the function run in every process of a process
-group. Called by the tools. On GPUs this is Detectron2's launcher; Detectron2's takes its backend
-from the machine (NCCL where there is a GPU), so processes that are to run on the CPU are started
-here, with gloo.
+Runs a function in every process of a process group. On GPUs this is Detectron2's launcher, which
+takes its backend from the machine (NCCL if there is a GPU); processes that must run on the CPU are
+therefore started here, with gloo.
 """
 
 import contextlib
@@ -74,7 +73,7 @@ def launch(
         found = torch.cuda.device_count()
         if world_size > 1 and num_gpus_per_machine > found:
             raise ValueError(
-                f"{num_gpus_per_machine} GPUs asked for, PyTorch finds {found}; "
+                f"{num_gpus_per_machine} GPUs requested, PyTorch finds {found}; "
                 "MODEL.DEVICE cpu starts as many processes on the CPU"
             )
         processes = (num_gpus_per_machine, num_machines, machine_rank, dist_url)
@@ -105,7 +104,9 @@ def launch(
 
 
 def launch_tool(main: Callable, parsed: Namespace) -> None:
-    """Run a tool's ``main(parsed)`` in the processes asked for; a user's mistake ends it in a line.
+    """Run a tool's ``main(parsed)`` in the requested processes.
+
+    A mistake of the user ends the tool with one line instead of a traceback.
 
     Args:
         main: the tool.
@@ -195,9 +196,9 @@ def _create_local_groups(num_processes: int, num_machines: int, machine_rank: in
 def _leave_group() -> None:
     """End the process group and the threads that gloo keeps for it.
 
-    Destroying a group only drops PyTorch's references; Detectron2 keeps some of its own. A thread
-    of gloo that still runs while the interpreter is torn down may abort the process, after all its
-    work is done.
+    Destroying a group only drops PyTorch's references; Detectron2 keeps others. A thread
+    of gloo that still runs while the interpreter shuts down may abort the process after its work is
+    done.
     """
     comm.synchronize()  # nobody is still talking to this process
     dist.destroy_process_group()

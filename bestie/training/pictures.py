@@ -1,6 +1,6 @@
 """Pictures of the training in TensorBoard: image, map, labels, refined labels and prediction.
 
-Comes in: the model during training. Goes out: images in the event storage. Called by the trainer.
+A hook of the trainer asks the model for a picture and writes it to the event storage.
 """
 
 import torch

@@ -53,11 +53,11 @@ def why_no_bfloat16(cfg: CfgNode) -> str:
         cfg: of any model; MODEL.DEVICE is not read.
     """
     if not cpu_multiplies_bfloat16():
-        wanted = " or ".join(sorted(CPU_FLAGS))
-        return f"bfloat16 is slower than float32 on this CPU, which has no {wanted}"
+        flags = " or ".join(sorted(CPU_FLAGS))
+        return f"bfloat16 is slower than float32 on this CPU, which does not have {flags}"
     name = cfg.MODEL.TIMM.NAME
     if "timm" in cfg.MODEL.BACKBONE.NAME and _depthwise_share(name) > MAX_DEPTHWISE_SHARE:
-        return f"bfloat16 is no faster than float32 on the depthwise convolutions of {name}"
+        return f"bfloat16 is not faster than float32 on the depthwise convolutions of {name}"
     return ""
 
 

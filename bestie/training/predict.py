@@ -1,7 +1,7 @@
-"""A checkpoint on any images: overlays and a COCO json of what it finds.
+"""Prediction on any image files: overlays and a COCO JSON of the instances.
 
-Comes in: a config with MODEL.WEIGHTS and image files, which need not belong to a data set. Goes
-out: a picture an image and one json. Called by ``tools/demo.py``.
+Takes a config with MODEL.WEIGHTS and image files, which need not belong to a data set, and writes
+one picture per image and one JSON.
 """
 
 import logging
@@ -69,7 +69,7 @@ def find_run(folder: str | os.PathLike) -> tuple[str, list[str]]:
 def find_images(inputs: Sequence[str | os.PathLike], output: str | os.PathLike) -> list[Path]:
     """Image files: those that are named, and all in the folders that are named, sorted, each once.
 
-    What lies in ``output``, where earlier overlays may be, is skipped.
+    Files in ``output``, which may be overlays of an earlier run, are skipped.
 
     Raises:
         DataError: a name that does not exist, a folder without images.
@@ -88,34 +88,34 @@ def find_images(inputs: Sequence[str | os.PathLike], output: str | os.PathLike) 
         elif name.is_file():
             found[name] = None
         else:
-            raise DataError("there is no such file or folder", name)
+            raise DataError("is not a file or folder", name)
     return list(found)
 
 
 def demo_overrides(
     config_file: str, overrides: Sequence[str], class_names: Sequence[str] = ()
 ) -> list[Any]:
-    """Overrides for images of no data set; DATASETS.CLASS_NAMES gets a name a class.
+    """Overrides for images outside any data set; sets DATASETS.CLASS_NAMES, one name per class.
 
     The names are ``class_names``, or those that the config keeps (a training writes them into its
-    ``config.yaml``), or those of its data where that is at hand.
+    ``config.yaml``), or those of its data where available.
 
     Raises:
-        ValueError: mistakes in the config, a classifier, or a number of classes that nothing tells.
+        ValueError: mistakes in the config, a classifier, or unknown classes.
     """
     cfg = merge_config(config_file, list(overrides))
     if cfg.MODEL.META_ARCHITECTURE == "PAMClassifier":
-        raise ValueError("the PAM classifier predicts no instances; give BESTIE or Mask R-CNN")
+        raise ValueError("the PAM classifier does not predict instances; give BESTIE or Mask R-CNN")
     names = list(class_names or cfg.DATASETS.CLASS_NAMES)
     names = names or _names_of_data([*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST])
-    number = cfg.MODEL.BESTIE.NUM_CLASSES  # a training fills it in, whatever the model
+    number = cfg.MODEL.BESTIE.NUM_CLASSES  # a training fills it in for every model
     if class_names and number not in (-1, len(names)):
         raise ValueError(f"--classes holds {len(names)} names, the model has {number} classes")
     if not names:
         if number < 1:
             raise ValueError(
-                "nothing tells the classes: the config names none and its data is not at hand; "
-                "give --classes FILE, one name a line"
+                "the classes are unknown: the config names none and its data is not available; "
+                "give --classes FILE, one name per line"
             )
         logger.warning("The names of the %d classes are not known; --classes gives them.", number)
         names = [f"class {index}" for index in range(number)]
@@ -137,7 +137,7 @@ def run_demo(
 
     Args:
         cfg: with :func:`demo_overrides` and MODEL.WEIGHTS.
-        images: files; those that cannot be read are passed over and reported.
+        images: files; those that cannot be read are skipped and reported.
         output: folder to write.
         min_score: instances need it to be drawn; the json has all.
         side: longest side of an overlay, pixels.
@@ -148,7 +148,9 @@ def run_demo(
     model, mapper = load_model(cfg), build_mapper(cfg, is_train=False)
     root = os.path.commonpath([path.resolve().parent for path in images])
     names = list(cfg.DATASETS.CLASS_NAMES)
-    records, annotations, result = [], [], DemoResult()
+    records: list[dict[str, Any]] = []
+    annotations: list[list[dict[str, Any]]] = []
+    result = DemoResult()
     for path in track(images, "drawing"):
         try:
             height, width = read_image(path).shape[:2]
@@ -170,7 +172,7 @@ def run_demo(
         records.append(record)
         annotations.append(found)
     if not records:
-        raise ValueError(f"no image can be read: {unreadable_text(result.unreadable)}")
+        raise ValueError(f"none of the images can be read: {unreadable_text(result.unreadable)}")
     description = f"instances predicted by {cfg.MODEL.META_ARCHITECTURE}"
     coco = coco_labels(records, annotations, names, root, description)
     write_coco(Path(output, PREDICTIONS), coco)
@@ -185,7 +187,7 @@ def unreadable_text(errors: Sequence[DataError], shown: int = 3) -> str:
 
 
 def _names_of_data(datasets: Sequence[str]) -> list[str]:
-    """Classes of the first data set that is at hand."""
+    """Classes of the first data set that is available."""
     for name in datasets:
         try:
             register_dataset(name)

@@ -1,6 +1,6 @@
-"""What a run of the pipeline left: its training data, cues, maps and labels.
+"""The files of a pipeline run: its training data, cues, maps and labels.
 
-Called by ``tools/visualize.py --run``.
+``tools/visualize.py --run`` draws them.
 """
 
 import os
@@ -23,7 +23,7 @@ class RunFiles:
         dataset: name of the training data; "" if BESTIE's training has not started.
         points, maps: folders of the points and semantic maps that BESTIE trains on, made by the
             run or supplied; "" if they do not exist yet.
-        labels: COCO json of the exported labels; "" if they do not exist yet.
+        labels: COCO JSON of the exported labels; "" if they do not exist yet.
         point_score: confidence above which points train; None if it is unknown.
     """
 
@@ -35,7 +35,7 @@ class RunFiles:
 
 
 def find_run_files(folder: str | os.PathLike) -> RunFiles:
-    """Look at the folder of a run, whatever of it is done.
+    """Look at the folder of a run, which need not be finished.
 
     Raises:
         DataError: it is not the folder of a run.

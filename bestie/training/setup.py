@@ -1,8 +1,7 @@
 """From command line arguments to a checked, frozen configuration, and from that to a loaded model.
 
-Comes in: a YAML file and KEY VALUE overrides. Goes out: a config whose data sets are registered,
-whose class numbers are those of the data, and whose mistakes were reported all at once. Called by
-the tools and the pipeline.
+A YAML file and KEY VALUE overrides become a config whose data sets are registered and whose class
+numbers are those of the data. All mistakes are reported at once.
 """
 
 import logging
@@ -23,6 +22,7 @@ from torch import nn
 from bestie.backbones.weights import StrictCheckpointer
 from bestie.config import add_bestie_config
 from bestie.data import register_dataset
+from bestie.method import METHODS
 from bestie.training.class_counts import set_class_counts
 from bestie.training.config_check import check_config
 from bestie.training.config_node import Config
@@ -69,10 +69,10 @@ def merge_config(config_file: str, overrides: list[str]) -> CfgNode:
 def read_config(
     config_file: str, overrides: list[str], *, training: bool = True, testing: bool = True
 ) -> CfgNode:
-    """Read a configuration, register its data sets and fill in what they tell.
+    """Read a configuration, register its data sets and fill in the number and names of classes.
 
-    The number of classes is that of the data. Without ``training`` the training sets need not be at
-    hand, without ``testing`` the test sets; where they are, their classes must be those of the
+    The number of classes is that of the data. Without ``training`` the training sets need not
+    exist, without ``testing`` the test sets; if they exist, their classes must be those of the
     others.
 
     Raises:
@@ -91,7 +91,7 @@ def read_config(
             except ValueError:
                 if needed:
                     raise
-                logger.info("%s is not at hand; it is not needed here.", name)
+                logger.info("%s not found; not needed for this command.", name)
     _fill_in(cfg, names)
     check_config(cfg)
     cfg.freeze()
@@ -142,13 +142,15 @@ def _fill_in(cfg: CfgNode, names: list[str]) -> None:
 def build_model(cfg: CfgNode) -> nn.Module:
     """Detectron2's ``build_model``, with bounded memory and a fast memory format.
 
-    ``GeneralizedRCNN`` becomes this project's, whose masks are run-length codes: the network and
-    its results are the same. Channels last saves time on CPUs, and on GPUs with mixed precision.
+    Methods replace some of Detectron2's models by their own, which give the same results
+    (``Method.replaced_models``). Channels last saves time on CPUs, and on GPUs with mixed
+    precision.
     """
-    if cfg.MODEL.META_ARCHITECTURE == "GeneralizedRCNN":
-        cfg = cfg.clone()
-        cfg.defrost()
-        cfg.MODEL.META_ARCHITECTURE = "CodedMasksRCNN"
+    for method in METHODS.values():
+        if cfg.MODEL.META_ARCHITECTURE in method.replaced_models:
+            cfg = cfg.clone()
+            cfg.defrost()
+            cfg.MODEL.META_ARCHITECTURE = method.replaced_models[cfg.MODEL.META_ARCHITECTURE]
     return build_detectron2_model(cfg).to(memory_format=torch.channels_last)
 
 
@@ -166,14 +168,16 @@ def load_model(cfg: CfgNode, *, resume: bool = False) -> nn.Module:
     if resume:
         last = StrictCheckpointer(nn.Module(), cfg.OUTPUT_DIR)
         if not last.has_checkpoint():
-            raise ValueError(f"--resume: there is no checkpoint in OUTPUT_DIR {cfg.OUTPUT_DIR}.")
+            raise ValueError(f"--resume: no checkpoint in OUTPUT_DIR {cfg.OUTPUT_DIR}.")
         weights = last.get_checkpoint_file()
     if not weights:
         raise ValueError("MODEL.WEIGHTS is empty; give the checkpoint to load.")
     cfg = cfg.clone()
     cfg.defrost()
     # The checkpoint holds everything: the files that a training starts from are not needed.
-    cfg.MODEL.TIMM.WEIGHTS = cfg.MODEL.PAM.VGG_WEIGHTS = cfg.MODEL.REFINER.WEIGHTS = ""
+    cfg.MODEL.TIMM.WEIGHTS = ""
+    for method in METHODS.values():
+        cfg.merge_from_list([part for key in method.weights for part in (key, "")])
     model = build_model(cfg)
     StrictCheckpointer(model).load(weights)
     logger.info("Loaded %s.", weights)

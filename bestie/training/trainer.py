@@ -1,8 +1,6 @@
 """The trainer: Detectron2's, with the parts of this project behind its ``build_*`` hooks.
 
-Comes in: a config of any model here, BESTIE, the PAM classifier or Mask R-CNN. Goes out:
-checkpoints, logs and evaluation results in OUTPUT_DIR. Called by ``tools/train_net.py`` and the
-pipeline.
+Trains any model of this project and writes checkpoints, logs and evaluation results to OUTPUT_DIR.
 
 A run is a function of (config, seed, iteration): samples are seeded by their position in the
 training (see ``data.loader``) and the step's own random numbers by the iteration, so a killed run
@@ -81,7 +79,7 @@ class Trainer(DefaultTrainer):
         self.register_hooks(self.build_hooks())
 
     def resume_or_load(self, resume: bool = True) -> None:
-        """Load MODEL.WEIGHTS, or go on with the last checkpoint and the samples that follow it."""
+        """Load MODEL.WEIGHTS, or resume from the last checkpoint and the samples that follow it."""
         super().resume_or_load(resume=resume)
         self.sampler.set_start(self.start_iter * self.cfg.SOLVER.IMS_PER_BATCH)
 
@@ -117,8 +115,9 @@ class Trainer(DefaultTrainer):
 
     @classmethod
     def build_optimizer(cls, cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
-        if hasattr(model, "optimizer_parameters"):
-            parameters = model.optimizer_parameters(cfg)
+        own_parameters = getattr(model, "optimizer_parameters", None)
+        if own_parameters is not None:
+            parameters = own_parameters(cfg)
         else:
             parameters = get_default_optimizer_params(
                 model,
@@ -128,10 +127,14 @@ class Trainer(DefaultTrainer):
                 bias_lr_factor=cfg.SOLVER.BIAS_LR_FACTOR,
                 weight_decay_bias=cfg.SOLVER.WEIGHT_DECAY_BIAS,
             )
-        settings = {"lr": cfg.SOLVER.BASE_LR, "weight_decay": cfg.SOLVER.WEIGHT_DECAY}
+        optimizer_class: type[torch.optim.Optimizer]
+        settings: dict[str, Any] = {
+            "lr": cfg.SOLVER.BASE_LR,
+            "weight_decay": cfg.SOLVER.WEIGHT_DECAY,
+        }
         if cfg.SOLVER.OPTIMIZER == "ADAM":
             optimizer_class = torch.optim.Adam
-            if cfg.MODEL.DEVICE == "cpu":  # one pass over the parameters in place of a dozen
+            if cfg.MODEL.DEVICE == "cpu":  # one pass over the parameters instead of a dozen
                 settings["fused"] = True
         else:
             optimizer_class = torch.optim.SGD
@@ -206,6 +209,8 @@ class BestCheckpointer(hooks.BestCheckpointer):
 
 class StrictJSONWriter(JSONWriter):
     """Detectron2's writer of metrics.json; a metric that is not defined becomes null, not NaN."""
+
+    _last_write: int  # of Detectron2's class, which does not declare its type
 
     def write(self) -> None:
         rows: dict[int, dict[str, float]] = defaultdict(dict)

@@ -1,10 +1,9 @@
 """Drawings of labels, targets and predictions; curves and charts for the report.
 
-``canvas`` (text, titles, legends, tiling, sizes) carries ``draw`` (maps, points, instances, center
-heatmaps, offsets on images). ``layers`` draws what the disk holds of one image, ``label_file``
-finds an image's annotations in a json, ``contact_sheet`` sets many images side by side,
-``training_picture`` shows one training image in TensorBoard, ``plots`` makes the charts. Called by
-the training, the tools and the report.
+``canvas`` (text, titles, legends, tiling, sizes) is the base of ``draw`` (maps, points, instances,
+center heatmaps and offsets on images). ``layers`` draws the files of one image, ``label_file``
+finds the annotations of an image in a JSON, ``contact_sheet`` places many images side by side,
+``training_picture`` shows one training image in TensorBoard, ``plots`` makes the charts.
 """
 
 from bestie.visualization.canvas import save_png

@@ -1,8 +1,8 @@
 """Canvases: text, titles, legends, tiling and sizes of drawings.
 
-Comes in: uint8 RGB arrays (H, W, 3) and strings. Goes out: new uint8 RGB arrays; the inputs stay as
-they are. Called by the other modules of this package. Text is set in DejaVu Sans, which matplotlib
-ships, or where it lacks a script in a font of the system.
+Takes uint8 RGB arrays (H, W, 3) and strings, and returns new uint8 RGB arrays; the inputs are not
+changed. Text is set in DejaVu Sans, which is part of matplotlib, or where it lacks a script in a
+font of the system.
 """
 
 import logging
@@ -113,13 +113,20 @@ def draw_texts(
     height, width = image.shape[:2]
     canvas = Image.fromarray(image)
     pen = ImageDraw.Draw(canvas)
-    stroke = {} if outline is None else {"stroke_width": max(1, size // 9), "stroke_fill": outline}
+    stroke = 0 if outline is None else max(1, size // 9)
     for text, (y, x) in texts:
         text_height, text_width = text_size(text, size, bold)
         top = np.clip(y - text_height / 2, 0, max(0, height - text_height))
         left = np.clip(x - text_width / 2, 1, max(1, width - text_width - 1))
         font, shown = _font(text, size, bold)
-        pen.text((round(left), round(top)), shown, fill=color, font=font, **stroke)
+        pen.text(
+            (round(left), round(top)),
+            shown,
+            fill=color,
+            font=font,
+            stroke_width=stroke,
+            stroke_fill=outline,
+        )
     return np.array(canvas)
 
 
@@ -177,16 +184,16 @@ def add_legend(
 def tile(
     rows: Sequence[Sequence[np.ndarray]], gap: int = 8, background: Color = PAPER
 ) -> np.ndarray:
-    """Set images side by side and row under row, aligned at their top left corners.
+    """Place images side by side, row below row, aligned at their top left corners.
 
     Columns are as wide as their widest image, rows as high as their highest; rows may differ in
     length.
 
     Raises:
-        ValueError: there is no image at all.
+        ValueError: no image is given.
     """
     if not any(len(row) for row in rows):
-        raise ValueError("There is nothing to tile: no row holds an image.")
+        raise ValueError("Nothing to tile: no row contains an image.")
     num_columns = max(len(row) for row in rows)
     widths = [max(row[i].shape[1] for row in rows if i < len(row)) for i in range(num_columns)]
     heights = [max((image.shape[0] for image in row), default=0) for row in rows]

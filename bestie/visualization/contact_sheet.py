@@ -1,7 +1,7 @@
 """Contact sheets: many images side by side with what is known about them.
 
-Comes in: pictures with titles, or dataset dicts and label files. Goes out: one uint8 RGB array.
-Called by ``tools/visualize.py``, the demo and the report; ``canvas.save_png`` writes the result.
+The input is pictures with titles, or dataset dicts and label files; the result is one uint8 RGB
+array, which ``canvas.save_png`` writes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ def contact_sheet(rows: Sequence[Sequence[tuple[str, np.ndarray]]], gap: int = 8
         gap: between the images, pixels.
 
     Raises:
-        ValueError: there is no image at all.
+        ValueError: no image is given.
     """
     tiles = []
     for row in rows:
@@ -48,7 +48,7 @@ def results_sheet(
     Args:
         dataset_dicts: of the images to show.
         settings: sizes and thresholds.
-        label_files: title -> COCO json (ground truth or exported labels) or list of COCO results.
+        label_files: title -> COCO JSON (ground truth or exported labels) or list of COCO results.
         layers: names of :data:`bestie.visualization.layers.LAYERS`, in order; those that the first
             image has, if omitted.
         category_to_class: category ids of result lists -> classes; id = class + 1, if omitted.
@@ -58,7 +58,7 @@ def results_sheet(
         DataError: a file that is missing or malformed.
     """
     if not dataset_dicts:
-        raise ValueError("There is no image to show.")
+        raise ValueError("No image to show.")
     if layers is None:
         layers = available_layers(dataset_dicts[0])
     columns: dict[str, LabelFile] = {}

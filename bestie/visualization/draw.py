@@ -1,8 +1,7 @@
 """Drawings of maps, points, instances, center heatmaps and offsets on an image.
 
-Comes in: numpy arrays, (y, x) throughout. Goes out: new uint8 RGB arrays (H, W, 3) of the same
-size. Called by ``training_picture`` and ``layers``. Line widths are in pixels of the drawing, so
-resize first and draw then.
+Takes numpy arrays, (y, x) throughout, and returns new uint8 RGB arrays (H, W, 3) of the same size.
+Line widths are in pixels of the drawing, so resize first and draw afterwards.
 """
 
 from collections.abc import Sequence
@@ -26,8 +25,8 @@ __all__ = [
 ]
 
 IGNORE = 255
-# Twelve colors that stay apart from each other, from grey photographs and from black and white
-# grounds. Instances take the first that no neighbour has, so the best-separated ones come first.
+# Twelve colors that stay apart from each other, from gray photographs and from black and white
+# grounds. Instances take the first that no neighbor has, so the best-separated ones come first.
 INSTANCE_COLORS = np.array(
     [
         (255, 70, 70),
@@ -49,13 +48,14 @@ INSTANCE_COLORS = np.array(
 
 def class_color(class_id: int) -> Color:
     """RGB of foreground class ``class_id`` in the VOC palette (whose entry 0 is the background)."""
-    return tuple(int(value) for value in formats.voc_palette()[class_id + 1])
+    red, green, blue = formats.voc_palette()[class_id + 1]
+    return int(red), int(green), int(blue)
 
 
 def dim(image: np.ndarray, amount: float = 0.5) -> np.ndarray:
-    """The image in grey and darker, as a ground that leaves the stage to the colors on it."""
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32) * (1 - amount)
-    return np.repeat(grey[..., None], 3, axis=2).astype(np.uint8)
+    """The image in gray and darker, as a background for colors."""
+    gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32) * (1 - amount)
+    return np.repeat(gray[..., None], 3, axis=2).astype(np.uint8)
 
 
 def draw_semantic_map(
@@ -74,8 +74,9 @@ def draw_semantic_map(
     _check_size(image, semantic_map, "semantic_map")
     colors = formats.voc_palette()[np.clip(semantic_map, 0, IGNORE)]
     ignored = semantic_map == IGNORE
-    y, x = np.indices(semantic_map.shape)
-    stripes = np.where(((y + x) // 4 % 2)[..., None] == 0, 235, 90)
+    height, width = semantic_map.shape
+    diagonal = np.arange(height)[:, None] + np.arange(width)
+    stripes = np.where((diagonal // 4 % 2)[..., None] == 0, 235, 90)
     colors = np.where(ignored[..., None], stripes, colors)
     drawn = _blend(image, colors, (semantic_map > 0) * opacity)
     kernel = np.ones((3, 3), np.uint8)
@@ -130,7 +131,7 @@ def draw_instances(
     opacity: float = 0.4,
     font_size: int = 13,
 ) -> np.ndarray:
-    """Lay instances over the image, each filled and outlined in a color that no neighbour has.
+    """Lay instances over the image, each filled and outlined in a color that no neighbor has.
 
     Args:
         image: (H, W, 3) uint8 RGB.
@@ -198,11 +199,11 @@ def draw_offsets(
 
     Args:
         offset: (2, H, W) float, pixels, (dy, dx) from pixel to center.
-        weight: (H, W); pixels of weight 0 or less have no offset and are light grey. All have one,
+        weight: (H, W); pixels of weight 0 or less have no offset and are light gray. All have one,
             if omitted.
         max_length: length of full brightness, pixels; the 95th percentile of what is shown, if
             omitted.
-        legend: put a small wheel into the lower right corner, labelled with ``max_length``.
+        legend: put a small wheel into the lower right corner, labeled with ``max_length``.
 
     Raises:
         ValueError: offset and weight differ in size.
@@ -239,7 +240,7 @@ def _boxes(masks: np.ndarray) -> np.ndarray:
     """(N, 4) int64 y0, x0, y1, x1 (exclusive) around each mask; zeros for an empty one."""
     edges = []
     for axis in (2, 1):
-        profile = masks.any(axis=axis)
+        profile = np.asarray(masks.any(axis=axis))
         first = profile.argmax(axis=1)
         last = profile.shape[1] - profile[:, ::-1].argmax(axis=1)
         edges.append((first, np.where(profile.any(axis=1), last, 0)))
@@ -269,7 +270,7 @@ def _instance_colors(boxes: np.ndarray) -> np.ndarray:
 def _boxes_within(boxes: np.ndarray, distance: int) -> np.ndarray:
     """(N, N) bool: the boxes come closer to each other than ``distance`` pixels."""
     low, high = boxes[:, :2], boxes[:, 2:] + distance
-    return ((low[:, None] < high[None]) & (low[None] < high[:, None])).all(axis=2)
+    return np.asarray(((low[:, None] < high[None]) & (low[None] < high[:, None])).all(axis=2))
 
 
 def _write_on_instances(
@@ -309,7 +310,7 @@ def _wheel_colors(offset: np.ndarray, max_length: float) -> np.ndarray:
 
 
 def _add_wheel(image: np.ndarray, max_length: float) -> np.ndarray:
-    """Put the color wheel, labelled with the length at its rim, into the lower right corner."""
+    """Put the color wheel, labeled with the length at its rim, into the lower right corner."""
     height, width = image.shape[:2]
     radius = int(np.clip(min(height, width) // 10, 6, 32))
     step = np.arange(-radius, radius + 1)

@@ -1,8 +1,8 @@
-"""Label files for drawing: the annotations of chosen images out of a COCO json.
+"""Label files for drawing: the annotations of chosen images from a COCO JSON.
 
-Comes in: a COCO json (ground truth, exported pseudo labels) or a list of COCO results (what
-Detectron2's evaluator writes), and the dataset dicts of the images to be drawn. Goes out:
-annotations by image, in foreground classes. Called by ``contact_sheet``.
+Reads a COCO JSON (ground truth, exported pseudo labels) or a list of COCO results (as Detectron2's
+evaluator writes it), and returns the annotations of each of the given dataset dicts, with
+foreground class ids.
 """
 
 from collections import defaultdict
@@ -41,27 +41,29 @@ def read_label_file(
     class_names: Sequence[str],
     category_to_class: Mapping[int, int] | None = None,
 ) -> LabelFile:
-    """Read what a json file says about the images of ``records``.
+    """Read the annotations of the images of ``records`` from a json file.
 
-    A full COCO json is matched by the stems of its file names and the names of its categories, a
+    A full COCO JSON is matched by the stems of its file names and the names of its categories, a
     list of results by image ids and ``category_to_class``. Crowd regions are left out.
 
     Raises:
-        DataError: missing or malformed file, a category that is no class, none of the images in the
-            file.
+        DataError: missing or malformed file, a category that is not a class, or no chosen image in
+            the file.
     """
     content = formats.read_coco_or_results(path)
     is_coco = isinstance(content, dict)
-    if is_coco:
+    to_class: Mapping[int, int]
+    keys: dict[Any, Any]
+    if isinstance(content, dict):
         to_class = _classes_by_name(path, content["categories"], class_names)
-        chosen = {_key(record, by_name=True) for record in records}
+        names = {_key(record, by_name=True) for record in records}
         stems = {image["id"]: Path(image["file_name"]).stem for image in content["images"]}
-        keys = {image_id: stem for image_id, stem in stems.items() if stem in chosen}
+        keys = {image_id: stem for image_id, stem in stems.items() if stem in names}
         rows = content["annotations"]
     else:
         to_class = category_to_class or {k + 1: k for k in range(len(class_names))}
-        chosen = {record["image_id"] for record in records}
-        keys = {row["image_id"]: row["image_id"] for row in content if row["image_id"] in chosen}
+        ids = {record["image_id"] for record in records}
+        keys = {row["image_id"]: row["image_id"] for row in content if row["image_id"] in ids}
         rows = content
     if not keys:
         raise formats.DataError(
@@ -97,7 +99,7 @@ def _classes_by_name(
     unknown = [category["name"] for category in categories if category["name"] not in number]
     if unknown:
         raise formats.DataError(
-            f"has categories that the data set has not: {', '.join(unknown[:5])}; "
+            f"has categories that the data set does not have: {', '.join(unknown[:5])}; "
             f"its classes are {', '.join(list(class_names)[:10])}",
             path,
         )

@@ -1,8 +1,8 @@
-"""What the disk holds of one image, drawn: tags, points, map, pseudo labels, ground truth, json.
+"""Drawings of the files of one image: tags, points, map, pseudo labels, ground truth, JSON.
 
-Comes in: a dataset dict (``bestie.data``) and settings. Goes out: a uint8 RGB panel a layer, with a
-legend below. Called by ``contact_sheet``. Everything is brought to the size of the panel first and
-drawn then, so that lines and letters are equally large on small and large images.
+A dataset dict gives one uint8 RGB panel per layer, with a legend below. Everything is resized to
+the panel before it is drawn, so that lines and letters have the same size on small and large
+images.
 """
 
 from collections.abc import Mapping, Sequence
@@ -110,7 +110,7 @@ class ImageLayers:
         self.settings = settings
         image = formats.read_image(record["file_name"])
         self.original_size = image.shape[:2]
-        self.size = fit_size(*self.original_size, settings.side)
+        self.size = fit_size(image.shape[0], image.shape[1], settings.side)
         self.photo = resize_image(image, self.size)
 
     def draw(self, layer: str) -> tuple[str, np.ndarray]:
@@ -129,7 +129,7 @@ class ImageLayers:
             "gt": self._draw_ground_truth,
         }
         if layer not in draw:
-            raise ValueError(f"There is no layer '{layer}'; layers are {', '.join(LAYERS)}.")
+            raise ValueError(f"'{layer}' is not a layer; the layers are {', '.join(LAYERS)}.")
         return draw[layer]()
 
     def draw_annotations(self, annotations: Sequence[Mapping[str, Any]]) -> np.ndarray:
@@ -229,14 +229,14 @@ class ImageLayers:
     def _read_points(self) -> tuple[str, formats.Points]:
         paths = self.record.get("points_files", {})
         chosen = self.settings.points
-        wanted = [chosen] if chosen else sorted(paths) or ["Center_points", "Peak_points"]
-        for folder in wanted:
+        folders = [chosen] if chosen else sorted(paths) or ["Center_points", "Peak_points"]
+        for folder in folders:
             if folder in paths and Path(paths[folder]).is_file():
                 points = formats.read_points(paths[folder])
                 self._check_classes(points.classes, paths[folder])
                 return folder, points
         raise formats.DataError(
-            f"the image has no points in {' or '.join(wanted)}", self.record["file_name"]
+            f"the image has no points in {' or '.join(folders)}", self.record["file_name"]
         )
 
     def _read_map(self) -> np.ndarray:

@@ -1,8 +1,8 @@
-"""A self-contained html page out of plain blocks: text, tables, charts, galleries, commands.
+"""A self-contained HTML page made of simple blocks: text, tables, charts, galleries, commands.
 
-Comes in: a :class:`Page` of sections of blocks. Goes out: html with its style and its pictures
-inside, so that one file opens offline; nothing in it runs. Called by the report
-(``bestie.report``). The template ``page.html`` beside this file knows how a block looks.
+A :class:`Page` of sections of blocks becomes one HTML file that contains its style and its
+pictures, so that it opens offline. It contains no scripts. The template ``page.html`` in this
+folder defines the look of each block.
 """
 
 import base64

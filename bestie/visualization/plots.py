@@ -1,8 +1,8 @@
 """Curves, histograms and bar charts as PNG bytes, in one style that stays readable on a phone.
 
-Comes in: numbers, or Detectron2's ``metrics.json``. Goes out: PNG bytes (800 pixels wide, letters
-of 12 points at 160 dpi, so that they remain legible when a phone shows the picture at 360 pixels).
-Called by the report and the tools. Nothing here touches matplotlib's global state.
+Takes numbers, or Detectron2's ``metrics.json``, and returns PNG bytes: 800 pixels wide, letters of
+12 points at 160 dpi, so that they stay legible when a phone shows the picture at 360 pixels.
+Matplotlib's global state is not changed.
 """
 
 import io
@@ -10,9 +10,11 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import matplotlib
 import numpy as np
+from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -20,14 +22,17 @@ from matplotlib.ticker import MaxNLocator
 
 from bestie.formats import DataError
 
+if TYPE_CHECKING:
+    from matplotlib.typing import RcKeyType
+
 __all__ = ["plot_bars", "plot_curves", "plot_histogram", "read_metrics"]
 
 logger = logging.getLogger(__name__)
 
-# Okabe and Ito's colors, told apart by color-blind readers too, without the yellow that white
-# swallows.
+# The colors of Okabe and Ito, which color-blind readers can distinguish, without the yellow, which
+# is not visible on white.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4D4D4D")
-STYLE = {
+STYLE: "dict[RcKeyType, Any]" = {
     "font.family": "DejaVu Sans",
     "font.size": 12,
     "axes.titlesize": 13,
@@ -41,16 +46,16 @@ STYLE = {
     "grid.color": "#e3e3e3",
     "legend.frameon": False,
     "lines.linewidth": 2.0,
-    "axes.prop_cycle": matplotlib.cycler(color=COLORS),
+    "axes.prop_cycle": cycler(color=COLORS),
 }
 WIDTH, DPI = 5.0, 160
 
 
 def read_metrics(path: str | Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Read Detectron2's ``metrics.json``: one json object a line.
+    """Read Detectron2's ``metrics.json``: one JSON object per line.
 
-    Where a resumed run logged an iteration again, the later line counts; a last line that a killed
-    run left unfinished is passed over.
+    Where a resumed run logged an iteration again, the later line counts; an incomplete last
+    line of an interrupted run is skipped.
 
     Returns:
         name -> (iterations (T,) int64 ascending, values (T,) float64), for every metric of numbers.
@@ -63,7 +68,7 @@ def read_metrics(path: str | Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     except OSError as error:
         raise DataError(f"cannot be read ({error.strerror})", path) from None
     except UnicodeDecodeError:
-        raise DataError("is no UTF-8 text", path) from None
+        raise DataError("is not UTF-8 text", path) from None
     series: dict[str, dict[int, float]] = {}
     for number, line in enumerate(lines, 1):
         try:
@@ -71,9 +76,9 @@ def read_metrics(path: str | Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
             iteration = int(record.pop("iteration"))
         except (ValueError, KeyError, AttributeError, TypeError):
             if number == len(lines):
-                logger.warning("%s: the last line is unfinished and is passed over.", path)
+                logger.warning("%s: the last line is incomplete and is skipped.", path)
                 break
-            raise DataError("is no json object with an 'iteration'", path, number) from None
+            raise DataError("is not a JSON object with an 'iteration'", path, number) from None
         for name, value in record.items():
             if value is None:  # not defined: written as null, since NaN is not json
                 value = float("nan")
@@ -103,13 +108,13 @@ def plot_curves(
         smooth: curves of 40 points and more are drawn pale, with their running mean on top.
 
     Raises:
-        ValueError: there is no curve, none has a finite value, or there are more than seven.
+        ValueError: no curve, none has a finite value, or there are more than seven.
     """
     if len(curves) > len(COLORS):
         raise ValueError(f"A chart shows at most {len(COLORS)} curves, got {len(curves)}.")
     finite = {name: _finite(*curve) for name, curve in curves.items()}
     if not any(len(x) for x, _ in finite.values()):
-        raise ValueError(f"No curve has a finite value: {', '.join(curves) or 'there is none'}.")
+        raise ValueError(f"No curve has a finite value: {', '.join(curves) or 'none given'}.")
     with matplotlib.rc_context(STYLE):
         figure, axes = _figure(title, xlabel, ylabel)
         for (name, (x, y)), color in zip(finite.items(), COLORS, strict=False):
@@ -142,17 +147,16 @@ def plot_histogram(
     Raises:
         ValueError: no value is finite.
     """
-    values = np.asarray(values, np.float64).ravel()
-    values = values[np.isfinite(values)]
-    if len(values) == 0:
-        raise ValueError(f"There is no finite value for the histogram '{title}'.")
-    whole = isinstance(bins, int) and (values == np.round(values)).all() and np.ptp(values) <= 30
-    if whole:
-        bins = np.arange(values.min(), values.max() + 2) - 0.5
-    median = float(np.median(values))
+    numbers = np.asarray(values, np.float64).ravel()
+    numbers = numbers[np.isfinite(numbers)]
+    if len(numbers) == 0:
+        raise ValueError(f"No finite value for the histogram '{title}'.")
+    whole = isinstance(bins, int) and (numbers == np.round(numbers)).all() and np.ptp(numbers) <= 30
+    edges = (np.arange(numbers.min(), numbers.max() + 2) - 0.5).tolist() if whole else bins
+    median = float(np.median(numbers))
     with matplotlib.rc_context(STYLE):
         figure, axes = _figure(title, xlabel, ylabel)
-        axes.hist(values, bins=bins, color=COLORS[0], edgecolor="white", linewidth=0.6)
+        axes.hist(numbers, bins=edges, color=COLORS[0], edgecolor="white", linewidth=0.6)
         label = f"median {median:.3g}"
         axes.axvline(median, color=COLORS[1], linewidth=2, label=label)
         axes.grid(axis="x", visible=False)
@@ -169,20 +173,20 @@ def plot_bars(
     xlabel: str = "",
     number_format: str = "{:.3g}",
 ) -> bytes:
-    """Draw horizontal bars, a group a name and a bar a series, each labelled with its value.
+    """Draw horizontal bars, a group a name and a bar a series, each labeled with its value.
 
     Args:
         names: of the N groups, from top to bottom.
         series: label -> N values; NaN leaves a gap that says "n/a".
         title: above the chart.
         xlabel: of the values.
-        number_format: of the values beside the bars.
+        number_format: of the values next to the bars.
 
     Raises:
         ValueError: nothing to draw, or a series whose length is not N.
     """
     if not names or not series:
-        raise ValueError(f"There is nothing to draw in the bar chart '{title}'.")
+        raise ValueError(f"Nothing to draw in the bar chart '{title}'.")
     for label, values in series.items():
         if len(values) != len(names):
             raise ValueError(f"'{label}' has {len(values)} values for {len(names)} names.")
@@ -192,12 +196,12 @@ def plot_bars(
     with matplotlib.rc_context(STYLE):
         figure, axes = _figure(title, xlabel, "", height)
         for index, (label, values) in enumerate(series.items()):
-            values = np.asarray(values, np.float64)
+            numbers = np.asarray(values, np.float64)
             y = positions + (index - (len(series) - 1) / 2) * thickness
-            lengths = np.nan_to_num(values)
+            lengths = np.nan_to_num(numbers)
             color = COLORS[index % len(COLORS)]
             bars = axes.barh(y, lengths, 0.92 * thickness, color=color, label=label)
-            texts = [number_format.format(v) if np.isfinite(v) else "n/a" for v in values]
+            texts = [number_format.format(v) if np.isfinite(v) else "n/a" for v in numbers]
             axes.bar_label(bars, texts, padding=3, fontsize=11)
         axes.set_yticks(positions, list(names))
         axes.set_ylim(len(names) - 0.45, -0.55)

@@ -1,7 +1,7 @@
 """One training image with its labels and the network's view of it, as one picture.
 
-Comes in: tensors of the running step (see :func:`training_picture`). Goes out: one uint8 RGB array,
-which the BESTIE meta-architecture puts into TensorBoard from time to time.
+Takes tensors of the current step (see :func:`training_picture`) and returns one uint8 RGB array,
+which is written to TensorBoard from time to time.
 
 Shapes: B images, C foreground classes.
 """
@@ -29,7 +29,7 @@ __all__ = ["NetworkView", "training_picture"]
 
 @dataclass(frozen=True)
 class NetworkView:
-    """What the network says about one image.
+    """The outputs of the network for one image.
 
     Attributes:
         probabilities (Tensor): (C + 1, H, W) float, semantic probabilities or logits, background
@@ -74,7 +74,7 @@ def training_picture(
         (height, width, 3) uint8 RGB.
     """
     photo = image.detach().cpu().numpy().transpose(1, 2, 0)
-    size = fit_size(*photo.shape[:2], panel_side)
+    size = fit_size(photo.shape[0], photo.shape[1], panel_side)
     brightness = _brightness(pseudo, refined, prediction, index)
     ground = resize_image(photo, size)
     weak_map = _resized(semantic_map, size)

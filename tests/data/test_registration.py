@@ -74,7 +74,7 @@ def test_image_that_the_json_lacks_is_an_error(root, registered):
     coco = read_coco(path)
     coco["images"] = [image for image in coco["images"] if image["file_name"] != "d.png"]
     write_coco(path, coco)
-    with pytest.raises(DataError, match="lacks the image 'd'"):
+    with pytest.raises(DataError, match="does not list the image 'd'"):
         registered(f"folder:{root}:train")
 
 

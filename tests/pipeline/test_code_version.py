@@ -130,8 +130,7 @@ def copy(tmp_path_factory) -> Package:
     """This project's sources, to be edited."""
     folder = tmp_path_factory.mktemp("project")
     ignored = shutil.ignore_patterns("__pycache__")
-    for name in ("bestie", "tools"):
-        shutil.copytree(PROJECT / name, folder / name, ignore=ignored)
+    shutil.copytree(PROJECT / "bestie", folder / "bestie", ignore=ignored)
     return Package(folder, "bestie")
 
 
@@ -148,9 +147,9 @@ def changed_stages(package: Package, file: str, edit: str) -> set[str]:
         name: strings_of(merge_config(f"{PROJECT}/configs/pipeline/quick/{name}.yaml", []))
         for name in ("classifier", "bestie", "maskrcnn")
     }
-    programs = {name: ("tools/train_net.py", names) for name, names in configs.items()}
-    programs["cues"] = ("tools/extract_points.py", configs["classifier"])
-    programs["labels"] = ("tools/export_pseudo_labels.py", configs["bestie"])
+    programs = {name: ("bestie.cli.train", names) for name, names in configs.items()}
+    programs["cues"] = ("bestie.cli.extract_points", configs["classifier"])
+    programs["labels"] = ("bestie.cli.export", configs["bestie"])
 
     def digests() -> dict[str, dict]:
         return {

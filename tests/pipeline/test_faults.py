@@ -63,7 +63,7 @@ def test_a_run_leaves_all_that_it_promises(undisturbed):
     assert all(entry["status"] == "done" for entry in stages.values())
     for stage in ("classifier", "cues", "maps", "bestie", "labels", "quality", "maskrcnn"):
         assert stages[stage]["seconds"] > 0 and stages[stage]["peak_memory_mib"] > 100
-        assert stages[stage]["command"].startswith("python tools/")
+        assert stages[stage]["command"].startswith("python -m bestie ")
         assert (undisturbed / f"logs/{stage}.log").is_file()
     quality = json.loads((undisturbed / "quality/quality.json").read_text())
     assert quality["truth"] and quality["labels"]["total"]["objects"] == 12
@@ -200,7 +200,7 @@ def test_a_full_disk_ends_in_one_line_and_a_rerun_with_space_goes_on(root, undis
         "os.execv(sys.argv[1], sys.argv[1:])"
     )
     text = run(root, output, status=1, prefix=(sys.executable, "-c", code))
-    assert "stage classifier failed: train_net.py: [Errno 27] File too large" in text
+    assert "stage classifier failed: bestie train: [Errno 27] File too large" in text
     assert "logs/classifier.log" in text
     assert entries(output)["check"]["status"] == "done"
     assert not list(output.rglob("*.tmp"))

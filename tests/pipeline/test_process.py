@@ -11,15 +11,20 @@ from bestie.pipeline.process import Command, CommandError, last_words, run_comma
 from tests.conftest import PROJECT
 
 
+def write_package(folder, code: str) -> None:
+    (folder / "bestie").mkdir(exist_ok=True)
+    (folder / "bestie/__init__.py").touch()
+    (folder / "bestie/__main__.py").write_text(code)
+
+
 @pytest.fixture
 def tool(tmp_path, monkeypatch):
-    """Writes tools/fake.py of a project of its own."""
+    """Writes a package ``bestie`` whose program is the code."""
     monkeypatch.setattr(process, "PROJECT", tmp_path)
-    (tmp_path / "tools").mkdir()
 
     def write(code: str, *arguments: str, **fields) -> Command:
-        (tmp_path / "tools/fake.py").write_text(code)
-        return Command("fake.py", arguments, **fields)
+        write_package(tmp_path, code)
+        return Command("fake", arguments, **fields)
 
     return write
 
@@ -29,9 +34,18 @@ def test_output_goes_to_the_log_under_the_command(tool, tmp_path):
     command = tool("import sys; print('out'); print('err', file=sys.stderr)", "a b", "c")
     run_command(command, log)
     text = log.read_text()
-    assert "$ python tools/fake.py 'a b' c\n" in text and "out\n" in text and "err\n" in text
+    assert "$ python -m bestie fake 'a b' c\n" in text and "out\n" in text and "err\n" in text
     run_command(command, log)
     assert log.read_text().count("out\n") == 2
+
+
+def test_a_folder_named_like_the_package_where_it_runs_does_not_matter(tool, tmp_path, monkeypatch):
+    command = tool("print('the right one')")
+    (tmp_path / "elsewhere").mkdir()
+    write_package(tmp_path / "elsewhere", "print('the wrong one')")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    run_command(command, tmp_path / "log")
+    assert "the right one" in (tmp_path / "log").read_text()
 
 
 def test_standard_output_can_go_to_a_file(tool, tmp_path):
@@ -53,9 +67,12 @@ def test_peak_memory_is_that_of_the_command(tool, tmp_path):
 @pytest.mark.parametrize(
     ("code", "message"),
     [
-        ("import sys; print('before'); sys.exit('fake.py: it is broken')", "it is broken"),
-        ("import sys; sys.exit('fake.py: 2 errors:\\n  one\\n  two')", "2 errors:\n  one\n  two"),
-        ("raise KeyError('x')", "fake.py: KeyError: 'x'"),
+        ("import sys; print('before'); sys.exit('bestie fake: it is broken')", "it is broken"),
+        (
+            "import sys; sys.exit('bestie fake: 2 errors:\\n  one\\n  two')",
+            "2 errors:\n  one\n  two",
+        ),
+        ("raise KeyError('x')", "bestie fake: KeyError: 'x'"),
         ("import os; os.kill(os.getpid(), 9)", "SIGKILL .out of memory"),
         ("import sys; sys.exit(3)", "exit status 3, no message"),
     ],
@@ -66,15 +83,15 @@ def test_a_failure_is_told_in_its_own_words(tool, tmp_path, code, message):
 
 
 def test_long_messages_are_cut():
-    lines = ["fake.py: 50 error(s):", *(f"  {number}" for number in range(50))]
-    words = last_words(Command("fake.py", ()), 1, ["noise", *lines])
-    assert words.startswith("fake.py: 50 error(s):\n  0\n") and "... and 39 lines more" in words
+    lines = ["bestie fake: 50 error(s):", *(f"  {number}" for number in range(50))]
+    words = last_words(Command("fake", ()), 1, ["noise", *lines])
+    assert words.startswith("bestie fake: 50 error(s):\n  0\n") and "... and 39 lines more" in words
 
 
 def test_last_words_are_known_where_the_log_cannot_be_written(tool, tmp_path):
     (tmp_path / "log").mkdir()
     with pytest.raises(CommandError, match="it is broken"):
-        run_command(tool("import sys; sys.exit('fake.py: it is broken')"), tmp_path / "log")
+        run_command(tool("import sys; sys.exit('bestie fake: it is broken')"), tmp_path / "log")
 
 
 def test_an_interruption_ends_the_command_and_its_helpers(tool, tmp_path):
@@ -96,15 +113,15 @@ def test_an_interruption_ends_the_command_and_its_helpers(tool, tmp_path):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs prctl")
 def test_a_command_ends_with_the_pipeline_however_that_ends(tmp_path):
-    (tmp_path / "tools").mkdir()
     pid = tmp_path / "pid"
-    (tmp_path / "tools/fake.py").write_text(
-        f"import os, time\nopen({str(pid)!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)"
+    write_package(
+        tmp_path,
+        f"import os, time\nopen({str(pid)!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)",
     )
     code = (
         "from pathlib import Path\nfrom bestie.pipeline import process\n"
         f"process.PROJECT = Path({str(tmp_path)!r})\n"
-        f"process.run_command(process.Command('fake.py', ()), Path({str(tmp_path / 'log')!r}))"
+        f"process.run_command(process.Command('fake', ()), Path({str(tmp_path / 'log')!r}))"
     )
     pipeline = subprocess.Popen([sys.executable, "-c", code], cwd=PROJECT)
     while not (pid.exists() and pid.read_text()):

@@ -207,14 +207,16 @@ def test_data_that_changes_while_the_run_goes_on_ends_it(world):
 
 def test_commands_run_with_log_memory_and_record(world, tmp_path, monkeypatch):
     monkeypatch.setattr(process, "PROJECT", tmp_path)
-    (tmp_path / "tools").mkdir()
-    (tmp_path / "tools/work.py").write_text("import sys; print('said'); sys.exit(*sys.argv[1:2])")
-    world.change("a", commands=lambda resume: [Command("work.py", ())])
+    (tmp_path / "bestie").mkdir()
+    (tmp_path / "bestie/__init__.py").touch()
+    code = "import sys; print('said'); sys.exit(*sys.argv[2:3])"
+    (tmp_path / "bestie/__main__.py").write_text(code)
+    world.change("a", commands=lambda resume: [Command("work", ())])
     world.run(selected=("a",))
     entry = world.entries()["a"]
-    assert entry["command"] == "python tools/work.py" and entry["peak_memory_mib"] > 1
+    assert entry["command"] == "python -m bestie work" and entry["peak_memory_mib"] > 1
     assert "said" in (world.output / "logs/a.log").read_text()
-    world.change("a", commands=lambda resume: [Command("work.py", ("work.py: it broke",))])
+    world.change("a", commands=lambda resume: [Command("work", ("bestie work: it broke",))])
     with pytest.raises(StageError, match="stage a failed: .*\nIts log: .*logs/a.log"):
         world.run(selected=("a",), forced=("a",))
 

@@ -4,11 +4,17 @@ import re
 
 import pytest
 
-from bestie.training.accepted_values import CHOICES, LISTS, ODD, RANGES, REGISTRIES, value_of
+from bestie.training.accepted_values import accepted_tables, value_of
 from bestie.training.config_check import check_config
 from bestie.training.setup import default_config, merge_config
 from tests.conftest import PROJECT
 
+TABLES = accepted_tables()
+CHOICES = {key: values for table in TABLES for key, values in table.choices.items()}
+REGISTRIES = {key: names for table in TABLES for key, names in table.registries.items()}
+RANGES = {key: bounds for table in TABLES for key, bounds in table.ranges.items()}
+LISTS = [key for table in TABLES for key in table.lists]
+ODD = [key for table in TABLES for key in table.odd]
 TABLE = {**CHOICES, **REGISTRIES}
 
 

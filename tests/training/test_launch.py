@@ -77,7 +77,7 @@ def test_a_process_that_fails_ends_the_run():
         ({"num_gpus_per_machine": 0}, "at least one process"),
         ({"num_gpus_per_machine": 1, "num_machines": 2, "machine_rank": 2}, "rank 2"),
         ({"num_gpus_per_machine": 1, "num_machines": 2}, "several machines need a --dist-url"),
-        ({"num_gpus_per_machine": 1000, "device": "cuda"}, "1000 GPUs asked for, PyTorch finds"),
+        ({"num_gpus_per_machine": 1000, "device": "cuda"}, "1000 GPUs requested, PyTorch finds"),
     ],
 )
 def test_impossible_requests_are_refused(arguments, message):

@@ -1,6 +1,5 @@
-"""A tiny registered root with tags, clicks, weak maps and ground truth; the tool as a module."""
+"""A tiny registered root with tags, clicks, weak maps and ground truth."""
 
-import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +8,6 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from bestie.formats import Points, write_points
 from tests.evaluation.tiny_data import OBJECTS, write_root
-
-TOOL = Path(__file__).parents[2] / "tools" / "visualize.py"
 
 
 @pytest.fixture
@@ -28,11 +25,3 @@ def dataset(tmp_path: Path) -> str:
     yield name
     DatasetCatalog.remove(name)
     MetadataCatalog.remove(name)
-
-
-@pytest.fixture(scope="session")
-def tool():
-    spec = importlib.util.spec_from_file_location("visualize", TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module

@@ -34,17 +34,17 @@ def test_the_later_line_of_a_resumed_run_counts(tmp_path):
     )
 
 
-def test_unfinished_last_line_is_passed_over(tmp_path, caplog):
+def test_incomplete_last_line_is_skipped(tmp_path, caplog):
     path = write(tmp_path / "m.json", '{"iteration": 1, "loss": 5}', '{"iterat')
     assert read_metrics(path)["loss"][0].tolist() == [1]
-    assert "unfinished" in caplog.text
+    assert "incomplete" in caplog.text
 
 
 @pytest.mark.parametrize(
     "lines, message",
     [
-        (["{oops", '{"iteration": 1, "loss": 1}'], "line 1: is no json object"),
-        (['{"loss": 1}', '{"iteration": 1, "loss": 1}'], "line 1: is no json object"),
+        (["{oops", '{"iteration": 1, "loss": 1}'], "line 1: is not a JSON object"),
+        (['{"loss": 1}', '{"iteration": 1, "loss": 1}'], "line 1: is not a JSON object"),
         ([""], "holds no metrics"),
     ],
 )
@@ -89,7 +89,7 @@ def test_histogram(values):
 
 
 def test_empty_histogram_is_an_error():
-    with pytest.raises(ValueError, match="no finite value for the histogram 'Scores'"):
+    with pytest.raises(ValueError, match="No finite value for the histogram 'Scores'"):
         plot_histogram([float("nan")], "Scores")
 
 
@@ -102,5 +102,5 @@ def test_bars_grow_with_their_number_and_say_where_there_is_no_value():
 def test_bars_need_a_value_a_name():
     with pytest.raises(ValueError, match="'AP' has 1 values for 2 names"):
         plot_bars(["a", "b"], {"AP": [1]})
-    with pytest.raises(ValueError, match="nothing to draw"):
+    with pytest.raises(ValueError, match="Nothing to draw"):
         plot_bars([], {})

@@ -2,8 +2,8 @@
 
 ``render`` draws the scenes. The same seed gives the same bytes; an image does not depend on how
 many there are. The weak maps are the truth, degraded at random as a weakly supervised method would:
-they are no method's output, and results obtained with them are no results of a weakly supervised
-pipeline. Called by ``bestie.cli.make_shapes``.
+they are not the output of a method, and results obtained with them are not results of a weakly
+supervised pipeline.
 """
 
 import json
@@ -36,7 +36,7 @@ __all__ = [
     "make_shapes",
 ]
 
-# Counts up whenever the same settings would give other files.
+# Increased whenever the same settings would give other files.
 VERSION = 4
 RECORD = "shapes.json"
 SIDES = (0.875, 1.0, 1.125)
@@ -47,7 +47,7 @@ MIN_PER_PROCESS = 50
 
 @dataclass(frozen=True)
 class Settings:
-    """What decides on the content of the data set.
+    """Settings that determine the content of the data set.
 
     Attributes:
         seed: of everything random.
@@ -86,7 +86,7 @@ class Summary:
     recalled: int = 0
 
     def add(self, scene: Scene, weak_map: np.ndarray, clicks: formats.Points) -> None:
-        """Count an image."""
+        """Add the numbers of one image."""
         truth = semantic_map(scene)
         number = len(scene.classes)
         self.images += 1
@@ -114,13 +114,13 @@ class Summary:
 
     @property
     def mean_iou(self) -> float:
-        """mIoU of the weak maps in per cent, over background and the classes that occur."""
+        """mIoU of the weak maps in percent, over background and the classes that occur."""
         hit = np.diag(self.confusion)
         union = self.confusion.sum(0) + self.confusion.sum(1) - hit
         return float(100 * (hit / np.maximum(union, 1))[self.confusion.sum(1) > 0].mean())
 
     def table(self) -> dict[str, Any]:
-        """The numbers as shown and recorded; shares in per cent of the instances."""
+        """The numbers as shown and recorded; shares in percent of the instances."""
         share = 100 / max(self.instances, 1)
         classes = zip(CLASS_NAMES, self.per_class, strict=True)
         return {
@@ -140,7 +140,7 @@ class Summary:
 
 
 def make_shapes(output: Path, settings: Settings) -> dict[str, Any]:
-    """Make the data set, unless it is there already; nothing is left behind if it is interrupted.
+    """Make the data set, unless it exists already; an interruption leaves no partial data set.
 
     Args:
         output: folder to create.
@@ -152,13 +152,13 @@ def make_shapes(output: Path, settings: Settings) -> dict[str, Any]:
     Raises:
         formats.DataError: ``output`` exists and is not what these settings give.
     """
-    wanted = {"version": VERSION, "settings": asdict(settings)}
+    expected = {"version": VERSION, "settings": asdict(settings)}
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        return _existing_record(output, wanted)
+        return _existing_record(output, expected)
     output.parent.mkdir(parents=True, exist_ok=True)
     build = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
     try:
-        record = {**wanted, "splits": _write_root(build, settings)}
+        record = {**expected, "splits": _write_root(build, settings)}
         with formats.atomic_write(build / RECORD) as file:
             json.dump(record, file, indent=1)
         build.chmod(0o755)
@@ -169,13 +169,13 @@ def make_shapes(output: Path, settings: Settings) -> dict[str, Any]:
     return record
 
 
-def _existing_record(output: Path, wanted: dict[str, Any]) -> dict[str, Any]:
+def _existing_record(output: Path, expected: dict[str, Any]) -> dict[str, Any]:
     record = output / RECORD
     found = json.loads(record.read_text()) if record.is_file() else {}
-    if {key: found.get(key) for key in wanted} != wanted:
-        what = {key: found.get(key) for key in wanted} if found else f"no {RECORD}"
+    if {key: found.get(key) for key in expected} != expected:
+        what = {key: found.get(key) for key in expected} if found else f"no {RECORD}"
         raise formats.DataError(
-            f"exists, with {what}; asked for was {wanted}. Remove it or name another --output",
+            f"exists, with {what}; requested were {expected}. Remove it or name another --output",
             output,
         )
     return found
@@ -188,7 +188,9 @@ def _write_root(root: Path, settings: Settings) -> dict[str, Any]:
     for split in SPLITS:
         number = getattr(settings, split)
         ids = [f"{split}_{i:05d}" for i in range(number)]
-        summary, images, annotations = Summary(), [], []
+        summary = Summary()
+        images: list[dict[str, Any]] = []
+        annotations: list[dict[str, Any]] = []
         scenes = _draw_all(settings, split)
         for i, image_id in enumerate(track(ids, f"shapes {split}")):
             scene, weak_map = next(scenes)
@@ -267,7 +269,7 @@ GROWTH = (0.0, 0.05)  # mean and standard deviation of the shift of the outline
 WAVES = (0.05, 0.35)  # standard deviation and correlation length of the outline's waves
 CUT = 0.25  # probability that one end of the object is not found
 HOLE = 0.15  # probability of a hole
-BLOBS = 0.8  # mean number of spurious blobs an image
+BLOBS = 0.8  # mean number of spurious blobs per image
 OTHER_CLASS = 0.2  # share of the blobs that carry another class than those of the image
 
 
@@ -304,7 +306,7 @@ def _degrade_mask(rng: np.random.Generator, mask: np.ndarray, s: float) -> np.nd
     """(H, W) bool: a 0/1 uint8 mask as a weak method would find it."""
     inside = cv2.distanceTransform(mask, cv2.DIST_L2, 5)
     outside = cv2.distanceTransform(1 - mask, cv2.DIST_L2, 5)
-    depth = cv2.GaussianBlur(inside - outside, (0, 0), max(0.05 * s, 0.5))
+    depth: np.ndarray = cv2.GaussianBlur(inside - outside, (0, 0), max(0.05 * s, 0.5))
     depth += rng.normal(*GROWTH) * s
     depth += WAVES[0] * s * smooth_noise(rng, mask.shape, WAVES[1] * s)
     rows, columns = np.nonzero(mask)

@@ -1,12 +1,12 @@
 """What the classes of the built-in data set look like: outlines, materials and textures.
 
-Comes in: a random generator. Goes out: the parts of one object in object coordinates, its colours
-and a texture. Called by ``render``, which places, shades and paints them.
+A random generator gives the parts of one object in object coordinates, its colors and its texture;
+``render`` places, shades and paints them.
 
 The six classes are three pairs. The two classes of a pair share textures and more or less the
-body's shape; its muted hue is a hint. What tells them apart for sure are their parts, two or more
-an object and in a signal colour: tail, fins and collar or head and rear, handle and badge or cap
-and label, hood and load or roof, door and window. So a classifier looks at parts, as it does on
+body's shape; its muted hue is a hint. Only their parts identify a class reliably; an object has
+two or more, in a signal color: tail, fins and collar or head and rear, handle and badge or cap and
+label, hood and load or roof, door and window. So a classifier looks at parts, as it does on
 photographs, and an object can make it fire in several places.
 
 Object coordinates are (x, y), x to the right and y down as in an upright picture, the body reaching
@@ -38,7 +38,7 @@ class Part:
 
     Attributes:
         rings: outlines, each (N, 2) float64 (x, y), object coordinates; a second one is a hole.
-        material: key of :class:`Look`'s colours.
+        material: key of :class:`Look`'s colors.
         dome: how strongly it bulges towards the viewer; 0 is flat.
     """
 
@@ -49,10 +49,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Look:
-    """Colours and texture of one object.
+    """Colors and texture of one object.
 
     Attributes:
-        colours: material -> (3,) float32 RGB in [0, 1].
+        colors: material -> (3,) float32 RGB in [0, 1].
         texture: name, see :func:`texture`.
         contrast: of the texture, in [0, 1].
         frequency: of the texture, cycles over the unit length.
@@ -73,10 +73,10 @@ def _ellipse(x: float, y: float, rx: float, ry: float, start=0.0, stop=360.0) ->
 
 
 def _polygon(*corners: tuple[float, float]) -> np.ndarray:
-    """Polygon with eight points an edge, so that warping bends its edges."""
-    corners = np.array(corners, dtype=np.float64)
+    """Polygon with eight points per edge, so that warping bends its edges."""
+    starts = np.array(corners, dtype=np.float64)
     step = np.linspace(0, 1, 8, endpoint=False)[:, None]
-    edges = zip(corners, np.roll(corners, -1, axis=0), strict=True)
+    edges = zip(starts, np.roll(starts, -1, axis=0), strict=True)
     return np.concatenate([a + step * (b - a) for a, b in edges])
 
 
@@ -254,7 +254,7 @@ class _Class:
         parts: draws the outlines.
         textures: of the body, the most frequent first; a pair of classes shares them.
         hue: of the body on average, degrees; a hint.
-        trim_hue: of the parts that tell the class for sure, degrees.
+        trim_hue: of the parts that identify the class, degrees.
         max_tilt: from upright, degrees.
     """
 
@@ -306,7 +306,7 @@ def max_tilt(name: str) -> float:
 def draw_look(
     rng: np.random.Generator, name: str, colour: np.ndarray | None = None, clutter: bool = False
 ) -> Look:
-    """Draw colours and texture of an object of a class, or of clutter that resembles this class.
+    """Draw colors and texture of an object of a class, or of clutter that resembles this class.
 
     The body's hue scatters widely around the class's, so that it is a hint and no proof. The trim
     is the proof, and clutter has none of it.
@@ -315,7 +315,7 @@ def draw_look(
         rng: random generator.
         name: class.
         clutter: whether this is a thing of no class.
-        colour: see :func:`draw_colour`, of a relative to resemble (objects that lie together often
+        color: see :func:`draw_colour`, of a relative to resemble (objects that lie together often
             look alike); drawn, if omitted.
     """
     if colour is None:
@@ -337,13 +337,13 @@ def draw_look(
 
 
 def draw_colour(rng: np.random.Generator, name: str) -> np.ndarray:
-    """Draw a muted body colour: (3,) hue in degrees, saturation and value in [0, 1]."""
+    """Draw a muted body color: (3,) hue in degrees, saturation and value in [0, 1]."""
     hue = rng.normal(_CLASSES[name].hue, 15) if rng.random() < 0.9 else rng.uniform(0, 360)
     return np.array([hue, rng.uniform(0.2, 0.55), rng.uniform(0.45, 0.9)])
 
 
 def _draw_trim(rng: np.random.Generator, name: str) -> tuple[float, float, float]:
-    """Hue in degrees, saturation and value of the parts that tell the class."""
+    """Hue in degrees, saturation and value of the parts that identify the class."""
     return rng.normal(_CLASSES[name].trim_hue, 8), rng.uniform(0.8, 1.0), rng.uniform(0.75, 1.0)
 
 
@@ -355,7 +355,7 @@ def _rgb(hue: float, saturation: float, value: float) -> np.ndarray:
 
 
 def texture(name: str, x: np.ndarray, y: np.ndarray, frequency: float) -> np.ndarray:
-    """Pattern in [0, 1] at object coordinates: how much of the second colour shows.
+    """Pattern in [0, 1] at object coordinates: how much of the second color shows.
 
     Args:
         name: "scales", "spots", "ribs", "bands", "checks", "panels" or "bricks".

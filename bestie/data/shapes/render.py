@@ -1,13 +1,13 @@
 """Rendering of the built-in data set's scenes: objects, clutter and background to one picture.
 
-Comes in: a random generator and the size of the picture. Goes out: the picture and which pixel
-belongs to which object. Called by ``make_shapes``; ``shapes_objects`` says what the classes look
-like.
+A random generator and a size give the picture and the map of which pixel belongs to which object.
+``objects`` defines what each class looks like.
 
 Arrays are (y, x); outlines and object coordinates are (x, y), as OpenCV draws them.
 """
 
 from dataclasses import dataclass
+from functools import reduce
 
 import cv2
 import numpy as np
@@ -33,7 +33,7 @@ RADIUS = (0.16, 0.24)
 # Share of an object that must be visible, and the pixels (of a picture of 160 x 160).
 MIN_VISIBLE = 0.5
 MIN_AREA = 200
-# Probabilities of 1, 2, ... 8 objects a picture, and of 1, 2, 3 objects of a class in a group.
+# Probabilities of 1, 2, ... 8 objects per picture, and of 1, 2, 3 objects of a class in a group.
 NUM_OBJECTS = (0.1, 0.18, 0.22, 0.19, 0.13, 0.09, 0.05, 0.04)
 GROUP_SIZES = (0.5, 0.32, 0.18)
 
@@ -58,7 +58,7 @@ class Sprite:
     """An object cut out.
 
     Attributes:
-        colour (ndarray): (h, w, 3) float32 RGB in [0, 1], times alpha.
+        color (ndarray): (h, w, 3) float32 RGB in [0, 1], times alpha.
         alpha (ndarray): (h, w) float32 in [0, 1].
     """
 
@@ -92,8 +92,8 @@ def draw_scene(rng: np.random.Generator, height: int, width: int, class_id: int)
         height, width: of the picture, pixels.
         class_id: one of the classes to draw; the caller takes turns, so that none gets rare.
     """
-    light = rng.uniform(0, 2 * np.pi)
-    light = np.array([np.cos(light), np.sin(light)])
+    angle = rng.uniform(0, 2 * np.pi)
+    light = np.array([np.cos(angle), np.sin(angle)])
     items = place_objects(rng, (height, width), light, class_id)
     items = [items[i] for i in rng.permutation(len(items))]
     behind = place_clutter(rng, (height, width), light, int(rng.integers(1, 6)), (0.25, 0.85))
@@ -145,7 +145,7 @@ def place_group(
     scale: float,
     others: list[Item],
 ) -> list[Item]:
-    """A group of touching objects of a class, apart from the others; fewer if there is no room."""
+    """A group of touching objects of a class, apart from the others; fewer if they do not fit."""
     low, high = (radius * min(shape) for radius in RADIUS)
     name = CLASS_NAMES[class_id]
     colour = draw_colour(rng, name)
@@ -178,7 +178,7 @@ def _place_apart(rng, shape, class_id, sprite, others, group) -> Item | None:
 
 
 def _place_touching(rng, shape, class_id, sprite, others, group) -> Item | None:
-    """Next of a group: pushed against one of it until it overlaps by a few per cent."""
+    """Next of a group: pushed against one of it until it overlaps by a few percent."""
     for _ in range(12):
         neighbour = group[rng.integers(len(group))]
         rows, columns = np.nonzero(neighbour.mask)
@@ -234,7 +234,7 @@ def place_clutter(
     number: int,
     sizes: tuple[float, float],
 ) -> list[Item]:
-    """Things of no class, in any colour and the classes' textures, anywhere."""
+    """Things of no class, in any color and the classes' textures, anywhere."""
     items = []
     for _ in range(number):
         parts = clutter_parts(rng, str(rng.choice(CLUTTER_NAMES)))
@@ -282,7 +282,7 @@ def draw_sprite(
     Args:
         rng: random generator.
         parts: in painting order.
-        look: colours and texture.
+        look: colors and texture.
         radius: pixels that the unit of object coordinates spans.
         angle: degrees.
         light: (2,) unit vector (x, y) towards the light.
@@ -340,7 +340,7 @@ def _draw_pose(rng: np.random.Generator, scale: float, angle: float):
 
 
 def _material(look: Look, material: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """(N, 3) colours of a material at object coordinates."""
+    """(N, 3) colors of a material at object coordinates."""
     base = look.colours[material]
     if material != "body":
         return np.broadcast_to(base, (len(x), 3))
@@ -373,7 +373,8 @@ def draw_background(rng: np.random.Generator, height: int, width: int) -> np.nda
     hsv = np.stack([hues % 360, saturation, values], axis=1).astype(np.float32)[None]
     first, second = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)[0]
     cells = min(shape) * np.array([0.3, 0.12, 0.04, 0.015])
-    share = sum(smooth_noise(rng, shape, cell) * rng.uniform(0.1, 0.8) for cell in cells)
+    layers = [smooth_noise(rng, shape, cell) * rng.uniform(0.1, 0.8) for cell in cells]
+    share = reduce(np.add, layers)
     style = rng.choice(["plain", "planks", "tiles", "grass"], p=(0.4, 0.2, 0.2, 0.2))
     angle, period = rng.uniform(0, np.pi), min(shape) * rng.uniform(0.06, 0.2)
     y, x = np.mgrid[:height, :width].astype(np.float32)

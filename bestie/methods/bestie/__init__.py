@@ -15,10 +15,12 @@ from bestie.methods.bestie.heads import (
 )
 from bestie.methods.bestie.mapper import BESTIEMapper
 from bestie.methods.bestie.meta_arch import BESTIE
+from bestie.methods.bestie.method import METHOD
 
 __all__ = [
     "BESTIE",
     "BESTIE_HEADS_REGISTRY",
+    "METHOD",
     "BESTIEMapper",
     "HRNetHead",
     "PanopticDeepLabHead",

@@ -1,9 +1,8 @@
 """Labels that need no network: components of the weak maps, all of them or those with one cue.
 
-Comes in: a registered folder-contract data set with weak maps, and points. Goes out: labels as a
-COCO dict, to be written by ``bestie.formats.write_coco`` or scored by
-:func:`~bestie.evaluation.label_quality.evaluate_labels`. Called by ``tools/evaluate_labels.py
---baseline`` and ``bestie.methods.pam.cue_ablation``.
+From a registered folder-contract data set with weak maps and points, makes labels as a COCO dict,
+which ``bestie.formats.write_coco`` writes and
+:func:`~bestie.evaluation.label_quality.evaluate_labels` scores.
 """
 
 import os
@@ -37,7 +36,7 @@ def labels_from_components(
 
     Args:
         dataset_name: a registered folder-contract data set.
-        min_area: components under it are passed over, pixels.
+        min_area: components smaller than this (pixels) are ignored.
         maps_dir: folder of the maps; None: WSSS_maps of the data's root.
         points_dir: folder of the points; None: every component is a label.
         score_threshold: points above this confidence count.

@@ -1,7 +1,7 @@
 """Sparse labels of a batch on the training device, between the mapper and the targets.
 
-Comes in: the mapper's dicts. Goes out: one object with the labels of all images, components and
-points numbered through the batch. Called by the BESTIE meta-architecture.
+The dicts of the mapper become one object with the labels of all images; components and points are
+numbered through the batch.
 """
 
 from dataclasses import dataclass

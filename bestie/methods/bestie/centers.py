@@ -1,14 +1,14 @@
 """Centers: local maxima of the center map, and blobs of converging offsets (paper, section 3.4).
 
-Comes in: center values, offsets and the regions to look inside. Goes out: the centers of every
-region. Called by ``grouping`` at inference and by ``refinement`` in training.
+Finds the centers of every region from center values and offsets: for ``grouping`` at inference, and
+for ``refinement`` in training.
 
 Shapes: B images, R regions and N centers of the whole batch. A region map is (B, H, W) int64: 0
 none, r + 1 = region r. All steps run on the batch at once, on any device.
 
-On a GPU, finding the centers waits for the device twice: for the number of candidates, and for what
-``Centers`` knows as plain integers. What follows (``assign_pixels``, targets, losses) never does.
-Tables are read by ``index_select``, several times as fast on the CPU as indexing.
+On a GPU, finding the centers waits for the device twice: for the number of candidates, and for the
+counts that ``Centers`` keeps as Python ints. What follows (``assign_pixels``, targets, losses)
+never does. Tables are read by ``index_select``, several times as fast on the CPU as indexing.
 """
 
 from collections.abc import Iterator

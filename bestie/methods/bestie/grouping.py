@@ -1,8 +1,8 @@
 """Center map + offsets + foreground -> instances (paper, sections 3.1 and 3.4).
 
-Comes in: network outputs. Goes out: the owner of each pixel, and for inference scored instances.
-``group_pixels`` and ``group_pixels_by_points`` are called by the meta-architecture at inference;
-the steps below them are shared with ``refinement``.
+Finds the owner of each pixel and, at inference, instances with scores. The meta-architecture uses
+``group_pixels`` and ``group_pixels_by_points`` at inference; the steps below them are shared with
+``refinement``.
 
 Shapes: B images, C foreground classes, R regions and N centers of the whole batch. A region map is
 (B, H, W) int64: 0 none, r + 1 = region r. All steps run on the batch at once, on any device.
@@ -94,7 +94,7 @@ def group_pixels(
     owner = assign_pixels(offset.unsqueeze(0), region, centers)
     classes = region_classes.index_select(0, centers.region)
     if keep_centerless:
-        # The pixels without an owner become one instance a component, numbered behind the centers.
+        # Pixels without an owner become one instance per component, numbered after the centers.
         whole = len(classes) + region - 1
         owner = torch.where((owner < 0) & (region > 0), whole, owner)
         classes = torch.cat([classes, region_classes])
@@ -111,8 +111,8 @@ def group_pixels_by_points(
 ) -> GroupedInstances:
     """Group the pixels of one image: each to the point of its class nearest to pixel + offset.
 
-    Classes without a point yield nothing; there are no components and no minimum area. Score = mean
-    class probability.
+    Classes without a point give no instance. Components and minimum areas are not used. Score =
+    mean class probability.
 
     Args:
         probability: (C + 1, H, W) float32, background first; classes may be zeroed beforehand.
@@ -150,6 +150,9 @@ def assign_pixels(offset: Tensor, region: Tensor, centers: Centers) -> Tensor:
     start = torch.cat([centers.start.new_zeros(1), centers.start])
     first = torch.where(count > 0, start, -1)
     owner = first.index_select(0, flat_region)
+    # Regions with one center are finished: every pixel belongs to it. Only pixels of regions with
+    # several centers need distances. How many these are is known already on the host, so that a GPU
+    # does not have to wait for it here.
     if centers.contested_pixels == 0:
         return owner.view_as(region)
     contested = flat_indices((count > 1).index_select(0, flat_region), centers.contested_pixels)
@@ -159,6 +162,9 @@ def assign_pixels(offset: Tensor, region: Tensor, centers: Centers) -> Tensor:
     own_region = flat_region.index_select(0, contested)
     first, number = start.index_select(0, own_region), count.index_select(0, own_region)
     center_y, center_x = centers.yx.float().unbind(1)
+    # Step k compares every pixel with the k-th center of its own region. So the loop has as many
+    # steps as the most crowded region has centers, and memory is one value per pixel: no table of
+    # pixels x centers. Strictly closer: of equally near centers the first counts.
     nearest, best = first, torch.full_like(target_y, torch.inf)
     last = len(center_y) - 1
     for step in range(centers.most):
@@ -194,9 +200,11 @@ def strongest_pixel(
     peak = torch.full((number,), -torch.inf, device=value.device)
     peak.scatter_reduce_(0, index, values, reduce="amax")
     size = owner.numel()
+    # argmax per instance: of the pixels that reach the peak, the one of the lowest index.
     position = torch.full((number,), size, dtype=torch.int64, device=value.device)
     at_peak = torch.where(values == peak.index_select(0, index), inside, size)
     position.scatter_reduce_(0, index, at_peak, reduce="amin")
+    # In float64, since a float32 sum depends on the order of the additions, which a GPU chooses.
     mean = torch.zeros(number, dtype=torch.float64, device=value.device)
     mean.scatter_add_(0, index, probability.reshape(-1).index_select(0, inside).double())
     mean = (mean / area.clamp(min=1)).float()

@@ -1,7 +1,7 @@
 """Heads of BESTIE: feature maps to class logits, center heatmaps and offset maps.
 
-Comes in: the backbone's feature maps. Goes out: three maps at the size asked for. Called by the
-meta architecture ``BESTIE``; built by name (MODEL.BESTIE.HEAD) from ``BESTIE_HEADS_REGISTRY``.
+Feature maps of the backbone become three maps at the requested size. A head is selected by name
+(MODEL.BESTIE.HEAD) from ``BESTIE_HEADS_REGISTRY``.
 
 Shapes: B images, C foreground classes, (H, W) the output size, (h, w) the head's own size.
 
@@ -123,7 +123,7 @@ class HRNetHead(nn.Module):
 
 @BESTIE_HEADS_REGISTRY.register()
 class PanopticDeepLabHead(nn.Module):
-    """Panoptic-DeepLab's two decoders and three heads, with a center heatmap a class.
+    """Panoptic-DeepLab's two decoders and three heads, with one center heatmap per class.
 
     Cheng et al., "Panoptic-DeepLab", CVPR 2020: the semantic decoder (256 channels) feeds the class
     logits, the instance decoder (128 channels) the center heatmaps and the offsets.

@@ -1,7 +1,6 @@
 """Losses of BESTIE: hard-pixel cross-entropy, guided center and offset losses (paper, section 3.3).
 
-Comes in: full-resolution predictions and dense targets. Goes out: scalar losses in float32. Called
-by the BESTIE meta-architecture.
+Full-resolution predictions and targets become scalar losses in float32.
 """
 
 from torch import Tensor

@@ -86,7 +86,7 @@ class BESTIEMapper:
             augmentation: joint augmentation of the training samples.
             image_format: "RGB" or "BGR".
             points_dir: folder of the points, under the data root or absolute.
-            maps_dir: likewise, of the weak semantic maps.
+            maps_dir: folder of the weak semantic maps, in the same way.
             point_score_thresh: points count above this confidence.
             min_area: smallest component, pixels.
             points_required: at inference, a missing point file is an error.

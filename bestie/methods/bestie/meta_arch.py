@@ -1,7 +1,6 @@
 """BESTIE: semantic map, class-wise centers and offsets, trained on pseudo and refined labels.
 
-Comes in: the dicts of ``BESTIEMapper``. Goes out: losses in training, instances at inference.
-Called by the trainer, the evaluators' loop and the label export.
+The dicts of ``BESTIEMapper`` become losses in training, and instances at inference.
 """
 
 from collections.abc import Sequence
@@ -76,9 +75,9 @@ class BESTIE(nn.Module):
             backbone: images (B, 3, H, W) to a dict of feature maps.
             head: (features, output size) to class logits, center and offset maps of that size.
             pixel_mean: per channel, in the order of the input images.
-            pixel_std: likewise.
+            pixel_std: its standard deviation.
             supervision: "tags" or "clicks", what the points are.
-            min_area: components under this are passed over at inference, pixels.
+            min_area: components smaller than this (pixels) are ignored at inference.
             sigma: of the Gaussians of the center heatmap, pixels.
             loss: weights of the loss; defaults of the paper.
             refine: self-refinement; None switches it off.

@@ -1,8 +1,7 @@
 """Semantic knowledge transfer (paper, section 3.2): components and points to accepted instances.
 
-Comes in: the components of a weak semantic map and the points of the image. Goes out: which
-components are trusted as instances. Called by the mapper, after augmentation, and by the label
-drawings.
+Decides which components of a weak semantic map are trusted as instances, given the points of the
+image. Runs after augmentation, in the mapper.
 """
 
 import numpy as np

@@ -1,9 +1,8 @@
 """Self-refinement (paper, section 3.4): network outputs + given semantic map -> refined targets.
 
-Comes in: the network's own full-resolution outputs, without gradient, and the regions of the
-*given* weak map. Goes out: targets of the same form as those of the pseudo labels. Called by the
-BESTIE meta-architecture in every training step, on the training device, for the whole batch at
-once.
+Runs in every training step, on the training device, for the whole batch at once. From the network's
+own full-resolution outputs, without gradient, and the regions of the *given* weak map, it makes
+targets of the same form as those of the pseudo labels.
 
 Shapes: B images, C foreground classes, R components, N centers of the whole batch.
 """
@@ -38,7 +37,7 @@ def refine_labels(
     """Refine the labels of image-level supervision.
 
     Per component of the weak map: centers as in ``centers.find_centers``, each pixel to the
-    nearest. A component is passed over if it has no center, or if a center numbered above
+    nearest. A component is skipped if it has no center, or if a center numbered above
     ``max_instances`` owns a pixel. Each instance: v = highest center value on its pixels, s = their
     mean class probability. Its center is where v is and its confidence v x s; if v < ``threshold``,
     its center is the component's centroid and its confidence s.

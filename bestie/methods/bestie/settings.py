@@ -1,7 +1,6 @@
-"""Settings of the BESTIE meta-architecture, in groups, and how a config gives them.
+"""Settings of the BESTIE meta-architecture, in groups, read from a config.
 
-Comes in: MODEL.BESTIE of a config. Goes out: frozen settings with the paper's defaults. Called by
-``meta_arch``.
+Frozen dataclasses with the paper's defaults, filled from MODEL.BESTIE.
 """
 
 from dataclasses import dataclass

@@ -1,9 +1,8 @@
 """Instances to targets: center heatmap, offset map and guidance weight (paper, section 3.2).
 
-Comes in: for a whole batch, a map that says which instance a pixel belongs to, and each instance's
-center. Goes out: targets on the same device, sparse: what the losses read, at the pixels where an
-instance is, is computed there and then; the dense maps are drawn when somebody asks for them. Made
-by the BESTIE meta-architecture for pseudo labels and by ``refinement`` for refined ones.
+Made for a whole batch from a map of the instance of each pixel and the center of each instance: for
+pseudo labels by the meta-architecture, for refined ones by ``refinement``. Targets are sparse: the
+losses compute them only at pixels of instances, and the dense maps are drawn only on request.
 
 Shapes: B images, C foreground classes, N instances and P pixels of the whole batch, T the most tags
 of an image. Pixels are flat indices into (B, H, W).
@@ -66,6 +65,11 @@ class CenterHeatmap:
             (P, T) float32 values, and (P, T) int64 channels in [0, C). A channel may occur several
             times, with the value 0 all times but one.
         """
+        # The loss reads few pixels and few channels, so a table of P x T values is drawn instead of
+        # B x C x H x W. Each center's patch has to find its cell of that table:
+        #
+        #     pixel of a patch -> row of the table (P, the last one, if the loss does not read it)
+        #     class of a patch -> column, the place of the class among the tags of its image
         batch, num_classes, height, width = self.shape
         row = torch.full((batch * height * width,), len(pixels), device=pixels.device)
         row.scatter_(0, pixels, torch.arange(len(pixels), device=pixels.device))
@@ -74,7 +78,7 @@ class CenterHeatmap:
         column.scatter_(1, self.tags, numbers.expand_as(self.tags))
         column = column.view(-1).index_select(0, self.images * (num_classes + 1) + self.classes)
         pixel, value = self._patches()
-        # What lies on none of the pixels is drawn into one more row, and dropped.
+        # Everything outside the given pixels is drawn into the extra row, which is cut off.
         row = row.index_select(0, pixel.view(-1)).view_as(pixel)
         values = _draw(row, column, value, (len(pixels) + 1, len(numbers)))[:-1]
         image = pixels // (height * width)

@@ -1,6 +1,7 @@
 """Mask R-CNN of Detectron2, the detector that learns from the labels."""
 
 from bestie.methods.mask_rcnn.mapper import InstanceMapper
+from bestie.methods.mask_rcnn.method import METHOD
 from bestie.methods.mask_rcnn.rcnn import CodedMasksRCNN
 
-__all__ = ["CodedMasksRCNN", "InstanceMapper"]
+__all__ = ["METHOD", "CodedMasksRCNN", "InstanceMapper"]

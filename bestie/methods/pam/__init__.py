@@ -7,5 +7,6 @@ a data set), ``cue_report`` and ``map_report`` (how good they are).
 
 from bestie.methods.pam.classifier import PAMClassifier, peak_attention
 from bestie.methods.pam.mapper import PAMMapper
+from bestie.methods.pam.method import METHOD
 
-__all__ = ["PAMClassifier", "PAMMapper", "peak_attention"]
+__all__ = ["METHOD", "PAMClassifier", "PAMMapper", "peak_attention"]

@@ -1,9 +1,8 @@
 """PAM classifier: image tags in, activation maps out that cover objects evenly, one peak each.
 
-Step 1 of the pipeline (paper, section 3.2). Comes in: images with tags. Goes out: the tag loss in
-training, tag scores and class activation maps afterwards, from which the instance cues and the weak
-semantic maps are made. Called by the trainer, ``tools/extract_points.py`` and
-``tools/make_semantic_maps.py``.
+Step 1 of the pipeline (paper, section 3.2). Images with tags give the tag loss in training, and
+afterwards tag scores and class activation maps, from which the instance cues and the weak semantic
+maps are made.
 
 Shapes: B images, C classes, (H, W) the image, (h, w) the feature map.
 """
@@ -100,7 +99,7 @@ class PAMClassifier(nn.Module):
             backbone: Detectron2 backbone; of its maps the one of the largest stride is used.
             num_classes: C.
             pixel_mean: per channel, in the order of the input images.
-            pixel_std: likewise.
+            pixel_std: its standard deviation.
             head_channels: channels of the three extra convolutions.
             alpha: threshold of the peak attention, share of the channel's maximum.
             start_iter: iteration of the training from which there is peak attention.

@@ -1,8 +1,8 @@
 """The paper's ablation of the instance cues: plain CAM against peak attention of several strengths.
 
-Comes in: a classifier config whose data has ground truth, and values of alpha. Goes out: a table
-of what the cues of each are worth, averaged over seeds. Called by ``tools/ablate_cues.py``. Each
-training and each extraction is a command that a user could type; what is there already is kept.
+For a classifier config whose data has ground truth, and several values of alpha, makes a table of
+the quality of the cues, averaged over seeds. Each training and each extraction is a command that a
+user could type; existing results are kept.
 """
 
 import json
@@ -20,7 +20,9 @@ from bestie.formats import atomic_write
 from bestie.pipeline.process import Command, run_command
 from bestie.training.setup import merge_config
 
-__all__ = ["CueAblation", "ablate_cues"]
+__all__ = ["DEFAULT_CONFIG", "CueAblation", "ablate_cues"]
+
+DEFAULT_CONFIG = "quick/shapes_pam.yaml"  # in configs/
 
 COLUMNS = (
     "tag mAP", "cues", "objects", "one cue", "several", "none", "on background",
@@ -75,7 +77,7 @@ def ablate_cues(
     alphas: Sequence[float],
     seeds: Sequence[int],
     options: Sequence[str] = (),
-    tell: Callable[[str], None] = lambda line: None,
+    notify: Callable[[str], None] = lambda line: None,
 ) -> CueAblation:
     """Train a classifier for each alpha and seed, extract its cues and count what they make.
 
@@ -89,10 +91,10 @@ def ablate_cues(
         alphas: values of MODEL.PAM.ALPHA, each once.
         seeds: values of SEED, each once.
         options: KEY VALUE pairs for every command.
-        tell: told each command before it runs.
+        notify: called with each command before it runs.
 
     Raises:
-        ValueError: no or repeated alphas or seeds, data that do not do, or a folder with results of
+        ValueError: no or repeated alphas or seeds, unsuitable data, or a folder with results of
             other settings.
         bestie.pipeline.process.CommandError: a command failed.
     """
@@ -113,9 +115,9 @@ def ablate_cues(
             f"are needed, got {tuple(cfg.DATASETS.TEST)} and {list(cfg.TEST.EVALUATORS)}"
         )
 
-    def run(tool: str, *arguments: object, stdout: Path | None = None) -> None:
-        command = Command(tool, tuple(map(str, arguments)), stdout)
-        tell(str(command))
+    def run(program: str, *arguments: object, stdout: Path | None = None) -> None:
+        command = Command(program, tuple(map(str, arguments)), stdout)
+        notify(str(command))
         run_command(command, output / "log.txt")
 
     _claim(output / "settings.yaml", cfg.dump())
@@ -126,14 +128,14 @@ def ablate_cues(
             _make_cues(run, config_file, dataset_name, folder, alpha, seed, options)
         maps = output / f"{folders[-1].name}_maps"
         run(
-            "make_semantic_maps.py", "--config-file", folders[-1] / "config.yaml",
+            "make-maps", "--config-file", folders[-1] / "config.yaml",
             "--dataset", dataset_name, "--output", maps, "--report", folders[-1] / "maps",
             *_weights(folders[-1]),
         )  # fmt: skip
         for row, folder in enumerate(folders):
             quality = folder / "quality.json"
             run(
-                "evaluate_labels.py", folder / "pseudo_labels.json", "--dataset", dataset_name,
+                "evaluate", folder / "pseudo_labels.json", "--dataset", dataset_name,
                 "--baseline", "--maps", maps, "--points", folder / "Peak_points",
                 "--score-threshold", cfg.INPUT.POINT_SCORE_THRESH, "--json",
                 stdout=quality,
@@ -167,11 +169,11 @@ def _make_cues(
     run: Callable, config_file: str, dataset: str, folder: Path, alpha: float, seed: int, options
 ) -> None:
     run(
-        "train_net.py", "--config-file", config_file, "--resume", "MODEL.PAM.ALPHA", float(alpha),
+        "train", "--config-file", config_file, "--resume", "MODEL.PAM.ALPHA", float(alpha),
         "SEED", seed, *options, "OUTPUT_DIR", folder,
     )  # fmt: skip
     run(
-        "extract_points.py", "--config-file", folder / "config.yaml", "--dataset", dataset,
+        "extract-points", "--config-file", folder / "config.yaml", "--dataset", dataset,
         "--output", folder / "Peak_points", "--report", folder / "cues", *_weights(folder),
     )  # fmt: skip
 

@@ -1,7 +1,6 @@
-"""What instance cues are worth: how many there are, and whether each object has exactly one.
+"""Quality of instance cues: how many there are, and whether each object has exactly one.
 
-Comes in: the cues of each image and, where they are known, its objects (masks or clicks). Goes out:
-a :class:`CueReport`. Called by ``bestie.methods.pam.cues``.
+Compares the cues of each image with its objects (masks or clicks), where these are known.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,7 +21,7 @@ SCORE_BINS = 10
 
 @dataclass(frozen=True)
 class CueReport:
-    """Numbers of the cues of a data set; where it says C, a list with an entry a class.
+    """Numbers of the cues of a data set; where it says C, a list with one entry per class.
 
     Attributes:
         class_names (list[str]): C names.

@@ -1,8 +1,7 @@
 """From a classifier to instance cues on disk.
 
-Step 2 of the pipeline. Comes in: a config with MODEL.WEIGHTS of a classifier and the name of a data
-set with tags. Goes out: a point file an image, the supervision ledger, a cue report with a contact
-sheet. Called by ``tools/extract_points.py`` and the pipeline.
+Step 2 of the pipeline. A trained classifier (MODEL.WEIGHTS) and the name of a data set with tags
+give one point file per image, the supervision ledger, and a cue report with a contact sheet.
 """
 
 import os
@@ -38,14 +37,14 @@ def extract_points(
 ) -> CueReport | None:
     """Write the cues of each image of a data set; to be called in every process.
 
-    Images whose point file is there are passed over, so a run that was stopped goes on.
+    Images whose point file exists are skipped, so an interrupted run can be resumed.
 
     Args:
         cfg: of the classifier, with MODEL.WEIGHTS and MODEL.PAM.CUES.
         dataset_name: a data set with tags; it is registered if need be.
         output: folder of the point files; None: Peak_points of the data's root.
         report_dir: folder for ``cues.json`` and ``cues.png`` (contact sheet); None: neither.
-        overwrite: make all files anew.
+        overwrite: make all files again.
 
     Returns:
         Numbers of the cues, on the main process; None elsewhere.
@@ -65,7 +64,7 @@ def extract_points(
         settings=options,
     )
     model = load_model(cfg)
-    pending = stage.begin(_is_whole, overwrite)
+    pending = stage.begin(_is_complete, overwrite)
     for sample in stage.samples(pending):
         size = (sample["height"], sample["width"])
         cues = image_cues(model, sample["image"], sample["image_labels"], options, size)
@@ -111,7 +110,7 @@ def image_cues(
     )
 
 
-def _is_whole(record: dict[str, Any], path: Path) -> bool:
+def _is_complete(record: dict[str, Any], path: Path) -> bool:
     try:
         read_points(path)
     except DataError:

@@ -29,7 +29,7 @@ def classifier_entry(
         settings: keys that decide about the result, beside those that the network reads.
 
     Raises:
-        OSError: there is no file MODEL.WEIGHTS.
+        OSError: MODEL.WEIGHTS is not a file.
     """
     weights = PathManager.get_local_path(cfg.MODEL.WEIGHTS)
     trained = _config_of_training(weights)

@@ -1,11 +1,11 @@
-"""What weak semantic maps look like, and whether they look like pseudo labels.
+"""Statistics of weak semantic maps, and whether they look like pseudo labels.
 
-Comes in: the maps of a data set, from ``tools/make_semantic_maps.py`` or any other method, with the
-tags of their images. Goes out: a :class:`MapReport`. Called by ``bestie.methods.pam.maps``.
+Works on the maps of a data set, from ``tools/make_semantic_maps.py`` or any other method, and the
+tags of their images.
 
 Maps that train BESTIE are made for images whose tags are known: a map restricted to the tags, in
 which every tag has pixels, compact regions, and uncertain pixels left out. Predictions of a network
-for unseen images are not that; training on them works worse, and nothing else would tell.
+for unseen images are not that; training on them works worse, and no other check would notice it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,7 +20,7 @@ from bestie.evaluation.semantic_iou import class_iou
 __all__ = ["MapReport", "MapStatistics", "measure_map", "report_maps"]
 
 IGNORE = 255
-# From here on a share counts as a sign that the maps are no pseudo labels.
+# From here on a share counts as a sign that the maps are not pseudo labels.
 MAX_UNTAGGED = 0.01
 MAX_TAGS_WITHOUT_PIXELS = 0.1
 MAX_HOLES = 0.05
@@ -39,7 +39,7 @@ class MapStatistics:
         hole_pixels (int): their pixels.
         tags (int): tags of the image; 0 if they are not known, and so are the next two.
         tags_without_pixels (int): tags that no pixel has.
-        untagged (int): pixels of classes that are no tags.
+        untagged (int): pixels of classes that are not tags.
     """
 
     pixels: int = 0
@@ -87,7 +87,7 @@ class MapReport:
         signs = [
             (
                 untagged > MAX_UNTAGGED,
-                f"{untagged:.1%} of the foreground is of classes that are no tags of the image; "
+                f"{untagged:.1%} of the foreground is of classes that are not tags of the image; "
                 "pseudo labels are restricted to the tags",
             ),
             (
@@ -136,14 +136,14 @@ class MapReport:
         findings = self.findings()
         if findings:
             signs = "\n".join(f"- {finding}" for finding in findings)
-            parts.append(f"Signs that these maps are no pseudo labels:\n{signs}")
+            parts.append(f"Signs that these maps are not pseudo labels:\n{signs}")
         else:
             parts.append("They look like pseudo labels: no sign to the contrary.")
         return "\n\n".join(parts)
 
 
 def measure_map(semantic_map: np.ndarray, tags: Sequence[int] | None) -> MapStatistics:
-    """Count what tells pseudo labels from predictions.
+    """Count the signs that distinguish pseudo labels from predictions.
 
     Args:
         semantic_map: (H, W) uint8: 0 background, class + 1, 255 ignore.

@@ -1,8 +1,8 @@
 """From a classifier to weak semantic maps on disk, and the check of maps from any method.
 
-Step 3 of the pipeline. Comes in: a config with MODEL.WEIGHTS of a classifier and the name of a data
-set with tags. Goes out: a semantic map an image, the supervision ledger, a report with mean IoU and
-a contact sheet. Called by ``tools/make_semantic_maps.py`` and the pipeline.
+Step 3 of the pipeline. A trained classifier (MODEL.WEIGHTS) and the name of a data set with tags
+give one semantic map per image, the supervision ledger, and a report with mean IoU and a contact
+sheet.
 """
 
 import os
@@ -56,14 +56,14 @@ def make_semantic_maps(
 ) -> MapReport | None:
     """Write the weak semantic map of each image of a data set; to be called in every process.
 
-    Images whose map is there are passed over, so a run that was stopped goes on.
+    Images whose map exists are skipped, so an interrupted run can be resumed.
 
     Args:
         cfg: of the classifier, with MODEL.WEIGHTS and MODEL.PAM.MAPS.
         dataset_name: a data set with tags; it is registered if need be.
         output: folder of the maps; None: WSSS_maps of the data's root.
         report_dir: folder for ``maps.json`` and ``maps.png`` (contact sheet); None: neither.
-        overwrite: make all maps anew.
+        overwrite: make all maps again.
 
     Returns:
         Numbers of the maps, on the main process; None elsewhere. With ground truth, mean IoU of the
@@ -85,7 +85,7 @@ def make_semantic_maps(
         settings=options,
     )
     model = load_model(cfg)
-    pending = stage.begin(_is_whole, overwrite)
+    pending = stage.begin(_is_complete, overwrite)
     confusions = _write_maps(stage, model, pending, options)
     if not comm.is_main_process():
         return None
@@ -224,7 +224,7 @@ def _read_map(record: dict[str, Any], path: Path, num_classes: int) -> np.ndarra
     return semantic_map
 
 
-def _is_whole(record: dict[str, Any], path: Path) -> bool:
+def _is_complete(record: dict[str, Any], path: Path) -> bool:
     try:
         return read_semantic_map(path).shape == (record["height"], record["width"])
     except DataError:

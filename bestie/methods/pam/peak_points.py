@@ -1,7 +1,7 @@
 """Instance cues: local maxima of the classifier's activation maps.
 
-Step 2 of the pipeline (paper, section 3.2). Comes in: activation maps of an image and its mirror
-image. Goes out: points with class and confidence. Called by ``bestie.methods.pam.cues``.
+Step 2 of the pipeline (paper, section 3.2). Activation maps of an image and its mirror image give
+points with class and confidence.
 
 Shapes: K classes, (H, W) the maps, P points.
 """
@@ -29,10 +29,10 @@ def find_peak_points(
     """Find the cues: local maxima of the maps after a 3x3 mean (zeros around the image).
 
     Args:
-        activation_maps: (K, H, W) float in [0, 1], one map a class.
+        activation_maps: (K, H, W) float in [0, 1], one map per class.
         kernel: side of the window that a point is the maximum of, pixels, odd. Pixels that share
             the maximum are all points.
-        top_k: at most this many points a class, the strongest.
+        top_k: at most this many points per class, the strongest.
         threshold: lowest confidence, that is value of the smoothed map; where it is 0 there is no
             point.
 

@@ -1,10 +1,10 @@
 """Weak semantic maps from activation maps: background score, boundary refinement, ignored pixels.
 
 Step 3 of the pipeline: from the activation maps of the tagged classes and the image to a map of 0
-background, class + 1, 255 ignore. Called by ``bestie.methods.pam.maps``.
+background, class + 1, 255 ignore.
 
-Memory beside scores and image is bounded, whatever the size of the image: work goes strip by strip
-of rows.
+Memory in addition to scores and image is bounded for images of any size, because the work is done
+in strips of rows.
 
 The refinement is the pixel-adaptive mask refinement of Araslanov & Roth, "Single-stage semantic
 segmentation from image labels" (CVPR 2020, section 3.3).
@@ -66,8 +66,8 @@ def refine_scores(
 
     Each pixel takes the mean of its 8-neighbours at each dilation, weighted by their affinity: the
     softmax over all these neighbours of -|difference in intensity| / local standard deviation. So
-    scores stay in the range of the input, and where they sum to 1 they go on doing so. The image
-    goes on beyond its border with the values of the border.
+    scores stay in the range of the input, and where they sum to 1 they still do so afterwards.
+    Beyond its border, the image is continued with the values of the border.
 
     Args:
         scores: (K+1, H, W) float.
@@ -159,6 +159,9 @@ def _refine_in_strips(
     scores: Tensor, image: Tensor, dilations: Sequence[int], iterations: int, rows: int
 ) -> Tensor:
     """Some iterations of the refinement, with the weights of at most ``rows`` rows at once."""
+    # One iteration moves information by at most max(dilations) pixels. A strip with a margin (halo)
+    # of iterations x max(dilations) rows therefore gets the same values in its middle as the whole
+    # image would; the margins are computed twice and cut off.
     height = scores.shape[1]
     halo = 0 if rows == height else iterations * max(dilations)
     refined = torch.empty_like(scores)
@@ -193,11 +196,13 @@ def _affinities(image: Tensor, dilations: Sequence[int]) -> Tensor:
             total += neighbour
             squares.addcmul_(neighbour, neighbour)
         total /= count + 1
+        # Var = mean of squares - square of the mean; rounding may make it slightly negative.
         variance = (squares / (count + 1)).addcmul_(total, total, value=-1).clamp_(min=0)
         factor = -1 / (channels * (STD_FACTOR * variance.sqrt() + 1e-8))
         block = weights[:, rows]
         for weight, neighbour in zip(block, neighbours, strict=True):
             torch.sum((center - neighbour).abs_().mul_(factor), dim=0, out=weight)
+        # Softmax in place; the largest exponent becomes 0, so that exp cannot overflow.
         block.sub_(block.amax(dim=0)).exp_()
         block.div_(block.sum(dim=0))
     return weights
@@ -226,7 +231,8 @@ def _blocks(values: Tensor, dilations: Sequence[int]) -> Iterator[tuple[slice, l
     height, width = values.shape[-2:]
     reach = max(dilations)
     padded = F.pad(values.unsqueeze(0), (reach,) * 4, mode="replicate")[0]
-    # A GPU takes all rows at once; on a CPU what is read 8 x D times has to stay in the cache.
+    # A GPU takes all rows at once. On a CPU, values are read 8 x D times, so a block must be small
+    # enough to stay in the cache.
     step = max(1, BLOCK_PIXELS // width) if values.device.type == "cpu" else height
     shifts = [(dilation * y, dilation * x) for dilation in dilations for y, x in NEIGHBOURS]
     for first in range(0, height, step):

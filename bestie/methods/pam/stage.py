@@ -1,8 +1,7 @@
-"""What the stages share that run the classifier over a data set and write a file an image.
+"""Shared by the stages that run the classifier over a data set and write one file per image.
 
-Comes in: a config with MODEL.WEIGHTS and the name of a data set with tags. Goes out: the images
-that are still to be done, dealt to the processes, and the supervision ledger. Called by
-``bestie.methods.pam.cues`` and ``bestie.methods.pam.maps``.
+Finds the images that are not finished, distributes them over the processes, and writes the
+supervision ledger.
 """
 
 import logging
@@ -89,16 +88,16 @@ class ClassifierStage:
             )
 
     def path(self, record: dict[str, Any]) -> Path:
-        """The file of an image."""
+        """Path of the file of an image."""
         return self.folder / f"{record['image_name']}{self.suffix}"
 
     def begin(
-        self, is_whole: Callable[[dict[str, Any], Path], bool], overwrite: bool
+        self, is_complete: Callable[[dict[str, Any], Path], bool], overwrite: bool
     ) -> list[dict[str, Any]]:
         """Choose the images that are to be done and write the ledger; in every process.
 
         Args:
-            is_whole: whether the file of a record, which exists, is complete.
+            is_complete: whether the file of a record, which exists, is complete.
             overwrite: remove the files that are there and do all images.
 
         Raises:
@@ -113,11 +112,11 @@ class ClassifierStage:
             difference = self._difference(entry)
             if difference:
                 raise ValueError(
-                    f"{self.folder} holds {len(existing)} of the files already, made otherwise: "
-                    f"its supervision ledger {difference}; --overwrite makes them anew, --output "
+                    f"{self.folder} holds {len(existing)} of the files already, made differently: "
+                    f"its supervision ledger {difference}; --overwrite makes them again, --output "
                     "takes another folder"
                 )
-            whole = {r["image_name"] for r in existing if is_whole(r, self.path(r))}
+            whole = {r["image_name"] for r in existing if is_complete(r, self.path(r))}
             pending = [record for record in self.records if record["image_name"] not in whole]
             if whole:
                 logger.info("%d of %d images are done already.", len(whole), len(self.records))
@@ -131,7 +130,7 @@ class ClassifierStage:
         return pending
 
     def _difference(self, entry: dict[str, Any]) -> str:
-        """How the files of the folder were made otherwise than ``entry`` says; "" if they were not.
+        """How the files in the folder differ from what ``entry`` says; "" if they do not.
 
         A split without an entry of its own may share images with the others.
         """
@@ -169,7 +168,7 @@ def stage_folder(dataset_name: str, output: str | os.PathLike | None, folder: st
     """``output``, or ``folder`` under the root of a registered data set.
 
     Raises:
-        ValueError: there is no ``output`` and no root.
+        ValueError: neither ``output`` nor a root is given.
     """
     root = MetadataCatalog.get(dataset_name).get("root")
     if output is None and root is None:

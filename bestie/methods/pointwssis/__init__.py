@@ -1,7 +1,8 @@
 """PointWSSIS: masks of a few images, clicks on the rest (Kim et al., CVPR 2023)."""
 
 from bestie.methods.pointwssis.mappers import PromptMapper, RefinerMapper
+from bestie.methods.pointwssis.method import METHOD
 from bestie.methods.pointwssis.prompted_solo import PromptedSOLO
 from bestie.methods.pointwssis.refiner import MaskRefiner
 
-__all__ = ["MaskRefiner", "PromptMapper", "PromptedSOLO", "RefinerMapper"]
+__all__ = ["METHOD", "MaskRefiner", "PromptMapper", "PromptedSOLO", "RefinerMapper"]

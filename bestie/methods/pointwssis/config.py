@@ -17,7 +17,7 @@ def add_pointwssis_config(cfg: CN) -> None:
     """Add the keys of PointWSSIS to ``cfg``, in place."""
     cfg.MODEL.POINTWSSIS = CN()
     model = cfg.MODEL.POINTWSSIS
-    # What META_ARCHITECTURE PromptedSOLO (a SOLO, with the same weights) is given at inference:
+    # Input of META_ARCHITECTURE PromptedSOLO (a SOLO, with the same weights) at inference:
     # "none" (plain SOLO), "points" (clicks: one label for each, from the cell under it), "sizes"
     # (known objects: rough masks from their cells, on which the refiner trains) or "filter" (clicks
     # choose among plain detections; an ablation).
@@ -26,7 +26,7 @@ def add_pointwssis_config(cfg: CN) -> None:
     # (the level of the true object's size; needs annotations) or a level of MODEL.SOLO.IN_FEATURES.
     model.LEVEL = "selected"
     # Labels of clicks that may suppress each other: "cell" (one class and one cell, so one mask),
-    # "class" (all of a class, by MODEL.SOLO.TEST.NMS_IOU: the official code) or "none".
+    # "class" (all labels of a class, by MODEL.SOLO.TEST.NMS_IOU: the official code) or "none".
     model.NMS_BETWEEN = "cell"
     _add_refiner(cfg)
 
@@ -40,7 +40,7 @@ def _add_refiner(cfg: CN) -> None:
     # timm model of the encoder, with maps at strides 2 to 32: resnet101, resnet50, resnet18, ...
     model.BACKBONE = "resnet101"
     # Initial weights of the encoder: "" random, or "timm" for timm's default ImageNet weights
-    # (downloaded). The first convolution, which sees more than an image, always starts random.
+    # (downloaded). The first convolution, whose input is more than an image, always starts random.
     model.WEIGHTS = ""
     # Batch norm: "BN", or "SyncBN" (synchronized over GPU processes).
     model.NORM = "SyncBN"
@@ -57,9 +57,9 @@ def _add_refiner(cfg: CN) -> None:
     # training draws from.
     model.CROP_SCALE = 2.0
     model.CROP_SCALE_TRAIN = [1.0, 2.0]
-    # What the network sees (an ablation takes some away): "image", "mask" (the rough one), "point".
+    # Inputs of the network (fewer for ablations): "image", "mask" (the rough one), "point".
     model.INPUTS = ["image", "mask", "point"]
-    # Rough masks under this area are left as they are, pixels of the image.
+    # Rough masks smaller than this (pixels of the image) are not refined.
     model.MIN_AREA = 1
     # Crops that are refined at once at inference.
     model.BATCH_SIZE = 16

@@ -1,4 +1,4 @@
-"""What the refiner sees of an image, and how its answer comes back (PointWSSIS, section 3.2).
+"""Crops of an image for the refiner, and pasting its output back (PointWSSIS, section 3.2).
 
 An instance is seen through a loose crop around its rough mask and its point, squeezed to a square:
 the image, the rough mask, and a Gaussian at the point in the plane of its class. Training and

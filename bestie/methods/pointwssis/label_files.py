@@ -138,6 +138,6 @@ def _by_image(coco: dict[str, Any], crowds: bool = False) -> dict[int, list[dict
 
 
 def _require_categories(coco: dict, expected: dict, path: str | os.PathLike) -> None:
-    found, wanted = ({c["id"]: c["name"] for c in each["categories"]} for each in (coco, expected))
-    if found != wanted:
-        raise DataError(f"has the categories {found}, expected are {wanted}", path)
+    found, known = ({c["id"]: c["name"] for c in each["categories"]} for each in (coco, expected))
+    if found != known:
+        raise DataError(f"has the categories {found}, expected are {known}", path)

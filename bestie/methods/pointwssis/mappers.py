@@ -1,7 +1,7 @@
 """Mappers of PointWSSIS: clicks and known objects for the teacher, crops for the refiner.
 
 Points of a data set come from files of the folder contract (``Center_points``) or from the field
-``point`` [x, y] of each annotation of a COCO json; they are never derived from masks here. Mappers
+``point`` [x, y] of each annotation of a COCO JSON; they are never derived from masks here. Mappers
 return points as (y, x) pixel indices.
 """
 
@@ -143,7 +143,7 @@ class PromptMapper:
 class RefinerMapper:
     """In training a crop with rough and true mask, at inference an image with rough masks.
 
-    Trains on a COCO json whose annotations hold the true mask as ``segmentation`` and the rough one
+    Trains on a COCO JSON whose annotations hold the true mask as ``segmentation`` and the rough one
     as ``rough``, an annotation per pair; one pair is one sample. At inference ``segmentation`` is
     the rough mask and ``point`` its point. See ``MaskRefiner`` for what is returned.
     """
@@ -205,8 +205,8 @@ class RefinerMapper:
 
     def __call__(self, dataset_dict: dict[str, Any]) -> dict[str, Any]:
         sample = {key: dataset_dict[key] for key in _COPIED_KEYS if key in dataset_dict}
-        image = read_image(dataset_dict["file_name"], self.image_format)
-        image = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+        array = read_image(dataset_dict["file_name"], self.image_format)
+        image = torch.from_numpy(np.ascontiguousarray(array.transpose(2, 0, 1)))
         annotations = _annotations(dataset_dict, "rough masks")
         if self.is_train:
             return sample | self._training_sample(image, annotations[0], dataset_dict)
@@ -221,7 +221,7 @@ class RefinerMapper:
         truth = _mask(annotation["segmentation"], record)
         points = mask_centers(truth)[1]
         scale = np.random.uniform(*self.scales)
-        crops = loose_crops(mask_boxes(rough)[1], points, scale, tuple(image.shape[1:]))
+        crops = loose_crops(mask_boxes(rough)[1], points, scale, (image.shape[1], image.shape[2]))
         index = torch.zeros(1, dtype=torch.int64)
         crop = crop_images(image[None].float(), index, crops, self.size)[0]
         rough, target = (crop_masks(mask, crops, self.size)[0] for mask in (rough, truth))

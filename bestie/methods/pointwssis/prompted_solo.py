@@ -1,8 +1,8 @@
 """SOLO with prompts at inference: one label for every click (PointWSSIS, section 3.1).
 
 The meta-architecture ``PromptedSOLO`` is a SOLO and loads its checkpoints; MODEL.POINTWSSIS.PROMPT
-says what it is given. Its instances carry, besides those of SOLO, ``points`` (N, 2) float (y, x)
-in pixels of the output and ``class_scores`` (N,); ``scores`` is the mask confidence.
+selects its input. Its instances have, in addition to the fields of SOLO, ``points`` (N, 2) float
+(y, x) in pixels of the output and ``class_scores`` (N,); ``scores`` is the mask confidence.
 """
 
 from dataclasses import replace

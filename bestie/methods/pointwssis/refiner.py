@@ -34,6 +34,9 @@ __all__ = ["MaskRefiner"]
 class MaskRefiner(nn.Module):
     """MaskRefineNet of PointWSSIS (Kim et al., CVPR 2023), section 3.2."""
 
+    pixel_mean: Tensor
+    pixel_std: Tensor
+
     @configurable
     def __init__(
         self,
@@ -54,7 +57,7 @@ class MaskRefiner(nn.Module):
             network: crops (N, channels, S, S) to logits (N, 2, S, S).
             num_classes: C.
             pixel_mean: per channel, in the order of the input images.
-            pixel_std: likewise.
+            pixel_std: its standard deviation.
             size: S.
             sigma: of the Gaussian at the point, pixels of the crop.
             crop_scale: side of the crop as a multiple of the rough mask's box, at inference.
@@ -147,7 +150,8 @@ class MaskRefiner(nn.Module):
         self, image: Tensor, instances: Instances, part: Tensor
     ) -> tuple[Tensor, Tensor]:
         rough, points = instances.pred_masks[part], instances.points[part]
-        crops = loose_crops(mask_boxes(rough)[1], points, self.crop_scale, tuple(image.shape[-2:]))
+        size = (image.shape[-2], image.shape[-1])
+        crops = loose_crops(mask_boxes(rough)[1], points, self.crop_scale, size)
         logits = self._predict(
             crop_images(image, torch.zeros_like(part), crops, self.size),
             crop_masks(rough, crops, self.size),

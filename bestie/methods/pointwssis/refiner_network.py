@@ -3,9 +3,12 @@
 Shapes: N crops, S side of a crop.
 """
 
+from typing import cast
+
 import timm
 import torch
 from timm.layers import convert_sync_batchnorm
+from timm.models import FeatureInfo
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -44,7 +47,7 @@ class RefinerNetwork(nn.Module):
         """
         super().__init__()
         self.encoder = _create_encoder(backbone, in_channels)
-        *skips, deepest = self.encoder.feature_info.channels()
+        *skips, deepest = cast(FeatureInfo, self.encoder.feature_info).channels()
         self.aspp = ASPP(deepest, aspp_channels, dilations)
         self.decoder = nn.ModuleList()
         inputs = aspp_channels
@@ -54,7 +57,9 @@ class RefinerNetwork(nn.Module):
             inputs = outputs
         self.predictor = nn.Conv2d(inputs, 2, 1)
         nn.init.normal_(self.predictor.weight, std=0.001)
-        nn.init.zeros_(self.predictor.bias)
+        bias = self.predictor.bias
+        assert bias is not None
+        nn.init.zeros_(bias)
         if norm == "SyncBN":
             self.encoder, self.aspp, self.decoder = (
                 convert_sync_batchnorm(part) for part in (self.encoder, self.aspp, self.decoder)
@@ -129,14 +134,14 @@ def _create_encoder(name: str, in_channels: int) -> nn.Module:
         raise ValueError(f"MODEL.REFINER.BACKBONE: timm has no model {name!r}.")
     try:
         encoder = timm.create_model(name, features_only=True, in_chans=in_channels)
-        strides = encoder.feature_info.reduction()
+        strides = cast(FeatureInfo, encoder.feature_info).reduction()
     except (AssertionError, IndexError, NotImplementedError, RuntimeError, TypeError) as error:
         raise ValueError(
             f"MODEL.REFINER.BACKBONE {name} gives no feature maps ({error})."
         ) from error
     if strides != [2, 4, 8, 16, 32]:
         raise ValueError(
-            f"MODEL.REFINER.BACKBONE {name} gives maps of strides {strides}, needed are "
+            f"MODEL.REFINER.BACKBONE {name} gives maps of strides {strides}, expected are "
             "2, 4, 8, 16 and 32."
         )
     return encoder

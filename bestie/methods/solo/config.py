@@ -45,7 +45,7 @@ def add_solo_config(cfg: CN) -> None:
     # Number of foreground classes C; -1: as many as the training data set names.
     model.NUM_CLASSES = -1
     # Levels of the backbone's pyramid, finest first. The finest is halved for the heads, the
-    # coarsest brought to the size of the one before it.
+    # coarsest is resized to the size of the level before it.
     model.IN_FEATURES = ["p2", "p3", "p4", "p5", "p6"]
     # Cells along a side of the image, S, for each level.
     model.GRIDS = [40, 36, 24, 16, 12]
@@ -97,7 +97,7 @@ def _add_inference(cfg: CN) -> None:
     model.TEST.NMS_KERNEL = "gaussian"
     model.TEST.NMS_SIGMA = 2.0
     model.TEST.UPDATE_THRESH = 0.05
-    # Mask NMS: a mask goes if its IoU with a better one is above this.
+    # Mask NMS: a mask is removed if its IoU with a better one is above this.
     model.TEST.NMS_IOU = 0.5
 
 

@@ -167,7 +167,7 @@ def class_targets(
         images: (N,) int64, image of each instance in [0, B).
         classes: (N,) int64 in [0, C).
         batch_size: B.
-        num_cells: cells of an image, all levels.
+        num_cells: cells of one image, all levels.
         num_classes: C.
 
     Returns:

@@ -54,7 +54,9 @@ class GridHead(nn.Module):
         initialize(self, init)
         for predictor in (self.class_predictor, self.kernel_predictor):
             initialize(predictor, "normal")
-        nn.init.constant_(self.class_predictor.bias, -math.log((1 - prior) / prior))
+        bias = self.class_predictor.bias
+        assert bias is not None
+        nn.init.constant_(bias, -math.log((1 - prior) / prior))
 
     def forward(self, features: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         """Class logits (B, C, S, S) and kernels (B, D, S, S) of each level.
@@ -149,9 +151,10 @@ def initialize(module: nn.Module, init: str) -> None:
 def with_coordinates(features: Tensor) -> Tensor:
     """(B, K + 2, h, w): x and y of each position, from -1 to 1 over the map, appended to maps."""
     batch, _, height, width = features.shape
-    options = {"device": features.device, "dtype": features.dtype}
-    x = torch.linspace(-1, 1, width, **options).expand(batch, 1, height, -1)
-    y = torch.linspace(-1, 1, height, **options).unsqueeze(1).expand(batch, 1, -1, width)
+    device, dtype = features.device, features.dtype
+    x = torch.linspace(-1, 1, width, device=device, dtype=dtype).expand(batch, 1, height, -1)
+    y = torch.linspace(-1, 1, height, device=device, dtype=dtype).unsqueeze(1)
+    y = y.expand(batch, 1, -1, width)
     return torch.cat([features, x, y], dim=1)
 
 

@@ -60,7 +60,8 @@ class Candidates(NamedTuple):
     values: Tensor
 
 
-class Ranked(NamedTuple):
+@dataclass(frozen=True)
+class Ranked:
     """Candidates that are left, best first: ``index`` (N,) int64 into them, scores (N,) float32."""
 
     index: Tensor
@@ -80,7 +81,7 @@ class RankSettings:
         nms_sigma: of the Gaussian kernel.
         nms_iou: of mask NMS: a mask goes if its IoU with a better one is above this.
         update_thresh: matrix NMS: score that is needed after it.
-        max_instances: instances of an image.
+        max_instances: most instances of one image.
     """
 
     strides: Sequence[int] = (8, 8, 16, 32, 32)

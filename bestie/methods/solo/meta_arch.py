@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 from detectron2.config import CfgNode, configurable
-from detectron2.modeling import META_ARCH_REGISTRY, build_backbone
+from detectron2.modeling import META_ARCH_REGISTRY, Backbone, build_backbone
 from detectron2.structures import BitMasks, Boxes, ImageList, Instances
 from torch import Tensor, nn
 
@@ -70,6 +70,9 @@ class SOLO(nn.Module):
     Wang et al., "SOLOv2: Dynamic and Fast Instance Segmentation", NeurIPS 2020.
     """
 
+    pixel_mean: Tensor
+    pixel_std: Tensor
+
     # MODEL.WEIGHTS may be a file with Detectron2's ImageNet weights of the backbone alone.
     starts_from_backbone = True
 
@@ -77,7 +80,7 @@ class SOLO(nn.Module):
     def __init__(
         self,
         *,
-        backbone: nn.Module,
+        backbone: Backbone,
         grid_head: nn.Module,
         mask_branch: nn.Module,
         num_classes: int,
@@ -102,7 +105,7 @@ class SOLO(nn.Module):
             in_features: levels of the grid head, finest first.
             mask_features: levels of the mask branch, finest first.
             pixel_mean: per channel, in the order of the input images.
-            pixel_std: likewise.
+            pixel_std: its standard deviation.
             loss: weights of the losses; defaults of the paper.
             inference: settings of the inference; defaults of the paper.
             score_thresh: class probability above which a cell is a candidate.
@@ -112,7 +115,7 @@ class SOLO(nn.Module):
         self.grid_head = grid_head
         self.mask_branch = mask_branch
         self.num_classes = num_classes
-        self.grids, self.ranges = tuple(grids), [tuple(bounds) for bounds in ranges]
+        self.grids, self.ranges = tuple(grids), [(low, high) for low, high in ranges]
         self.in_features, self.mask_features = tuple(in_features), tuple(mask_features)
         self.loss_settings = loss or LossSettings()
         self.rank_settings = inference or RankSettings()
@@ -342,9 +345,9 @@ def padded_masks(instances: Instances, padded_size: tuple[int, int]) -> Tensor:
     """(N, H, W) bool masks of one image, placed top left in the padded size.
 
     Raises:
-        ValueError: there are no masks, or they are no bitmasks.
+        ValueError: no masks, or masks that are not bitmasks.
     """
-    if not instances.has("gt_masks"):  # Detectron2 leaves them out where there are no objects
+    if not instances.has("gt_masks"):  # Detectron2 leaves them out for images without objects
         if len(instances):
             raise ValueError("SOLO trains on masks, but the mapper gave none: set MODEL.MASK_ON.")
         return torch.zeros(0, *padded_size, dtype=torch.bool, device=instances.gt_boxes.device)

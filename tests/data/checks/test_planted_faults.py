@@ -4,7 +4,6 @@ The table below lists them. The root is that of ``make_shapes``; the image ``tra
 the tags 1 and 2, a click of either, and a map with both.
 """
 
-import importlib.util
 import json
 import shutil
 import subprocess
@@ -15,6 +14,7 @@ import pytest
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from PIL import Image
 
+from bestie.cli import check as tool
 from bestie.data import check_datasets
 from bestie.formats import DataError, write_semantic_map
 from bestie.training import trainer
@@ -41,10 +41,6 @@ from tests.data.checks.planting import (
     turned,
     xml_tags,
 )
-
-spec = importlib.util.spec_from_file_location("check_dataset", PROJECT / "tools/check_dataset.py")
-tool = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(tool)
 
 A = "train_00001"
 CLASSES = "classes.txt"

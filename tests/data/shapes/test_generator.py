@@ -110,7 +110,7 @@ def test_second_run_with_the_same_settings_makes_nothing(root):
 
 
 def test_a_folder_with_something_else_is_left_alone(root, tmp_path):
-    with pytest.raises(formats.DataError, match="'seed': 3.*asked for.*'seed': 1"):
+    with pytest.raises(formats.DataError, match="'seed': 3.*requested.*'seed': 1"):
         generator.make_shapes(root, Settings(seed=1, train=5, val=3, size=96))
     (tmp_path / "mine.txt").write_text("precious")
     with pytest.raises(formats.DataError, match="no shapes.json"):

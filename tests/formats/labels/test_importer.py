@@ -296,6 +296,6 @@ def test_command_says_what_comes_next(photos, write, tmp_path):
     root = ["--output", str(tmp_path / "root")]
     run = {"cwd": PROJECT, "capture_output": True, "text": True}
     done = subprocess.run([*command, str(write(TAGS)), *root], **run)
-    assert "tools/run_pipeline.py --data" in done.stdout and done.returncode == 0
+    assert "bestie run --data" in done.stdout and done.returncode == 0
     done = subprocess.run([*command, str(write("x\n")), *root], **run)
     assert done.returncode == 1 and "Traceback" not in done.stderr

@@ -242,7 +242,7 @@ def test_missing_vgg16_weights_stop_the_run_and_say_where_to_get_them(tmp_path):
     cfg = make_cfg()
     cfg.MODEL.PAM.VGG_WEIGHTS = str(tmp_path / "vgg16.pth")
     with pytest.raises(
-        ValueError, match=r"VGG_WEIGHTS: there is no file .*torchvision.models.vgg16"
+        ValueError, match=r"VGG_WEIGHTS: .* is not a file.*torchvision.models.vgg16"
     ):
         build_vgg16_backbone(cfg, ShapeSpec(channels=3))
 

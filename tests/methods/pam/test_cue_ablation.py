@@ -64,7 +64,7 @@ def test_every_alpha_is_trained_and_scored_over_the_same_maps(tmp_path):
         alphas=[0.7, 0.0],
         seeds=[0],
         options=options,
-        tell=told.append,
+        notify=told.append,
     )
     assert result.alphas == [0.0, 0.7] and result.values.shape == (2, 1, len(COLUMNS))
     assert np.isfinite(result.values).all()

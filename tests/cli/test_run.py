@@ -1,20 +1,8 @@
-import importlib.util
-
 import pytest
 
+from bestie.cli import run as TOOL
 from bestie.pipeline import StageError
-from tests.conftest import PROJECT
 from tests.pipeline.tiny_root import write_tiny_root
-
-
-def load_tool():
-    spec = importlib.util.spec_from_file_location("tool", PROJECT / "tools/run_pipeline.py")
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    return tool
-
-
-TOOL = load_tool()
 
 
 @pytest.fixture
@@ -25,7 +13,7 @@ def root(tmp_path):
 def run(root, *arguments, supervision="tags"):
     given = ["--data", str(root), "--supervision", supervision]
     given += ["--output", str(root.parent / "run")]
-    TOOL.main(TOOL.parse_arguments([*given, *arguments]))
+    TOOL.main([*given, *arguments])
 
 
 def plan(root, capsys, *arguments, **fields) -> dict[str, str]:

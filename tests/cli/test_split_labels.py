@@ -3,11 +3,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import split_labels
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bestie import formats
+from bestie.cli import split_labels
 from bestie.formats import DatasetFolder
 from bestie.formats.instances import coco_annotations, coco_categories
 

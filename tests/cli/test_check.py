@@ -1,20 +1,14 @@
-import importlib.util
-
-from tests.conftest import PROJECT
+from bestie.cli import check as tool
 from tests.data.checks.planting import append
 from tests.evaluation.tiny_data import write_root
-
-spec = importlib.util.spec_from_file_location("check_dataset", PROJECT / "tools/check_dataset.py")
-tool = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(tool)
 
 
 def test_exit_status_and_last_line_tell_of_errors(tmp_path, capsys):
     name = write_root(tmp_path / "root")
-    status = tool.main(tool.parse_arguments([name]))
+    status = tool.main([name])
     before = capsys.readouterr().out
     assert status == 0 and "no error(s)" in before.splitlines()[-1] and "images" in before
     append("classes.txt", "\n\nlast\n")(tmp_path / "root")
-    assert tool.main(tool.parse_arguments([name])) == 1
+    assert tool.main([name]) == 1
     after = capsys.readouterr().out
     assert "classes.txt, line" in after and "no error(s)" not in after

@@ -1,21 +1,14 @@
-import importlib.util
 import json
 
 import pytest
 
+from bestie.cli import evaluate as tool
 from bestie.formats import write_coco
-from tests.conftest import PROJECT
 from tests.evaluation.tiny_data import OBJECTS, coco_of, write_root
-
-spec = importlib.util.spec_from_file_location(
-    "evaluate_labels", PROJECT / "tools/evaluate_labels.py"
-)
-tool = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(tool)
 
 
 def run(*arguments: str) -> None:
-    tool.main(tool.parse_arguments(list(map(str, arguments))))
+    tool.main(list(map(str, arguments)))
 
 
 def test_labels_are_scored_in_a_table_or_as_json(tmp_path, capsys):

@@ -1,11 +1,11 @@
 import numpy as np
-import prepare_voc
 import pytest
 from detectron2.data import DatasetCatalog
-from prepare_voc import VOC_CLASSES
 from scipy.io import savemat
 
 from bestie import formats
+from bestie.cli import prepare_voc
+from bestie.cli.prepare_voc import VOC_CLASSES
 from bestie.data import register_dataset
 
 HEIGHT, WIDTH = 20, 30

@@ -1,24 +1,17 @@
-"""tools/demo.py: its command line, and mistakes that end in one line."""
+"""`bestie predict`: its command line, and mistakes that end in one line."""
 
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from bestie.cli import predict as tool
+
 TOOL = Path(__file__).parents[2] / "tools" / "demo.py"
 
 
-@pytest.fixture(scope="module")
-def tool():
-    spec = importlib.util.spec_from_file_location("demo", TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_settings_may_follow_the_images(tool, tmp_path):
+def test_settings_may_follow_the_images(tmp_path):
     (tmp_path / "README").write_text("")
     common = ["--config-file", "c.yaml", "--output", "out"]
     args = tool.parse_arguments([*common, "--input", "a.jpg", "B", "MODEL.WEIGHTS", "w.pth"])
@@ -34,13 +27,13 @@ def test_settings_may_follow_the_images(tool, tmp_path):
     [
         (["--min-score", "2"], "--min-score must lie in"),
         (["--side", "3"], "--side must lie in"),
-        (["--input", "nowhere.jpg"], "nowhere.jpg: there is no such file or folder"),
+        (["--input", "nowhere.jpg"], "nowhere.jpg: is not a file or folder"),
         (["--input", "SEED", "3"], "--input names no image"),
         (["--run", "{tmp}"], "has no config.yaml and no model_final.pth"),
         (["--classes", "{tmp}/none.txt", "--run", "{tmp}/run"], "none.txt: file does not exist"),
     ],
 )
-def test_mistakes_are_named(tool, tmp_path, arguments, message):
+def test_mistakes_are_named(tmp_path, arguments, message):
     (tmp_path / "a.png").write_bytes(b"")
     (tmp_path / "run").mkdir()
     for name in ("config.yaml", "model_final.pth"):
@@ -51,7 +44,7 @@ def test_mistakes_are_named(tool, tmp_path, arguments, message):
     if "--input" not in given:
         given += ["--input", str(tmp_path / "a.png")]
     with pytest.raises(ValueError, match=message):
-        tool.main(tool.parse_arguments(["--output", str(tmp_path / "out"), *given]))
+        tool.main(["--output", str(tmp_path / "out"), *given])
 
 
 def test_a_mistake_ends_in_one_line(tmp_path):
@@ -59,6 +52,6 @@ def test_a_mistake_ends_in_one_line(tmp_path):
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr.strip().splitlines()[-1] == (
-        f"demo.py: {tmp_path / 'no'}: there is no such file or folder"
+        f"demo.py: {tmp_path / 'no'}: is not a file or folder"
     )
     assert "Traceback" not in done.stderr

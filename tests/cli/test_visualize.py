@@ -1,4 +1,4 @@
-"""tools/visualize.py on a tiny root: what it accepts and what it says to mistakes."""
+"""`bestie visualize` on a tiny root: what it accepts and what it says to mistakes."""
 
 import shutil
 import subprocess
@@ -7,23 +7,25 @@ from pathlib import Path
 
 import pytest
 
+from bestie.cli import visualize as tool
 from bestie.formats import read_image, write_coco
 from bestie.training import default_config
 from bestie.training.run_files import find_run_files
+from tests.conftest import PROJECT
 from tests.evaluation.tiny_data import OBJECTS, coco_of
-from tests.visualization.conftest import TOOL
+
+TOOL = PROJECT / "tools/visualize.py"
 
 
-def run(tool, *arguments) -> None:
-    tool.main(tool.parse_arguments([str(argument) for argument in arguments]))
+def run(*arguments) -> None:
+    tool.main([str(argument) for argument in arguments])
 
 
-def test_sheet_of_chosen_images_and_label_files(tool, dataset, tmp_path, capsys):
+def test_sheet_of_chosen_images_and_label_files(dataset, tmp_path, capsys):
     write_coco(tmp_path / "labels.json", coco_of([f"img{i}" for i in range(5)], OBJECTS))
     output = tmp_path / "sheet.png"
     labels = [tmp_path / "labels.json", f"BESTIE={tmp_path / 'labels.json'}"]
     run(
-        tool,
         *("--dataset", dataset, "--output", output, "--side", 64, "--layers", "image", "gt"),
         *("--ids", "img3", "101", "--labels", *labels),
     )
@@ -45,9 +47,9 @@ def test_sheet_of_chosen_images_and_label_files(tool, dataset, tmp_path, capsys)
         (["--dataset", "voc"], "data set 'voc' is not known"),
     ],
 )
-def test_mistakes_are_named(tool, dataset, tmp_path, arguments, message):
+def test_mistakes_are_named(dataset, tmp_path, arguments, message):
     with pytest.raises(ValueError, match=message):
-        run(tool, "--dataset", dataset, "--output", tmp_path / "sheet.png", *arguments)
+        run("--dataset", dataset, "--output", tmp_path / "sheet.png", *arguments)
     assert not (tmp_path / "sheet.png").exists()
 
 
@@ -87,27 +89,27 @@ def columns(path):
     return (read_image(path).shape[1] - 8) // (64 + 8)
 
 
-def test_cues_maps_and_labels_of_a_run_are_shown(tool, dataset, tmp_path):
+def test_cues_maps_and_labels_of_a_run_are_shown(dataset, tmp_path):
     folder, output = tmp_path / "run", tmp_path / "sheet.png"
     make_run(dataset, folder)
-    run(tool, "--run", folder, "--output", output, "--side", 64)
+    run("--run", folder, "--output", output, "--side", 64)
     assert columns(output) == 6  # tags, points, map, pseudo labels, ground truth, labels
     found = find_run_files(folder)
     assert found.dataset == dataset and found.point_score == 0.3
     assert found.points == str(folder / "cues") and found.labels.endswith("labels.json")
 
 
-def test_folders_of_points_and_maps_can_be_named(tool, dataset, tmp_path):
+def test_folders_of_points_and_maps_can_be_named(dataset, tmp_path):
     folder, output = tmp_path / "run", tmp_path / "sheet.png"
     make_run(dataset, folder, with_config=False)
     options = ("--dataset", dataset, "--output", output, "--side", 64)
-    run(tool, *options)
+    run(*options)
     assert columns(output) == 2  # tags, ground truth
-    run(tool, *options, "--points", folder / "cues", "--maps", folder / "maps")
+    run(*options, "--points", folder / "cues", "--maps", folder / "maps")
     assert columns(output) == 5
-    run(tool, *options, "--run", folder)
+    run(*options, "--run", folder)
     assert columns(output) == 5
-    run(tool, *options, "--maps", folder / "maps", "--layers", "map")
+    run(*options, "--maps", folder / "maps", "--layers", "map")
     assert columns(output) == 1
 
 
@@ -120,17 +122,17 @@ def test_supplied_points_and_maps_of_a_run_are_found(dataset, tmp_path):
     assert found.points == str(root / "Peak_points") and found.maps == str(root / "WSSS_maps")
 
 
-def test_mistakes_about_runs_and_folders_are_named(tool, dataset, tmp_path):
+def test_mistakes_about_runs_and_folders_are_named(dataset, tmp_path):
     output = ("--output", tmp_path / "sheet.png")
     with pytest.raises(ValueError, match="--dataset is needed: without --run"):
-        run(tool, *output)
+        run(*output)
     with pytest.raises(ValueError, match="is not the folder of a run"):
-        run(tool, *output, "--run", tmp_path)
+        run(*output, "--run", tmp_path)
     make_run(dataset, tmp_path / "run", with_config=False)
     with pytest.raises(ValueError, match="--dataset is needed: .*run does not name its data yet"):
-        run(tool, *output, "--run", tmp_path / "run")
+        run(*output, "--run", tmp_path / "run")
     options = (*output, "--dataset", dataset)
     with pytest.raises(ValueError, match="nothing: is not a folder"):
-        run(tool, *options, "--maps", tmp_path / "nothing")
+        run(*options, "--maps", tmp_path / "nothing")
     with pytest.raises(ValueError, match="does not hold img0.png nor any other image's"):
-        run(tool, *options, "--maps", tmp_path / "run/cues")
+        run(*options, "--maps", tmp_path / "run/cues")

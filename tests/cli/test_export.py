@@ -1,14 +1,6 @@
-import importlib.util
-
 import pytest
 
-from tests.conftest import PROJECT
-
-spec = importlib.util.spec_from_file_location(
-    "export_pseudo_labels", PROJECT / "tools/export_pseudo_labels.py"
-)
-tool = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(tool)
+from bestie.cli import export as tool
 
 
 def test_arguments_are_those_of_detectron2_and_some_more():
@@ -25,10 +17,10 @@ def test_arguments_are_those_of_detectron2_and_some_more():
 def test_keys_that_the_flags_set_are_refused(key):
     overrides = [f"MODEL.BESTIE.TEST.{key}", "False"]
     with pytest.raises(ValueError, match=f"{key} is set by this tool"):
-        tool.main(tool.parse_arguments(["--output", "labels.json", *overrides]))
+        tool.work(tool.parse_arguments(["--output", "labels.json", *overrides]))
 
 
 def test_a_data_set_is_needed():
     args = tool.parse_arguments(["--output", "labels.json", "MODEL.DEVICE", "cpu"])
     with pytest.raises(ValueError, match="no data set"):
-        tool.main(args)
+        tool.work(args)

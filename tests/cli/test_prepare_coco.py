@@ -2,11 +2,11 @@ import json
 import shutil
 
 import numpy as np
-import prepare_coco
 import pytest
 from detectron2.data import DatasetCatalog
 
 from bestie import formats
+from bestie.cli import prepare_coco
 from bestie.data import register_dataset
 
 HEIGHT, WIDTH = 24, 32

@@ -1,21 +1,11 @@
-import importlib.util
-
 import pytest
 
+from bestie.cli import extract_points, make_semantic_maps
 from bestie.formats import read_points, read_semantic_map
-from tests.conftest import PROJECT
 from tests.evaluation.tiny_data import HEIGHT, WIDTH, write_root
 from tests.methods.pam.tiny_classifier import write_classifier
 
-
-def load_tool(name: str):
-    spec = importlib.util.spec_from_file_location(name, PROJECT / f"tools/{name}.py")
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    return tool
-
-
-TOOLS = {name: load_tool(name) for name in ("extract_points", "make_semantic_maps")}
+TOOLS = {"extract_points": extract_points, "make_semantic_maps": make_semantic_maps}
 
 
 @pytest.mark.parametrize("tool", TOOLS.values(), ids=list(TOOLS))
@@ -29,16 +19,16 @@ def test_arguments_are_those_of_detectron2_and_some_more(tool):
 @pytest.mark.parametrize("tool", TOOLS.values(), ids=list(TOOLS))
 def test_a_data_set_and_weights_are_needed(tool, tmp_path):
     with pytest.raises(ValueError, match="no data set"):
-        tool.main(tool.parse_arguments(["MODEL.DEVICE", "cpu"]))
+        tool.work(tool.parse_arguments(["MODEL.DEVICE", "cpu"]))
     name = write_root(tmp_path / "root")
     write_classifier(tmp_path / "model", name)
     config = ["--config-file", str(tmp_path / "model/config.yaml"), "--dataset", name]
     train = ["DATASETS.TRAIN", f"('{name}',)"]
     with pytest.raises(ValueError, match="MODEL.WEIGHTS is empty"):
-        tool.main(tool.parse_arguments([*config, *train]))
+        tool.work(tool.parse_arguments([*config, *train]))
     with pytest.raises(ValueError, match="must be PAMClassifier"):
         other = ["MODEL.META_ARCHITECTURE", "GeneralizedRCNN"]
-        tool.main(tool.parse_arguments([*config, *train, *other]))
+        tool.work(tool.parse_arguments([*config, *train, *other]))
 
 
 def test_both_tools_fill_the_root(tmp_path, capsys):
@@ -48,11 +38,11 @@ def test_both_tools_fill_the_root(tmp_path, capsys):
     given = ["--config-file", str(tmp_path / "model/config.yaml")]
     opts = ["DATASETS.TRAIN", f"('{name}',)", "MODEL.WEIGHTS", cfg.MODEL.WEIGHTS]
     tool = TOOLS["extract_points"]
-    tool.main(tool.parse_arguments([*given, *opts]))
+    tool.work(tool.parse_arguments([*given, *opts]))
     assert "| total " in capsys.readouterr().out
     assert len(read_points(root / "Peak_points/img0.txt"))
     tool = TOOLS["make_semantic_maps"]
-    tool.main(tool.parse_arguments([*given, "--overwrite", *opts]))
+    tool.work(tool.parse_arguments([*given, "--overwrite", *opts]))
     assert "after refinement" in capsys.readouterr().out
     assert read_semantic_map(root / "WSSS_maps/img0.png").shape == (HEIGHT, WIDTH)
     assert (root / "WSSS_maps/supervision_ledger.json").is_file()
@@ -61,8 +51,8 @@ def test_both_tools_fill_the_root(tmp_path, capsys):
 def test_existing_maps_are_checked_without_a_classifier(tmp_path, capsys):
     tool = TOOLS["make_semantic_maps"]
     with pytest.raises(ValueError, match="--check needs --dataset"):
-        tool.main(tool.parse_arguments(["--check"]))
-    tool.main(tool.parse_arguments(["--check", "--dataset", write_root(tmp_path / "root")]))
+        tool.work(tool.parse_arguments(["--check"]))
+    tool.work(tool.parse_arguments(["--check", "--dataset", write_root(tmp_path / "root")]))
     assert "no pixel is ignored" in capsys.readouterr().out
 
 
@@ -82,4 +72,4 @@ def test_a_wrong_test_size_is_refused(tool, tmp_path, value, message):
     config = ["--config-file", str(tmp_path / "model/config.yaml"), "--dataset", name]
     opts = ["DATASETS.TRAIN", f"('{name}',)", "INPUT.TEST_SIZE", value]
     with pytest.raises(ValueError, match=message):
-        tool.main(tool.parse_arguments([*config, *opts]))
+        tool.work(tool.parse_arguments([*config, *opts]))

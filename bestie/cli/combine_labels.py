@@ -1,0 +1,50 @@
+"""Combine COCO jsons for PointWSSIS: pairs that train the refiner, labels that train the student.
+
+Examples:
+    bestie combine pairs --truth strong.json --labels rough_early.json rough_late.json \\
+        --output pairs.json
+    bestie combine merge --truth strong.json --labels refined_weak.json \\
+        --output student.json
+"""
+
+import argparse
+
+from bestie.methods.pointwssis.label_files import merge_labels, pair_labels
+
+__all__ = ["main", "parse_arguments"]
+
+
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Parse a command line; None: that of this process."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("what", choices=("pairs", "merge"))
+    parser.add_argument("--truth", required=True, metavar="JSON", help="masks of strong images")
+    parser.add_argument(
+        "--labels",
+        required=True,
+        nargs="+",
+        metavar="JSON",
+        help="pairs: rough masks of strong images, one file per teacher checkpoint; merge: labels "
+        "of the weak images, one file",
+    )
+    parser.add_argument("--output", required=True, metavar="JSON", help="file to write")
+    args = parser.parse_args(arguments)
+    if args.what == "merge" and len(args.labels) != 1:
+        parser.error(f"merge takes one file of labels, got {len(args.labels)}")
+    return args
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Write the combined file.
+
+    Raises:
+        ValueError: a mistake in a file.
+    """
+    args = parse_arguments(arguments)
+    if args.what == "pairs":
+        print(f"{args.output}: {pair_labels(args.labels, args.truth, args.output)} pairs")
+        return
+    true, labels = merge_labels(args.truth, args.labels[0], args.output)
+    print(f"{args.output}: {true} true instances, {labels} labels")

@@ -1,0 +1,95 @@
+"""Export the instances that a checkpoint finds in a data set as COCO json: labels to train on.
+
+Examples:
+    bestie export --config-file CONFIG --output labels.json \\
+        MODEL.WEIGHTS model_final.pth
+    bestie export --config-file CONFIG --dataset folder:ROOT:train \\
+        --output labels.json --score-threshold 0.3 --num-processes 2 \\
+        MODEL.WEIGHTS model_final.pth MODEL.DEVICE cpu
+
+The classes are restricted to each image's tags, and a model that trained on
+clicks assigns pixels to the clicks, unless switched off.
+"""
+
+import argparse
+
+from detectron2.engine import default_argument_parser
+
+from bestie.training import merge_config, setup
+from bestie.training.export import USE_CLICKS, USE_TAGS, export_pseudo_labels
+from bestie.training.launch import launch_tool
+
+__all__ = ["main", "parse_arguments", "work"]
+
+
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Parse a command line; None: that of this process."""
+    parser = default_argument_parser(epilog=__doc__)
+    parser.set_defaults(dist_url="auto")
+    parser.add_argument(
+        "--num-processes",
+        dest="num_gpus",
+        type=int,
+        default=argparse.SUPPRESS,
+        help="the same as --num-gpus, for MODEL.DEVICE cpu",
+    )
+    parser.add_argument(
+        "--dataset", metavar="NAME", help="data set to label (default: first of DATASETS.TRAIN)"
+    )
+    parser.add_argument("--output", required=True, metavar="FILE", help="COCO json to write")
+    parser.add_argument(
+        "--score-threshold", type=float, default=0.0, help="score that a label needs (%(default)s)"
+    )
+    parser.add_argument(
+        "--min-area", type=int, default=1, help="pixels that a label needs (%(default)s)"
+    )
+    parser.add_argument(
+        "--no-tags", action="store_true", help="do not restrict classes to the image's tags"
+    )
+    parser.add_argument(
+        "--no-clicks", action="store_true", help="predict centers even where clicks are given"
+    )
+    parser.add_argument(
+        "--masks",
+        choices=("rle", "polygons"),
+        default="rle",
+        help="polygons are read by more tools, but holes are filled (%(default)s)",
+    )
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Export in as many processes as are asked for."""
+    launch_tool(work, parse_arguments(arguments))
+
+
+def work(args: argparse.Namespace) -> None:
+    """What each process does.
+
+    Raises:
+        ValueError: a mistake in the arguments, the config or the data.
+    """
+    for key, flag in ((USE_TAGS, "--no-tags"), (USE_CLICKS, "--no-clicks")):
+        if key in args.opts:
+            raise ValueError(f"{key} is set by this tool: on by default, off with {flag}")
+    if args.resume or args.eval_only:
+        raise ValueError("--resume and --eval-only have no effect here; MODEL.WEIGHTS is exported")
+    named = (
+        [args.dataset] if args.dataset else merge_config(args.config_file, args.opts).DATASETS.TRAIN
+    )
+    if not named:
+        raise ValueError("no data set: give --dataset or DATASETS.TRAIN")
+    # Only this data set is needed; its classes are compared with those of the training, if at hand.
+    args.opts = [*args.opts, "DATASETS.TEST", str((named[0],))]
+    summary = export_pseudo_labels(
+        setup(args),
+        named[0],
+        args.output,
+        score_threshold=args.score_threshold,
+        min_area=args.min_area,
+        use_tags=not args.no_tags,
+        use_clicks=not args.no_clicks,
+        masks=args.masks,
+    )
+    if summary is not None:
+        print(f"{args.output}\n\n{summary.table()}")

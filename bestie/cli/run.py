@@ -1,0 +1,121 @@
+"""From images with tags or clicks to a trained detector and a report, in one command.
+
+Examples:
+    bestie run --data ROOT --supervision tags --output output/run
+    bestie run --data ROOT --supervision clicks --output output/run --preset hrnet48 \\
+        --num-gpus 4
+    bestie run --data coco:train.json:images --val coco:val.json:images \\
+        --supervision clicks --output output/run
+    bestie run ... SOLVER.IMS_PER_BATCH 8 bestie:SOLVER.MAX_ITER 3000 DEVICE cpu
+
+The same command again goes on where a run was stopped, and repeats nothing that is done and whose
+inputs are the same. Settings (KEY VALUE) hold for every training that they mean something to, or
+for one of them, with its name in front: classifier:KEY.
+"""
+
+import argparse
+import os
+import shlex
+import signal
+import sys
+from pathlib import Path
+
+from bestie.pipeline import PRESETS, STAGES, SUPERVISIONS, Request, StageError, run_pipeline
+
+__all__ = ["FAILURES", "main", "parse_arguments"]
+
+# Besides mistakes of the user, these end the command with one message.
+FAILURES = (StageError,)
+
+
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Parse a command line; None: that of this process."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--data", required=True, metavar="ROOT", help="root of the data, or coco:JSON:IMAGE_DIR"
+    )
+    parser.add_argument("--supervision", required=True, choices=SUPERVISIONS)
+    parser.add_argument("--output", required=True, metavar="DIR", help="folder of this run")
+    parser.add_argument("--preset", default="quick", choices=PRESETS, help="(%(default)s)")
+    parser.add_argument(
+        "--num-gpus", type=int, default=1, metavar="N", help="processes a training (%(default)s)"
+    )
+    parser.add_argument("--split", default="train", help="split to train on (%(default)s)")
+    parser.add_argument(
+        "--val-split", metavar="SPLIT", help="to evaluate on (val, if there is one)"
+    )
+    parser.add_argument(
+        "--val",
+        default="",
+        metavar="COCO",
+        help="coco:JSON:IMAGE_DIR to evaluate on, for COCO data",
+    )
+    parser.add_argument("--cues", metavar="DIR", help="point files in place of the classifier's")
+    parser.add_argument("--maps", metavar="DIR", help="semantic maps in place of the classifier's")
+    names = ", ".join(STAGES)
+    for flag, target, default, text in (
+        ("--from", "first", STAGES[0], f"start here, with what is there of the others: {names}"),
+        ("--to", "last", STAGES[-1], "stop after this stage"),
+    ):
+        parser.add_argument(
+            flag, dest=target, default=default, choices=STAGES, metavar="STAGE", help=text
+        )
+    parser.add_argument(
+        "--force",
+        action="append",
+        default=[],
+        choices=STAGES,
+        metavar="STAGE",
+        help="run this stage anew, whatever its state",
+    )
+    parser.add_argument(
+        "--keep-code",
+        action="store_true",
+        help="keep finished stages although the code or a library has changed; the report says so",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done, and why")
+    parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="settings")
+    return parser.parse_intermixed_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int | None:
+    """Run the pipeline; the exit status if it was interrupted.
+
+    Raises:
+        ValueError: a mistake in the arguments, settings or data.
+        StageError: a stage failed.
+    """
+    args = parse_arguments(arguments)
+    if args.data.startswith("coco:") and os.path.isdir(args.data):
+        raise ValueError(f"--data {args.data} is also a folder; ./{args.data} names the folder")
+    request = Request(
+        data=args.data if args.data.startswith("coco:") else os.path.realpath(args.data),
+        supervision=args.supervision,
+        output=Path(args.output).resolve(),
+        preset=args.preset,
+        num_gpus=args.num_gpus,
+        split=args.split,
+        val_split=args.val_split,
+        val=args.val,
+        cues=args.cues and Path(args.cues).resolve(),
+        maps=args.maps and Path(args.maps).resolve(),
+        options=tuple(args.opts),
+        command=shlex.join(["python", "-m", "bestie", "run", *sys.argv[1:]]),
+    )
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        run_pipeline(
+            request,
+            first=args.first,
+            last=args.last,
+            forced=args.force,
+            keep_code=args.keep_code,
+            dry_run=args.dry_run,
+        )
+    except KeyboardInterrupt:
+        program = os.path.basename(sys.argv[0])
+        print(f"\n{program}: interrupted; the same command resumes it", file=sys.stderr)
+        return 130
+    return None

@@ -1,0 +1,190 @@
+"""Split a training set of a folder-contract root into images with masks and images with clicks.
+
+Writes ``ImageSets/Segmentation/<split>_s.txt`` (strong: masks train) and ``<split>_w.txt`` (weak:
+clicks train), COCO jsons of both where the split has one, and, if asked, clicks made from masks:
+
+    bestie split --root ROOT --split train --percent 10 --seed 0 \\
+        --clicks centroid
+
+The images are drawn by a seed and do not depend on the percentage, so that the strong images of 5 %
+are among those of 10 %. Clicks are made of masks only to simulate an annotator: "nearest" (the
+mask's pixel nearest to its centroid, which can lie outside), "centroid" or "random". The json of
+the weak images is their ground truth, with which labels can be measured; nothing trains on it.
+"""
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bestie import formats
+from bestie.formats import DatasetFolder
+from bestie.formats.dataset_folder import CLICKS as CLICK_FOLDER
+from bestie.formats.instances import make_clicks, mask_click
+
+__all__ = ["CLICKS", "click_of", "main", "split_ids", "split_labels"]
+
+CLICKS = ("nearest", "centroid", "random")
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Parse the arguments, split, and print what was written."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--root", type=Path, required=True, help="folder-contract root")
+    parser.add_argument("--split", default="train", help="split to divide (%(default)s)")
+    parser.add_argument("--percent", type=float, required=True, help="share of strong images, %%")
+    parser.add_argument("--seed", type=int, default=0, help="of the draw (%(default)s)")
+    parser.add_argument(
+        "--clicks",
+        choices=CLICKS,
+        help="also make clicks of the weak images from their masks, in Center_points",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace splits and clicks")
+    args = parser.parse_args(argv)
+    numbers = split_labels(
+        args.root,
+        args.split,
+        args.percent,
+        seed=args.seed,
+        clicks=args.clicks,
+        overwrite=args.overwrite,
+    )
+    print(", ".join(f"{number} {what}" for what, number in numbers.items()))
+
+
+def split_labels(
+    root: Path,
+    split: str,
+    percent: float,
+    *,
+    seed: int = 0,
+    clicks: str | None = None,
+    overwrite: bool = False,
+) -> dict[str, int]:
+    """Write the splits ``<split>_s`` and ``<split>_w``, their jsons, and clicks if asked.
+
+    Args:
+        root: folder-contract root.
+        split: existing split.
+        percent: share of strong images, between 0 and 100; at least one image of each kind.
+        seed: of the draw.
+        clicks: one of CLICKS, or None to leave the clicks as they are.
+        overwrite: replace existing splits and clicks.
+
+    Returns:
+        Numbers of strong images, weak images and clicks made.
+
+    Raises:
+        DataError: unreadable files, strong images without masks, splits that exist already.
+        ValueError: a percentage that leaves no image of a kind.
+    """
+    strong, weak = split_ids(formats.read_split(root, split), percent, seed)
+    parts = {f"{split}_s": strong, f"{split}_w": weak}
+    if not overwrite:
+        for name in parts:
+            if name in formats.list_splits(root):
+                raise formats.DataError(f"the split {name} exists already; --overwrite", root)
+    folder = DatasetFolder(root)
+    json_path = Path(folder.ground_truth_json(split))
+    coco = formats.read_coco(json_path) if json_path.is_file() else None
+    _require_masks(root, strong if clicks is None else strong + weak, coco)
+    made = 0
+    if clicks is not None:
+        made = _make_clicks(root, weak, coco, clicks, seed, overwrite)
+    for name, ids in parts.items():
+        folder.write_split(name, sorted(ids))
+        if coco is not None:
+            formats.write_coco(folder.ground_truth_json(name), _part(coco, ids))
+    return {"strong images": len(strong), "weak images": len(weak), "clicks made": made}
+
+
+def split_ids(ids: list[str], percent: float, seed: int) -> tuple[list[str], list[str]]:
+    """Strong and weak ids; those of a smaller percentage are among those of a larger one."""
+    # Sorted first: the draw does not depend on the order of the file.
+    order = np.random.default_rng(seed).permutation(sorted(ids)).tolist()
+    number = round(len(ids) * percent / 100)
+    if not 0 < number < len(ids):
+        raise ValueError(
+            f"{percent} % of {len(ids)} images are {number} strong ones; at least one strong and "
+            "one weak image are needed."
+        )
+    return order[:number], order[number:]
+
+
+def click_of(mask: np.ndarray, kind: str, rng: np.random.Generator) -> tuple[float, float]:
+    """(y, x) of a click on a mask (H, W) bool that is not empty; ``kind`` is one of CLICKS."""
+    if kind == "nearest":
+        return mask_click(mask)
+    pixels = np.argwhere(mask)
+    if kind == "random":
+        return tuple(pixels[rng.integers(len(pixels))].tolist())
+    return tuple(pixels.mean(axis=0).tolist())
+
+
+def _make_clicks(
+    root: Path, ids: list[str], coco: dict[str, Any] | None, kind: str, seed: int, overwrite: bool
+) -> int:
+    made, objects = 0, _objects_by_id(coco)
+    for image_id in ids:
+        path = Path(DatasetFolder(root).points_file(image_id, CLICK_FOLDER))
+        if path.is_file() and not overwrite:
+            continue
+        # Of the image's own id: a click does not depend on which other images are weak.
+        rng = np.random.default_rng([seed, *image_id.encode()])
+        masks, classes = _masks_of(root, image_id, objects)
+        points = [click_of(mask, kind, rng) for mask in masks]
+        formats.write_points(path, make_clicks(points, classes))
+        made += len(points)
+    return made
+
+
+def _masks_of(
+    root: Path, image_id: str, objects: dict[str, tuple[dict, list[dict]]]
+) -> tuple[list[np.ndarray], list[int]]:
+    """Masks (H, W) bool that are not empty, and their classes; ``objects`` empty: from PNGs."""
+    if not objects:
+        instance_map, _, classes = formats.read_instances(*DatasetFolder(root).mask_files(image_id))
+        return [instance_map == i + 1 for i in range(len(classes))], list(classes)
+    image, entries = objects[image_id]
+    size = (image["height"], image["width"])
+    masks = [formats.decode_mask(entry["segmentation"], *size).astype(bool) for entry in entries]
+    kept = [index for index, mask in enumerate(masks) if mask.any()]
+    return [masks[index] for index in kept], [entries[i]["category_id"] - 1 for i in kept]
+
+
+def _objects_by_id(coco: dict[str, Any] | None) -> dict[str, tuple[dict, list[dict]]]:
+    """Image and objects that are no crowds, by the image's id in the root."""
+    if coco is None:
+        return {}
+    found = {image["id"]: (image, []) for image in coco["images"]}
+    for entry in coco["annotations"]:
+        if not entry.get("iscrowd", 0):
+            found[entry["image_id"]][1].append(entry)
+    return {Path(image["file_name"]).stem: (image, of_it) for image, of_it in found.values()}
+
+
+def _require_masks(root: Path, ids: list[str], coco: dict[str, Any] | None) -> None:
+    if coco is not None:
+        known = {Path(image["file_name"]).stem for image in coco["images"]}
+        missing = [image_id for image_id in ids if image_id not in known]
+    else:
+        missing = [
+            image_id
+            for image_id in ids
+            if not all(map(os.path.isfile, DatasetFolder(root).mask_files(image_id)))
+        ]
+    if missing:
+        raise formats.DataError(
+            f"{len(missing)} images need masks but have none, the first being {missing[0]}", root
+        )
+
+
+def _part(coco: dict[str, Any], ids: list[str]) -> dict[str, Any]:
+    """The images of these ids, with their annotations."""
+    wanted = set(ids)
+    images = [image for image in coco["images"] if Path(image["file_name"]).stem in wanted]
+    kept = {image["id"] for image in images}
+    annotations = [entry for entry in coco["annotations"] if entry["image_id"] in kept]
+    return {**coco, "images": images, "annotations": annotations}

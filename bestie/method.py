@@ -1,0 +1,85 @@
+"""What a method registers: its configuration keys, their accepted values, and their checks.
+
+``import bestie`` imports the folders under ``bestie/methods/``, and the ``method`` module of each
+registers one :class:`Method`. The rooms that read a configuration (``bestie.config``,
+``bestie.training``) go through :data:`METHODS` and know none of them by name. Networks and mappers
+are registered where they are defined, in Detectron2's registries; the recipes of the pipeline join
+several methods and are registered in ``bestie.pipeline.recipe``.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from detectron2.config import CfgNode
+
+__all__ = ["METHODS", "AcceptedValues", "Method", "register_method"]
+
+
+@dataclass(frozen=True)
+class AcceptedValues:
+    """The values that keys accept; a key without an entry accepts every value of its type.
+
+    Attributes:
+        choices: key -> accepted values; of a list, of each entry.
+        registries: key -> registry (pairs of name and object) of the names that it accepts.
+        ranges: key -> lowest and highest accepted value; infinity itself is never accepted.
+        lists: key -> lowest and highest accepted value of each entry, accepted lengths (empty: 1 or
+            more).
+        odd: keys that accept odd positive whole numbers.
+    """
+
+    choices: Mapping[str, tuple] = field(default_factory=dict)
+    registries: Mapping[str, Iterable] = field(default_factory=dict)
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    lists: Mapping[str, tuple[float, float, tuple[int, ...]]] = field(default_factory=dict)
+    odd: tuple[str, ...] = ()
+
+
+def _add_nothing(cfg: CfgNode) -> None:
+    """For a method without keys."""
+
+
+def _no_problems(cfg: CfgNode) -> list[str]:
+    return []
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method, as the rooms around it see it.
+
+    Attributes:
+        name: of its folder under ``bestie/methods/``.
+        add_config: adds its keys to a config, in place. A group of keys with a number of classes
+            calls it NUM_CLASSES (-1: that of the data).
+        accepted: values that its keys accept, checked in every configuration.
+        check_config: gives one message per setting that contradicts another one or has no effect.
+            It is called with every configuration, so it looks at MODEL.META_ARCHITECTURE first.
+        weights: keys of files that its networks start from, besides MODEL.WEIGHTS and
+            MODEL.TIMM.WEIGHTS; a checkpoint replaces them.
+        described_weights: those of them with keys about the labels behind the file, KEY_KIND and
+            KEY_LABELS.
+        replaced_models: Detectron2's meta-architecture -> the one that is built in its place.
+    """
+
+    name: str
+    add_config: Callable[[CfgNode], None] = _add_nothing
+    accepted: AcceptedValues = AcceptedValues()
+    check_config: Callable[[CfgNode], list[str]] = _no_problems
+    weights: tuple[str, ...] = ()
+    described_weights: tuple[str, ...] = ()
+    replaced_models: Mapping[str, str] = field(default_factory=dict)
+
+
+# Name -> method, in the order of registration.
+METHODS: dict[str, Method] = {}
+
+
+def register_method(method: Method) -> Method:
+    """Add a method to :data:`METHODS`.
+
+    Raises:
+        ValueError: another one has that name.
+    """
+    if METHODS.setdefault(method.name, method) is not method:
+        raise ValueError(f"a method named {method.name} is registered already")
+    return method

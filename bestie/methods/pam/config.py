@@ -1,0 +1,109 @@
+"""Configuration keys of PAM: the classifier, instance cues and weak semantic maps.
+
+"Paper" is BESTIE (Kim et al., CVPR 2022); numbers are those of the paper and its reference
+implementation. A function that adds the keys, the values that they accept, and a function that
+checks what was set.
+"""
+
+from math import inf
+
+from detectron2.config import CfgNode as CN
+
+from bestie.method import AcceptedValues
+
+__all__ = ["ACCEPTED", "add_pam_config", "check_pam_config"]
+
+ACCEPTED = AcceptedValues(
+    ranges={
+        "MODEL.PAM.ALPHA": (0, 1),
+        "MODEL.PAM.BIAS_LR_FACTOR": (0, inf),
+        "MODEL.PAM.CUES.IMAGE_SIZE": (32, inf),
+        "MODEL.PAM.CUES.SCORE_THRESH": (0, 1),
+        "MODEL.PAM.CUES.TOP_K": (1, inf),
+        "MODEL.PAM.HEAD_CHANNELS": (1, inf),
+        "MODEL.PAM.HEAD_LR_FACTOR": (0, inf),
+        "MODEL.PAM.MAPS.BACKGROUND_SCORE": (1e-6, 1),
+        "MODEL.PAM.MAPS.IGNORE_MARGIN": (0, 1),
+        "MODEL.PAM.MAPS.PAMR_ITERATIONS": (0, inf),
+        "MODEL.PAM.START_ITER": (0, inf),
+    },
+    lists={
+        "INPUT.COLOR_JITTER": (0, inf, (4,)),
+        "MODEL.PAM.MAPS.PAMR_DILATIONS": (1, inf, ()),
+        "MODEL.PAM.MAPS.SCALES": (1e-6, inf, ()),
+    },
+    odd=("MODEL.PAM.CUES.KERNEL",),
+)
+
+
+def add_pam_config(cfg: CN) -> None:
+    """Add the keys of PAM to ``cfg``, in place."""
+    cfg.MODEL.PAM = CN()
+    model = cfg.MODEL.PAM
+    # Number of classes C; -1: as many as the training data set names.
+    model.NUM_CLASSES = -1
+    # Peak attention: values below ALPHA x the channel's maximum become zero; 0: a plain CAM
+    # classifier.
+    model.ALPHA = 0.7
+    # Iteration at which peak attention starts. 0: always (the paper, from ImageNet weights). A
+    # network that starts from random weights learns its features first.
+    model.START_ITER = 0
+    # Channels of the three extra convolutions.
+    model.HEAD_CHANNELS = 512
+    # torchvision's VGG16 weights file (vgg16-397923af.pth): path, or "" for random weights.
+    model.VGG_WEIGHTS = ""
+    # Kind of labels those weights were trained with; recorded in the supervision ledger: "masks",
+    # "boxes", "clicks", "tags", "none" or "unknown"; "": tags for a file of torchvision's name,
+    # unknown for another one.
+    model.VGG_WEIGHTS_KIND = ""
+    # Description of those labels; only displayed. Needs VGG_WEIGHTS_KIND.
+    model.VGG_WEIGHTS_LABELS = ""
+    # Learning rate factors of biases and of the extra layers (biases there: the product).
+    model.BIAS_LR_FACTOR = 2.0
+    model.HEAD_LR_FACTOR = 10.0
+
+    # Instance cues: local maxima of the activation maps.
+    model.CUES = CN()
+    # Side of the square input image, pixels.
+    model.CUES.IMAGE_SIZE = 321
+    # Side of the window of the local maxima, pixels, odd.
+    model.CUES.KERNEL = 15
+    # Most cues per class and image.
+    model.CUES.TOP_K = 25
+    # Cues below this confidence are not written.
+    model.CUES.SCORE_THRESH = 0.1
+
+    # Weak semantic maps from activation maps.
+    model.MAPS = CN()
+    # Scales of the image of the multi-scale activation maps (mirrored ones are always averaged in).
+    model.MAPS.SCALES = [0.5, 1.0, 1.5, 2.0]
+    # With peak attention, as in training. False: ReLU in its place, so that the maps cover objects
+    # rather than their peaks.
+    model.MAPS.ATTENTION = True
+    # Score of the background class; pixels whose best class is below it are background.
+    model.MAPS.BACKGROUND_SCORE = 0.3
+    # Pixels whose best refined score is less than this above the second are ignored (255); the
+    # scores of background and tagged classes sum to 1.
+    model.MAPS.IGNORE_MARGIN = 0.05
+    # Pixel-adaptive refinement (Araslanov & Roth, CVPR 2020): dilations of the 8-neighborhoods,
+    # iterations; 0 iterations: none.
+    model.MAPS.PAMR_DILATIONS = [1, 2, 4, 8, 12, 24]
+    model.MAPS.PAMR_ITERATIONS = 10
+    # Dense CRF after (or instead of) it; needs the extra `crf`.
+    model.MAPS.CRF = False
+    # Color jitter of the classifier: strengths of brightness, contrast, saturation, hue.
+    cfg.INPUT.COLOR_JITTER = [0.3, 0.3, 0.3, 0.1]
+
+
+def check_pam_config(cfg: CN) -> list[str]:
+    """Settings that contradict each other or have no effect, one message each."""
+    node = cfg.MODEL.PAM
+    if cfg.MODEL.META_ARCHITECTURE != "PAMClassifier" or node.ALPHA == 0:
+        return []
+    if node.START_ITER < cfg.SOLVER.MAX_ITER:
+        return []
+    return [
+        f"MODEL.PAM.START_ITER {node.START_ITER} lies beyond SOLVER.MAX_ITER "
+        f"{cfg.SOLVER.MAX_ITER}: peak attention would never start; set MODEL.PAM.ALPHA 0 "
+        "for a plain CAM classifier."
+    ]

@@ -1,0 +1,17 @@
+"""PAM, as the rooms around it see it."""
+
+from bestie.method import Method, register_method
+from bestie.methods.pam.config import ACCEPTED, add_pam_config, check_pam_config
+
+__all__ = ["METHOD"]
+
+METHOD = register_method(
+    Method(
+        "pam",
+        add_config=add_pam_config,
+        accepted=ACCEPTED,
+        check_config=check_pam_config,
+        weights=("MODEL.PAM.VGG_WEIGHTS",),
+        described_weights=("MODEL.PAM.VGG_WEIGHTS",),
+    )
+)
