@@ -40,4 +40,4 @@ def test_comment_covers_the_keys_right_below_it():
     assert found["MODEL.BESTIE.CENTER_WEIGHT"].comment.startswith("Loss weights")
     assert found["MODEL.BESTIE.SIGMA"].default == "6.0"
     assert found["MODEL.BESTIE.CLUSTER"].default is None
-    assert found["MODEL.PAM.CUES.TOP_K"].comment == "At most this many a class."
+    assert found["MODEL.PAM.CUES.TOP_K"].comment == "Most cues per class and image."

@@ -32,7 +32,7 @@ def test_tiles_stand_in_rows_and_columns():
 
 def test_a_row_may_be_empty_but_not_all():
     assert tile([[], [picture(1, 1)]], gap=0).shape == (1, 1, 3)
-    with pytest.raises(ValueError, match="no row holds an image"):
+    with pytest.raises(ValueError, match="no row contains an image"):
         tile([[], []])
 
 

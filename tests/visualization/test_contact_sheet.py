@@ -95,7 +95,7 @@ def test_file_of_other_images_is_named(records, tmp_path):
 def test_file_of_other_classes_is_named(records, tmp_path):
     path = tmp_path / "labels.json"
     write_coco(path, coco_of(NAMES, OBJECTS))
-    with pytest.raises(DataError, match="categories that the data set has not: dog; its classes"):
+    with pytest.raises(DataError, match="the data set does not have: dog; its classes"):
         read_label_file(path, records, ["cat", "bird"])
     results = write_results(tmp_path / "results.json", coco_of(NAMES, OBJECTS))
     with pytest.raises(DataError, match=r"has the category id 2; known are \[1\]"):
@@ -118,5 +118,5 @@ def test_broken_label_file_is_named(records, tmp_path, content, message):
 
 
 def test_no_image_is_an_error():
-    with pytest.raises(ValueError, match="no image to show"):
+    with pytest.raises(ValueError, match="No image to show"):
         results_sheet([], SETTINGS)

@@ -66,7 +66,7 @@ def test_annotations_under_the_score_are_counted_not_drawn(dataset, monkeypatch)
 
 
 def test_unknown_layer_is_named(dataset):
-    with pytest.raises(ValueError, match="no layer 'depth'; layers are image, tags"):
+    with pytest.raises(ValueError, match="'depth' is not a layer; the layers are image, tags"):
         ImageLayers(record_of(dataset, 0), SETTINGS).draw("depth")
 
 

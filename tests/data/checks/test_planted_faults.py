@@ -155,7 +155,7 @@ ERRORS = [
     ("image a text", put(IMAGE, "hello"), IMAGE, None, "is no image"),
     ("image a folder", make_folder(IMAGE), STEM, None, f"found the folder {A}.jpg"),
     ("image a link to nothing", dangle(IMAGE), STEM, None, "link to /gone/away.jpg, which is gone"),
-    ("image of another format", suffix(IMAGE, ".bmp"), STEM, None, f"found {A}.bmp"),
+    ("image of another format", suffix(IMAGE, ".ppm"), STEM, None, f"found {A}.ppm"),
     (
         "image of 16 bits",
         both(suffix(IMAGE, ".png"), array(f"{STEM}.png", lambda rgb: rgb[..., 0].astype("u2"))),

@@ -40,7 +40,7 @@ def test_restricted_compact_maps_with_doubts_look_like_pseudo_labels():
 @pytest.mark.parametrize(
     "rows, columns, value, tags, finding",
     [
-        ((0, 3), (0, 3), 2, [0], "no tags of the image"),
+        ((0, 3), (0, 3), 2, [0], "not tags of the image"),
         ((0, 0), (0, 0), 0, [0, 1], "1 of 2 tags have no pixel"),
         ((6, 9), (6, 9), 0, [0], "1 holes"),
         ((0, 20), (0, 12), 255, [0], "pixels are ignored"),
