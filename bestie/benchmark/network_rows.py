@@ -14,7 +14,7 @@ from bestie.benchmark.rows import NOT_MEASURED, Bench, Row
 from bestie.benchmark.scenes import DENSITIES, simulate
 from bestie.benchmark.timing import Measurement, measure, measure_in_turn
 from bestie.methods.bestie.meta_arch import BESTIE
-from bestie.methods.bestie.settings import RefineSettings
+from bestie.methods.bestie.refinement import RefineSettings
 from bestie.training.setup import build_model, default_config
 
 __all__ = ["build_network", "network_rows", "step_rows"]

@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from bestie.methods.bestie import centers
+from bestie.regions.blobs import blobs_as_on_a_gpu
 
 __all__ = ["Measurement", "count_synchronisations", "measure", "measure_in_turn", "resident_memory"]
 
@@ -171,7 +171,7 @@ def count_synchronisations(function: Callable[[], object], device: torch.device)
     if device.type == "cuda":
         return _reported_synchronisations(function)
     found: Counter = Counter()
-    with centers.blobs_as_on_a_gpu(), _WaitingMethods(found), _WaitingOperations(found):
+    with blobs_as_on_a_gpu(), _WaitingMethods(found), _WaitingOperations(found):
         function()
     return found
 

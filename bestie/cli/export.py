@@ -49,6 +49,12 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--no-clicks", action="store_true", help="predict centers even where clicks are given"
     )
+    parser.add_argument(
+        "--masks",
+        choices=("rle", "polygons"),
+        default="rle",
+        help="polygons are read by more tools, but holes are filled (%(default)s)",
+    )
     return parser.parse_args(arguments)
 
 
@@ -83,6 +89,7 @@ def work(args: argparse.Namespace) -> None:
         min_area=args.min_area,
         use_tags=not args.no_tags,
         use_clicks=not args.no_clicks,
+        masks=args.masks,
     )
     if summary is not None:
         print(f"{args.output}\n\n{summary.table()}")

@@ -1,18 +1,19 @@
 """Make a data set of your own images and labels: clicks or tags, from CSV, COCO or LabelMe.
 
-Comes in: a folder of images and their labels. Goes out: a new folder-contract root with images
-(links, or copies), class names, tags, clicks and splits. Called by hand, once.
+From a folder of images and their labels, it makes a new folder-contract root with images (links, or
+copies), class names, tags, clicks and splits.
 
     bestie import --images photos --labels tags.csv --output ROOT
     bestie import --images photos --labels clicks.csv --output ROOT
     bestie import --images photos --labels coco.json --output ROOT
     bestie import --images photos --labels labelme_folder --output ROOT
 
-The first line of a CSV names its columns: image,x,y,class for clicks (a line each, x and y in
-pixels from the top left corner), image,class for tags (several as dog;bottle, or a line each). A
-COCO json gives clicks if its annotations have keypoints, "points" or a "point", else tags. In
-LabelMe's files points are clicks, and flags of the image are tags. An image is found by its path in
-the folder, or by its name with or without suffix.
+The first line of a CSV names its columns: image,x,y,class for clicks (one line per click, x and y
+in pixels from the top left corner), image,class for tags (several as dog;bottle, or one line each).
+A COCO json gives clicks if its annotations have keypoints, "points" or a "point", else tags. In
+LabelMe's files points are clicks; flags of the image are tags with --flags-are-tags. An image is
+found by its path in the folder, or by its name with or without suffix. docs/own-data.md has a table
+of all formats.
 
 Mistakes are reported all at once, and nothing is written then.
 """
@@ -20,8 +21,9 @@ Mistakes are reported all at once, and nothing is written then.
 import argparse
 from pathlib import Path
 
+from bestie.formats.labels.base import ReadOptions
 from bestie.formats.labels.importer import Imported, import_labels
-from bestie.formats.labels.sources import FORMATS
+from bestie.formats.labels.registry import FORMATS
 
 __all__ = ["main"]
 
@@ -36,7 +38,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, required=True, help="root to make")
     parser.add_argument("--format", choices=FORMATS, help="of the labels (default: by their name)")
     parser.add_argument(
-        "--classes", type=Path, help="text file, a class name a line (default: those that occur)"
+        "--classes",
+        type=Path,
+        help="text file, one class name per line (default: those found)",
     )
     parser.add_argument(
         "--val-share", type=float, default=0.1, help="of the images, for validation (%(default)s)"
@@ -45,6 +49,18 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--copy", action="store_true", help="copy the images instead of linking")
     parser.add_argument(
         "--keep-unlabelled", action="store_true", help="images without labels hold no object"
+    )
+    parser.add_argument(
+        "--keypoints",
+        metavar="first|mean|NAME",
+        help="the click of an object with several visible keypoints (default: such an object is "
+        "a mistake)",
+    )
+    parser.add_argument(
+        "--boxes-as-clicks", action="store_true", help="the middle of a box is a click"
+    )
+    parser.add_argument(
+        "--flags-are-tags", action="store_true", help="flags of LabelMe's images are tags"
     )
     args = parser.parse_args(argv)
     made = import_labels(
@@ -57,6 +73,7 @@ def main(argv: list[str] | None = None) -> None:
         seed=args.seed,
         copy=args.copy,
         keep_unlabelled=args.keep_unlabelled,
+        options=ReadOptions(args.keypoints, args.boxes_as_clicks, args.flags_are_tags),
     )
     print(_summary(made, args.output))
 
@@ -67,6 +84,7 @@ def _summary(made: Imported, output: Path) -> str:
     for name in made.class_names:
         clicks = f", {made.clicks_per_class[name]} clicks" * (made.kind == "clicks")
         lines.append(f"  {name}: {made.images_per_class[name]} images{clicks}")
+    lines += [f"  note: {note}" for note in made.notes]
     if made.left_out:
         lines.append(f"  {made.left_out} images are not in the labels and were left out")
     command = f"{output} --supervision {made.kind}"

@@ -22,6 +22,8 @@ from bestie import formats
 from bestie.formats import DatasetFolder
 from bestie.formats.dataset_folder import CLICKS, require_files
 from bestie.formats.instances import make_clicks, mask_click
+from bestie.formats.labels.base import Labels, ReadOptions
+from bestie.formats.labels.coco import parse_coco
 from bestie.progress import track
 
 __all__ = ["SPLITS", "main", "prepare_coco"]
@@ -73,7 +75,12 @@ def prepare_coco(
 
 
 def _prepare_split(source: Path, output: Path, split: str, overwrite: bool) -> dict[str, int]:
-    coco = formats.read_coco(DatasetFolder(source).ground_truth_json(split))
+    path = Path(DatasetFolder(source).ground_truth_json(split))
+    coco, labels = formats.read_coco(path), Labels()
+    # The reader of all COCO labels: what it refuses as ids and names is refused here, too.
+    parse_coco(coco, path, labels, ReadOptions(), clicks=False)
+    if labels.problems:
+        raise formats.join_errors(labels.problems)
     coco = _select(coco, drop_empty=SPLITS[split])
     names = [image["file_name"] for image in coco["images"]]
     advice = f"Download {IMAGES_URL.format(split=split)} and unpack it there"

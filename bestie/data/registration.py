@@ -12,6 +12,7 @@ paths). Accepted names:
 
 import logging
 import os
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal
@@ -295,8 +296,30 @@ def images_by_name(coco: dict[str, Any]) -> dict[str, dict]:
 
 def _load_coco(name: str, json_file: str, image_root: str) -> list[dict[str, Any]]:
     dicts = load_coco_json(json_file, image_root, name, extra_annotation_keys=EXTRA_KEYS)
-    for record in dicts:
-        record["image_name"] = os.path.splitext(os.path.basename(record["file_name"]))[0]
+    names = _image_names([record["file_name"] for record in dicts], image_root)
+    for record, image_name in zip(dicts, names, strict=True):
+        record["image_name"] = image_name
         objects = (entry for entry in record["annotations"] if not entry.get("iscrowd", 0))
         record["image_labels"] = sorted({entry["category_id"] for entry in objects})
     return dicts
+
+
+def _image_names(files: list[str], image_root: str) -> list[str]:
+    """The stem of each file; where several have it, the folders in front: "day1/a.png" -> day1_a.
+
+    Raises:
+        DataError: two files get the same name nevertheless.
+    """
+    stems = [os.path.splitext(os.path.basename(file))[0] for file in files]
+    counts = Counter(stems)
+    names = [
+        stem
+        if counts[stem] == 1
+        else os.path.splitext(os.path.relpath(file, image_root))[0].replace(os.sep, "_")
+        for stem, file in zip(stems, files, strict=True)
+    ]
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        message = f"several images have the name '{twice[0]}' (folders joined by _, no suffix)"
+        raise DataError(f"{message}; names of images must differ", image_root)
+    return names

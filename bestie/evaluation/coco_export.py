@@ -25,7 +25,8 @@ from pycocotools import mask as mask_util
 
 from bestie.evaluation.label_summary import LabelCounter, LabelSummary
 from bestie.evaluation.masks import LabelledMasks
-from bestie.formats import write_coco_stream
+from bestie.formats import segmentation_rle, write_coco_stream
+from bestie.formats.polygons import mask_polygons
 
 __all__ = ["COCOExporter", "coco_labels", "label_annotations"]
 
@@ -54,6 +55,14 @@ def label_annotations(labels: LabelledMasks) -> list[dict]:
         for entry, score in zip(entries, labels.extra["class_scores"], strict=True):
             entry["class_score"] = round(float(score), 6)
     return entries
+
+
+def _with_polygons(entry: dict) -> dict:
+    """An annotation with the outline of its mask; its area is that of the polygons, in pixels."""
+    polygons = mask_polygons(mask_util.decode(entry["segmentation"]).astype(bool))
+    height, width = entry["segmentation"]["size"]
+    area = int(mask_util.area(segmentation_rle(polygons, height, width)))
+    return entry | {"segmentation": polygons, "area": area}
 
 
 def coco_labels(
@@ -122,6 +131,7 @@ class COCOExporter(DatasetEvaluator):
         score_threshold: float = 0.0,
         min_area: int = 1,
         use_tags: bool = True,
+        masks: str = "rle",
         description: str = "pseudo labels",
     ):
         """
@@ -131,6 +141,7 @@ class COCOExporter(DatasetEvaluator):
             score_threshold: labels need this score.
             min_area: labels need this many pixels.
             use_tags: keep classes of the image's tags only.
+            masks: "rle" (exact), or "polygons" (holes are filled), which more tools can read.
             description: where the labels come from, for the json's "info".
 
         Raises:
@@ -140,6 +151,8 @@ class COCOExporter(DatasetEvaluator):
             raise ValueError(f"the score threshold must lie in [0, 1], got {score_threshold}")
         if min_area < 1:
             raise ValueError(f"the minimum area must be 1 pixel or more, got {min_area}")
+        if masks not in ("rle", "polygons"):
+            raise ValueError(f"masks are written as rle or polygons, got {masks}")
         self._metadata = MetadataCatalog.get(dataset_name)
         self._records = DatasetCatalog.get(dataset_name)
         without_tags = [r["file_name"] for r in self._records if "image_labels" not in r]
@@ -153,6 +166,7 @@ class COCOExporter(DatasetEvaluator):
         self._score_threshold = score_threshold
         self._min_area = min_area
         self._use_tags = use_tags
+        self._masks = masks
         self._head, self._images = _head_and_images(
             self._records, self._metadata.thing_classes, self._metadata.image_root, description
         )
@@ -171,7 +185,10 @@ class COCOExporter(DatasetEvaluator):
         """Write the ``instances`` of some images (by ``image_id``) to this process's file."""
         for given, output in zip(inputs, outputs, strict=True):
             labels = self._select(self._by_id[given["image_id"]], output["instances"])
-            line = {"image_id": given["image_id"], "annotations": label_annotations(labels)}
+            annotations = label_annotations(labels)
+            if self._masks == "polygons":
+                annotations = [_with_polygons(entry) for entry in annotations]
+            line = {"image_id": given["image_id"], "annotations": annotations}
             self._open_shard.write(json.dumps(line) + "\n")
 
     def evaluate(self) -> dict[str, LabelSummary] | None:

@@ -6,25 +6,39 @@ the tool that makes maps, the evaluation and the checks.
 
 import contextlib
 import os
+import struct
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from bestie.formats.base import DataError, atomic_write
 
 __all__ = [
+    "IMAGE_SUFFIXES",
+    "PHOTO_SUFFIXES",
+    "is_photo",
+    "list_photos",
     "read_image",
     "read_image_size",
     "read_instances",
     "read_semantic_map",
     "voc_palette",
+    "walk_folders",
     "write_semantic_map",
 ]
 
-IMAGE_SUFFIXES = (".jpg", ".png", ".jpeg", ".JPG", ".PNG", ".JPEG")
+# What a photograph may be, wherever one is read; .jpg and .png first, as most are.
+PHOTO_SUFFIXES = (".jpg", ".png", ".jpeg", ".jfif", ".tif", ".tiff", ".bmp", ".webp", ".gif")
+IMAGE_SUFFIXES = (*PHOTO_SUFFIXES, *(suffix.upper() for suffix in PHOTO_SUFFIXES))
+# Formats of several pictures in one file; the others of a JPEG (MPO) are previews and depths.
+_STACKS = ("TIFF", "GIF", "WEBP", "PNG")
+_TIFF_BITS, _TIFF_SUBFILE = 258, 254
 # Pillow modes with 8 bits a channel: what can become RGB without losing values.
 _IMAGE_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
+# What Pillow raises at damaged files.
+_DAMAGES = (OSError, EOFError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError)
 _EXIF_ORIENTATION = 0x0112
 _PNG_EXIF_KEYS = ("exif", "Raw profile type exif", "XML:com.adobe.xmp")
 
@@ -40,10 +54,11 @@ def read_image(path: str | os.PathLike, format: str = "RGB") -> np.ndarray:
         (H, W, 3) uint8.
 
     Raises:
-        DataError: missing, unreadable or truncated file, or more than 8 bits a channel.
+        DataError: missing, unreadable or truncated file, more than 8 bits a channel, or several
+            pictures in one file.
     """
     with _open_image(path) as image:
-        _require_mode(image, path, _IMAGE_MODES, "8 bits a channel")
+        _require_photo(image, path)
         pixels = np.array(ImageOps.exif_transpose(image).convert("RGB"))
     return np.ascontiguousarray(pixels[:, :, ::-1]) if format == "BGR" else pixels
 
@@ -52,14 +67,52 @@ def read_image_size(path: str | os.PathLike) -> tuple[int, int]:
     """(height, width) of :func:`read_image`'s result from the file's header alone.
 
     Raises:
-        DataError: missing file, or no image.
+        DataError: missing file, or not an image that :func:`read_image` accepts.
     """
     with _open_image(path) as image:
+        _require_photo(image, path)
         width, height = image.size
         # Pillow decodes a whole PNG to look for EXIF data; those that have any say so in front.
         has_exif = image.format != "PNG" or any(key in image.info for key in _PNG_EXIF_KEYS)
         turned = has_exif and image.getexif().get(_EXIF_ORIENTATION, 1) >= 5
     return (width, height) if turned else (height, width)
+
+
+def list_photos(folder: str | os.PathLike) -> list[Path]:
+    """Image files of a folder and all folders in it, sorted.
+
+    Names that begin with "._" (notes of macOS) are skipped.
+    """
+    return sorted(
+        Path(place, name)
+        for place, _, names in walk_folders(folder)
+        for name in names
+        if is_photo(name)
+    )
+
+
+def walk_folders(folder: str | os.PathLike) -> Iterator[tuple[str, list[str], list[str]]]:
+    """As ``os.walk``, following links to folders that do not lead back; no hidden folders."""
+    for place, folders, names in os.walk(os.fspath(folder), followlinks=True):
+        folders[:] = [
+            name
+            for name in folders
+            if not name.startswith(".") and not _leads_up(os.path.join(place, name))
+        ]
+        yield place, folders, names
+
+
+def is_photo(name: str) -> bool:
+    """Whether a file name is that of a photograph."""
+    return not name.startswith("._") and os.path.splitext(name)[1].lower() in PHOTO_SUFFIXES
+
+
+def _leads_up(link: str) -> bool:
+    """Whether a link to a folder leads to a folder that it lies in: following it never ends."""
+    if not os.path.islink(link):
+        return False
+    target, place = os.path.realpath(link), os.path.realpath(os.path.dirname(link))
+    return os.path.commonpath([target, place]) == target
 
 
 def read_semantic_map(path: str | os.PathLike) -> np.ndarray:
@@ -148,9 +201,45 @@ def _open_image(path: str | os.PathLike) -> Iterator[Image.Image]:
         raise DataError("is no image, or of a format that Pillow does not know", path) from None
     except DataError:
         raise
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        # Pillow reports damaged files with any of these.
+    except _DAMAGES as error:
         raise DataError(f"cannot be decoded ({error})", path) from error
+
+
+def _require_photo(image: Image.Image, path: str | os.PathLike) -> None:
+    """One picture with 8 bits a channel; Pillow cuts 16 bits to 8 and takes the first page."""
+    _require_mode(image, path, _IMAGE_MODES, "8 bits a channel")
+    bits = 8
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        bits = max(np.atleast_1d(image.tag_v2.get(_TIFF_BITS, 8)))
+    elif (
+        isinstance(image, ImageFile.ImageFile)
+        and image.format == "PNG"
+        and image.tile
+        and ";16" in str(image.tile[0].args)
+    ):
+        bits = 16
+    if bits > 8:
+        message = f"has {bits} bits a channel; save it with 8 bits a channel"
+        raise DataError(message, path)
+    pages = _count_pages(image) if image.format in _STACKS else 1
+    if pages > 1:
+        message = (
+            f"holds {pages} pictures (pages or frames); save the one that is meant as an image"
+        )
+        raise DataError(message, path)
+
+
+def _count_pages(image: Image.Image) -> int:
+    """Pictures in a file; smaller copies of a page of a TIFF do not count."""
+    pages = getattr(image, "n_frames", 1)
+    if pages > 1 and isinstance(image, TiffImagePlugin.TiffImageFile):
+        count = 0
+        for page in range(pages):
+            image.seek(page)
+            count += not image.tag_v2.get(_TIFF_SUBFILE, 0) & 1
+        pages = count
+        image.seek(0)
+    return pages
 
 
 def _require_mode(image: Image.Image, path: str | os.PathLike, modes: tuple, accepted: str) -> None:

@@ -1,4 +1,13 @@
-"""Arrays that several methods share: regions of an image and what is computed on them.
+"""What several methods compute on regions of images.
+
+``regions`` holds the types, :class:`Regions` and :class:`PointSet`. ``components`` finds the
+connected components of a semantic map (NumPy), ``blobs`` those of a mask (on any device),
+``maxima`` local maxima, ``gaussians`` draws points, ``overlap`` compares masks.
 
 Imports nothing else of the package.
 """
+
+from bestie.regions.components import Components, count_points, find_components
+from bestie.regions.regions import PointSet, Regions
+
+__all__ = ["Components", "PointSet", "Regions", "count_points", "find_components"]

@@ -1,9 +1,8 @@
 """Connected components of a class map: the regions that everything else works inside.
 
-Comes in: a semantic map and the classes to look at. Goes out: one component map for all classes
-with class, area and centroid of each component. Called by the mapper (weak maps; in the loader's
-workers, since the components do not depend on the network), by grouping (predicted maps) and by the
-baseline.
+One component map holds the components of all classes asked for, with class, area and centroid of
+each. In NumPy, since the loader's workers find those of the weak maps: they do not depend on the
+network.
 """
 
 from collections.abc import Iterable
@@ -23,7 +22,7 @@ class Components:
     """K connected components of one image; component k has the value k + 1 in ``map``.
 
     Attributes:
-        map (np.ndarray): (H, W) int32, 0 where there is none.
+        map (np.ndarray): (H, W) int32, 0 outside all components.
         classes (np.ndarray): (K,) int64 in [0, C), ascending.
         areas (np.ndarray): (K,) int64, pixels.
         centroids (np.ndarray): (K, 2) int64 (y, x), the mean pixel index truncated to integers.
@@ -48,12 +47,12 @@ def find_components(
 
     Args:
         semantic_map: (H, W) integers: 0 background, class + 1, 255 ignore (never a class).
-        classes: foreground classes to look at, in [0, 254); repeated ones count once.
+        classes: foreground classes to find, in [0, 254); repeated ones count once.
         min_area: pixels that a component needs.
     """
     semantic_map = np.ascontiguousarray(semantic_map, dtype=np.uint8)
     height, width = semantic_map.shape
-    kept_value = np.zeros(256, np.uint8)  # value -> itself if its class is looked at, else 0
+    kept_value = np.zeros(256, np.uint8)  # value -> itself if its class is asked for, else 0
     for class_id in classes:
         if 0 <= class_id < IGNORE - 1:
             kept_value[int(class_id) + 1] = int(class_id) + 1
@@ -90,7 +89,7 @@ def find_components(
 def count_points(
     components: Components, points: np.ndarray, point_classes: np.ndarray
 ) -> np.ndarray:
-    """Number of points of its own class that lie on each component.
+    """Number of points on each component that have its class.
 
     Args:
         components: K components of an (H, W) map.
@@ -125,7 +124,7 @@ def _join_runs(
     Returns:
         Number of components and (N,) component of each run.
     """
-    # One number a position, with a gap of two between rows: no run reaches into another row.
+    # One number per position, with a gap of two between rows: no run reaches into another row.
     position = row * (width + 2) + first + 1
     next_row = position + width + 2
     begin = np.searchsorted(position + size - 1, next_row - 1, side="left")

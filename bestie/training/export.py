@@ -28,6 +28,7 @@ def export_pseudo_labels(
     min_area: int = 1,
     use_tags: bool = True,
     use_clicks: bool = True,
+    masks: str = "rle",
 ) -> LabelSummary | None:
     """Export the instances that a model finds in a data set; to be called in every process.
 
@@ -40,6 +41,7 @@ def export_pseudo_labels(
         use_tags: restrict the classes to the image's tags.
         use_clicks: let BESTIE assign pixels to the given clicks (MODEL.BESTIE.SUPERVISION clicks
             only).
+        masks: "rle" or "polygons" (holes are filled).
 
     Returns:
         What was exported, on the main process; None elsewhere.
@@ -61,6 +63,7 @@ def export_pseudo_labels(
         score_threshold=score_threshold,
         min_area=min_area,
         use_tags=use_tags,
+        masks=masks,
         description=f"instances predicted by {cfg.MODEL.META_ARCHITECTURE}",
     )
     loader = build_test_loader(cfg, dataset_name, build_mapper(cfg, is_train=False))

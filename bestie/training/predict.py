@@ -19,6 +19,7 @@ from bestie.data import build_mapper, register_dataset
 from bestie.evaluation.coco_export import coco_labels, label_annotations
 from bestie.evaluation.masks import LabelledMasks
 from bestie.formats import DataError, read_image, write_coco
+from bestie.formats.images import PHOTO_SUFFIXES, list_photos
 from bestie.progress import track
 from bestie.training.setup import load_model, merge_config
 from bestie.visualization import LayerSettings
@@ -29,7 +30,6 @@ __all__ = ["DemoResult", "demo_overrides", "find_images", "find_run", "run_demo"
 
 logger = logging.getLogger(__name__)
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 OVERLAYS, PREDICTIONS = "overlays", "predictions.json"
 # Small images are drawn larger than they are, so that letters fit on their instances, pixels.
 MIN_SIDE = 480
@@ -79,13 +79,11 @@ def find_images(inputs: Sequence[str | os.PathLike], output: str | os.PathLike) 
         if name.is_dir():
             inside = [
                 path
-                for path in sorted(name.rglob("*"))
-                if path.suffix.lower() in SUFFIXES
-                and path.is_file()
-                and not path.resolve().is_relative_to(Path(output).resolve())
+                for path in list_photos(name)
+                if path.is_file() and not path.resolve().is_relative_to(Path(output).resolve())
             ]
             if not inside:
-                raise DataError(f"holds no images ({', '.join(SUFFIXES)})", name)
+                raise DataError(f"holds no images ({', '.join(PHOTO_SUFFIXES)})", name)
             found |= dict.fromkeys(inside)
         elif name.is_file():
             found[name] = None

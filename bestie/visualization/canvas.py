@@ -1,9 +1,11 @@
 """Canvases: text, titles, legends, tiling and sizes of drawings.
 
 Takes uint8 RGB arrays (H, W, 3) and strings, and returns new uint8 RGB arrays; the inputs are not
-changed. Text is set in DejaVu Sans, which is part of matplotlib.
+changed. Text is set in DejaVu Sans, which is part of matplotlib, or where it lacks a script in a
+font of the system.
 """
 
+import logging
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -11,6 +13,8 @@ from pathlib import Path
 import cv2
 import matplotlib
 import numpy as np
+from matplotlib import font_manager
+from matplotlib.ft2font import FT2Font
 from PIL import Image, ImageDraw, ImageFont
 
 from bestie import formats
@@ -29,19 +33,62 @@ __all__ = [
     "tile",
 ]
 
+logger = logging.getLogger(__name__)
+
 Color = tuple[int, int, int]
 BLACK, WHITE, INK, PAPER = (0, 0, 0), (255, 255, 255), (32, 32, 36), (255, 255, 255)
 
 
 @lru_cache(maxsize=16)
-def _font(size: int, bold: bool) -> ImageFont.FreeTypeFont:
+def _load_font(path: str, size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(path, size)
+
+
+@lru_cache(maxsize=64)
+def _characters(path: str) -> frozenset[int]:
+    """Code points that a font file has glyphs for; empty if it cannot be read."""
+    try:
+        return frozenset(FT2Font(path).get_charmap())
+    except (OSError, RuntimeError, ValueError):
+        return frozenset()
+
+
+@lru_cache(maxsize=64)
+def _system_font(characters: frozenset[int]) -> str | None:
+    """A font of the system that has all of these characters, or None."""
+    for path in sorted(font_manager.findSystemFonts()):
+        if characters <= _characters(path):
+            return path
+    _warn_of_missing_font()
+    return None
+
+
+@lru_cache(maxsize=1)
+def _warn_of_missing_font() -> None:
+    """Say once that class names cannot be drawn as they are."""
+    logger.warning(
+        "No font of this system has all characters of the class names; those that are missing are "
+        "drawn as their Unicode numbers. Install a font of the script, for example Noto Sans CJK."
+    )
+
+
+def _font(text: str, size: int, bold: bool) -> tuple[ImageFont.FreeTypeFont, str]:
+    """A font for a text, and the text as it can be drawn with it."""
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
-    return ImageFont.truetype(str(Path(matplotlib.get_data_path(), "fonts", "ttf", name)), size)
+    path = str(Path(matplotlib.get_data_path(), "fonts", "ttf", name))
+    known = _characters(path)
+    needed = frozenset(map(ord, text))
+    if not needed <= known:
+        fallback = _system_font(needed)
+        if fallback is not None:
+            return _load_font(fallback, size), text
+        text = "".join(c if ord(c) in known else f"<{ord(c):04X}>" for c in text)
+    return _load_font(path, size), text
 
 
 def text_size(text: str, size: int, bold: bool = False) -> tuple[int, int]:
     """Height and width in pixels of the line that ``text`` takes in a font of ``size`` pixels."""
-    font = _font(size, bold)
+    font, text = _font(text, size, bold)
     ascent, descent = font.getmetrics()
     return ascent + descent, int(np.ceil(font.getlength(text)))
 
@@ -71,11 +118,12 @@ def draw_texts(
         text_height, text_width = text_size(text, size, bold)
         top = np.clip(y - text_height / 2, 0, max(0, height - text_height))
         left = np.clip(x - text_width / 2, 1, max(1, width - text_width - 1))
+        font, shown = _font(text, size, bold)
         pen.text(
             (round(left), round(top)),
-            text,
+            shown,
             fill=color,
-            font=_font(size, bold),
+            font=font,
             stroke_width=stroke,
             stroke_fill=outline,
         )
@@ -128,7 +176,8 @@ def add_legend(
             box_top = top + (line_height - 3 - swatch) // 2 + 1
             box = (left, box_top, left + swatch - 1, box_top + swatch - 1)
             pen.rectangle(box, fill=tuple(color), outline=INK)
-        pen.text((left + indent, top), name, fill=INK, font=_font(size, False))
+        font, shown = _font(name, size, False)
+        pen.text((left + indent, top), shown, fill=INK, font=font)
     return np.vstack([image, np.array(canvas)])
 
 

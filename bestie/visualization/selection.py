@@ -1,5 +1,6 @@
 """Which images and label files a contact sheet shows: from the arguments of a command."""
 
+from collections import Counter
 from pathlib import Path
 
 from bestie.visualization.contact_sheet import choose_evenly
@@ -14,7 +15,16 @@ def choose_images(records: list[dict], ids: list[str] | None, number: int) -> li
             raise ValueError(f"--number must be 1 or more, got {number}.")
         return choose_evenly(records, number)
     known = {str(record["image_id"]): record for record in records}
-    known.update({Path(record["file_name"]).stem: record for record in records})
+    stems = Counter(Path(record["file_name"]).stem for record in records)
+    for record in records:
+        stem = Path(record["file_name"]).stem
+        names = {str(record.get("image_name", stem))} | ({stem} if stems[stem] == 1 else set())
+        known.update(dict.fromkeys(names, record))
+    unclear = [image_id for image_id in ids if image_id not in known and stems[image_id] > 1]
+    if unclear:
+        raise ValueError(
+            f"--ids: {unclear[0]} stands for {stems[unclear[0]]} images; use their ids"
+        )
     unknown = [image_id for image_id in ids if image_id not in known]
     if unknown:
         examples = ", ".join(Path(record["file_name"]).stem for record in records[:5])

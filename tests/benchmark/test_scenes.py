@@ -39,6 +39,6 @@ def test_offsets_point_to_the_centers():
 
 def test_labels_are_numbered_through_the_batch():
     labels = scenes().labels(torch.device("cpu"))
-    assert labels.region.max() == len(labels.region_classes)
-    accepted = torch.isin(labels.region - 1, labels.region_accepted.nonzero())
+    assert labels.regions.map.max() == len(labels.regions)
+    accepted = torch.isin(labels.regions.map - 1, labels.regions.accepted.nonzero())
     assert accepted.sum() == labels.accepted_pixels

@@ -192,3 +192,17 @@ def test_memory_does_not_grow_with_the_images(tmp_path):
     tracemalloc.stop()
     (shard,) = (tmp_path / "labels.json.parts").iterdir()
     assert growth < 50_000 < shard.stat().st_size / 10
+
+
+def test_masks_as_polygons_are_the_same_masks(tmp_path):
+    dataset = write_root(tmp_path / "root")
+    register_dataset(dataset)
+    for kind in ("rle", "polygons"):
+        export(dataset, tmp_path / f"{kind}.json", masks=kind)
+    exact, outlined = (COCO(str(tmp_path / f"{kind}.json")) for kind in ("rle", "polygons"))
+    assert exact.anns.keys() == outlined.anns.keys()
+    for key, entry in outlined.anns.items():
+        assert isinstance(entry["segmentation"], list)
+        assert (exact.annToMask(exact.anns[key]) == outlined.annToMask(entry)).all()
+    with pytest.raises(ValueError, match="rle or polygons"):
+        export(dataset, tmp_path / "other.json", masks="png")

@@ -6,8 +6,11 @@ from PIL import Image
 
 from bestie.data.checks.dataset import check_dataset
 from bestie.formats import read_class_names, read_image_labels, read_points, read_split
+from bestie.formats.labels.base import ReadOptions
 from bestie.formats.ledger import read_ledger
 from bestie.pipeline.coco_source import BOXES, KEYPOINTS, convert_coco
+
+BOXES_TOO = ReadOptions(boxes_as_clicks=True)
 
 
 @pytest.fixture
@@ -40,7 +43,8 @@ def coco(masks=False, **extra):
 
 def convert(tmp_path, images, content, clicks=False, name="train"):
     (tmp_path / f"{name}.json").write_text(json.dumps(content))
-    convert_coco({name: f"coco:{tmp_path / name}.json:{images}"}, tmp_path / "root", clicks=clicks)
+    source = {name: f"coco:{tmp_path / name}.json:{images}"}
+    convert_coco(source, tmp_path / "root", clicks=clicks, options=BOXES_TOO)
     return tmp_path / "root"
 
 
@@ -73,7 +77,7 @@ def test_masks_of_the_json_are_kept_for_the_evaluation(tmp_path, images):
     assert [entry["category_id"] for entry in kept["annotations"]] == [2, 1, 2]
 
 
-def test_a_root_is_made_anew_only_if_its_source_changed(tmp_path, images):
+def test_a_root_is_made_again_only_if_its_source_changed(tmp_path, images):
     root = convert(tmp_path, images, coco())
     (root / "mark").touch()
     convert(tmp_path, images, coco())
@@ -94,15 +98,27 @@ def test_images_of_one_name_in_both_sets_get_names_of_their_own(tmp_path, images
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda c: c.pop("images"), "'images' is no list"),
-        (lambda c: c.update(categories=[]), "'categories' is no list of objects, or empty"),
-        (lambda c: c["annotations"][1].pop("category_id"), "entry 2 of 'annotations' has no"),
-        (lambda c: c["annotations"][1].update(category_id=5), "category_id 5 is unknown"),
-        (lambda c: c["annotations"][1].update(image_id=5), "image_id 5 is not in 'images'"),
-        (lambda c: c["annotations"][1].pop("bbox"), "train.json: annotation 2 has neither a"),
-        (lambda c: c["annotations"][1].update(bbox=[1, 2, "3", 4]), "nor a bbox of four numbers"),
-        (lambda c: c["annotations"][1].update(image_id=[7]), "image_id .7. is no integer"),
-        (lambda c: c["categories"][1].update(name=4), "entry 2 of 'categories': name 4 is no text"),
+        (lambda c: c.pop("images"), "images missing, empty or no list"),
+        (lambda c: c.update(categories=[]), "categories missing, empty or no list"),
+        (
+            lambda c: c["annotations"][1].pop("category_id"),
+            "category_id null is not in",
+        ),
+        (lambda c: c["annotations"][1].update(category_id=5), "category_id 5 is not in the file"),
+        (lambda c: c["annotations"][1].update(image_id=5), "image_id 5 is not in the file"),
+        (
+            lambda c: c["annotations"][1].pop("bbox"),
+            "json: annotation 2: its bbox null",
+        ),
+        (
+            lambda c: c["annotations"][1].update(bbox=[1, 2, "x", 4]),
+            'its bbox .1, 2, "x", 4. is not',
+        ),
+        (lambda c: c["annotations"][1].update(image_id=[7]), "image_id .7. is not in the file"),
+        (
+            lambda c: c["categories"][1].update(name=4),
+            "number 2: class name 4 is not text",
+        ),
     ],
 )
 def test_mistakes_are_named(tmp_path, images, change, message):
@@ -117,7 +133,7 @@ def test_missing_and_broken_files_are_named(tmp_path, images):
     with pytest.raises(ValueError, match="no.json: file does not exist"):
         convert_coco({"train": f"coco:{tmp_path}/no.json:{images}"}, tmp_path / "r", clicks=False)
     (tmp_path / "bad.json").write_text('{"images": [\n')
-    with pytest.raises(ValueError, match="bad.json, line 2: is no well-formed json"):
+    with pytest.raises(ValueError, match="bad.json, line 2: is not well-formed json"):
         convert_coco({"train": f"coco:{tmp_path}/bad.json:{images}"}, tmp_path / "r", clicks=False)
     with pytest.raises(ValueError, match="folder of the images does not exist"):
         convert_coco({"t": f"coco:{tmp_path}/bad.json:{tmp_path}/x"}, tmp_path / "r", clicks=False)

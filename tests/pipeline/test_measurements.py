@@ -44,8 +44,7 @@ def measurements(run, root=None) -> Measurements:
 def test_quality_with_ground_truth(run):
     made, quality = measurements(run), run[1] / "quality"
     commands = made.quality_commands()
-    tools = [command.tool for command in commands]
-    assert tools == ["evaluate_labels.py", "evaluate_labels.py", "export_pseudo_labels.py"]
+    assert [command.name for command in commands] == ["evaluate", "evaluate", "export"]
     assert "--baseline" in commands[1].arguments and commands[0].stdout == quality / "labels.json"
     assert str(run[1] / "bestie/model_0000002.pth") in commands[2].arguments
     for name in ("labels.json", "baseline.json"):
@@ -65,7 +64,7 @@ def test_quality_without_ground_truth(run):
         path.unlink()
     # Image ids are now positions in the split, as they are in labels that were exported so.
     made = measurements(run)
-    assert [command.tool for command in made.quality_commands()] == ["export_pseudo_labels.py"]
+    assert [command.name for command in made.quality_commands()] == ["export"]
     made.write_quality()
     content = json.loads((run[1] / "quality/quality.json").read_text())
     assert not content["truth"] and content["labels"] is None and content["baseline"] is None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bestie.cli import run as run_command
 from bestie.data.registration import dataset_name, parse_name
 from bestie.formats import DataError, atomic_write
 from bestie.methods.bestie.recipe import RECIPE
@@ -134,12 +135,10 @@ def test_odd_paths_pass_all_stages(tmp_path):
 
 
 def test_a_folder_that_is_named_like_coco_data_is_not_mistaken_for_it(tmp_path, monkeypatch):
-    from tests.tools.test_run_pipeline import TOOL
-
     monkeypatch.chdir(tmp_path)
     Path("coco:a:b").mkdir()
     given = ["--supervision", "tags", "--output", "run", "--dry-run", "--data"]
     with pytest.raises(ValueError, match="is also a folder; ./coco:a:b names the folder"):
-        TOOL.main(TOOL.parse_arguments([*given, "coco:a:b"]))
+        run_command.main([*given, "coco:a:b"])
     with pytest.raises(DataError, match="no split 'train'"):
-        TOOL.main(TOOL.parse_arguments([*given, "./coco:a:b"]))
+        run_command.main([*given, "./coco:a:b"])

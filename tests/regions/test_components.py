@@ -3,7 +3,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from bestie.methods.bestie.pseudo_labels import accept_components
 from bestie.regions.components import count_points, find_components
 
 
@@ -34,19 +33,18 @@ def test_class_253_is_the_last_that_a_map_can_hold():
     assert found.classes.tolist() == [253]
 
 
-def test_only_components_with_exactly_one_point_of_their_class_are_accepted():
+def test_points_count_on_components_of_their_class_inside_the_map():
     semantic_map = np.array([[1, 1, 0, 1, 1, 0, 2, 2]])
     components = find_components(semantic_map, [0, 1], min_area=1)
     points = np.array([[0.0, 0.9], [0, 3], [0, 4], [0, 6], [0, 99], [-1, 0]])
     classes = np.array([0, 0, 0, 0, 0, 0])
     assert count_points(components, points, classes).tolist() == [1, 2, 0]
-    assert accept_components(components, points, classes).tolist() == [True, False, False]
 
 
-def test_a_repeated_point_counts_twice_and_no_point_accepts_nothing():
+def test_a_repeated_point_counts_twice_and_no_points_give_zeros():
     components = find_components(np.ones((2, 2), np.uint8), [0], 1)
-    assert not accept_components(components, np.array([[0, 0], [0, 0]]), np.array([0, 0])).any()
-    assert not accept_components(components, np.zeros((0, 2)), np.zeros(0)).any()
+    assert count_points(components, np.array([[0, 0], [0, 0]]), np.array([0, 0])).tolist() == [2]
+    assert count_points(components, np.zeros((0, 2)), np.zeros(0)).tolist() == [0]
 
 
 @settings(max_examples=40, deadline=None)

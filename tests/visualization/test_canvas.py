@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from bestie.formats import read_image
+from bestie.visualization import canvas
 from bestie.visualization.canvas import (
     PAPER,
     add_legend,
@@ -97,3 +98,15 @@ def test_png_round_trip(tmp_path):
     image = np.random.default_rng(0).integers(0, 256, (7, 5, 3), dtype=np.uint8)
     save_png(tmp_path / "new" / "a.png", image)
     np.testing.assert_array_equal(read_image(tmp_path / "new" / "a.png"), image)
+
+
+def test_names_of_a_script_without_a_font_are_drawn_apart(monkeypatch, caplog):
+    monkeypatch.setattr(canvas.font_manager, "findSystemFonts", lambda: [])
+    for function in (canvas._system_font, canvas._warn_of_missing_font):
+        function.cache_clear()
+    blank = np.full((24, 90, 3), 255, np.uint8)
+    drawn = [draw_texts(blank, [(name, (12, 45))], 12) for name in ("狗", "猫", "猫")]
+    assert not np.array_equal(drawn[0], drawn[1]) and np.array_equal(drawn[1], drawn[2])
+    assert text_size("猫", 12) == text_size("<732B>", 12)
+    assert len([r for r in caplog.records if "No font of this system" in r.message]) == 1
+    canvas._system_font.cache_clear()

@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from bestie.methods.bestie.targets import CenterHeatmap, InstanceTargets
+from bestie.regions import PointSet
 from bestie.visualization import NetworkView, training_picture
 
 CLASSES, HEIGHT, WIDTH = 2, 32, 48
@@ -16,13 +17,21 @@ def targets(*boxes: tuple[int, int, int, int]):
     centers = (
         torch.tensor([[(t + b) // 2, (x + r) // 2] for t, x, b, r in boxes]).view(-1, 2).long()
     )
-    image_index, class_index = torch.ones(len(boxes)).long(), torch.zeros(len(boxes)).long()
-    shape = (2, CLASSES, HEIGHT, WIDTH)
-    drawn = torch.ones(len(boxes), dtype=torch.bool)
-    tags = torch.arange(CLASSES).expand(2, -1)
-    heatmap = CenterHeatmap(image_index, class_index, centers, shape, 2.0, drawn, tags)
-    pixels = (instances >= 0).view(-1).nonzero().squeeze(1)
-    return InstanceTargets(instances, centers, torch.ones(len(boxes)), heatmap, pixels)
+    ones = torch.ones(len(boxes), dtype=torch.int64)
+    heatmap = CenterHeatmap(
+        centers=PointSet(yx=centers, images=ones, classes=torch.zeros_like(ones)),
+        shape=(2, CLASSES, HEIGHT, WIDTH),
+        sigma=2.0,
+        valid=ones.bool(),
+        tags=torch.arange(CLASSES).expand(2, -1),
+    )
+    return InstanceTargets(
+        pixel_owner=instances,
+        centers=centers,
+        confidence=ones.float(),
+        heatmap=heatmap,
+        pixels=(instances >= 0).view(-1).nonzero().squeeze(1),
+    )
 
 
 def view(dtype: torch.dtype = torch.float32) -> NetworkView:

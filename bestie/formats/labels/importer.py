@@ -1,7 +1,7 @@
 """Photos and labels of another tool to a new folder-contract root; mistakes are reported all at
 once.
 
-Images are found by their path in the folder, or by their name with or without suffix. Called by
+``registry`` reads the labels, ``photos`` finds the image that each of them means. Called by
 ``bestie.cli.import_labels``.
 """
 
@@ -10,7 +10,8 @@ import random
 import re
 import shutil
 import tempfile
-from collections import Counter, defaultdict
+import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +22,15 @@ from bestie import formats
 from bestie.formats import DatasetFolder
 from bestie.formats.dataset_folder import CLICKS
 from bestie.formats.instances import make_clicks
-from bestie.formats.labels.sources import Labels, Row, read_labels
+from bestie.formats.labels.base import (
+    Labels,
+    ReadOptions,
+    Row,
+    name_mistake,
+    report_class_twins,
+)
+from bestie.formats.labels.photos import PhotoFinder
+from bestie.formats.labels.registry import read_labels
 from bestie.progress import track
 
 __all__ = [
@@ -29,9 +38,9 @@ __all__ = [
     "import_labels",
 ]
 
-# Taken as they are; the others are written anew, as PNG.
+# Images of these suffixes are linked or copied; the others are converted to PNG.
 KEPT_SUFFIXES = (".jpg", ".jpeg", ".png")
-CONVERTED_SUFFIXES = (".bmp", ".gif", ".tif", ".tiff", ".webp")
+JPEG_SUFFIXES = (".jfif",)
 
 
 @dataclass
@@ -42,7 +51,7 @@ class Item:
         path: the user's file.
         size: (height, width), pixels.
         tags: names of classes.
-        clicks: ((y, x), name of the class), one an object.
+        clicks: ((y, x), name of the class), one per object.
     """
 
     path: Path
@@ -61,6 +70,7 @@ class Imported:
         splits: name -> ids.
         images_per_class, clicks_per_class: by name of the class.
         left_out: images of the folder that the labels do not name.
+        notes: what was read in a way that a user should know of.
     """
 
     kind: str
@@ -69,6 +79,7 @@ class Imported:
     images_per_class: Counter
     clicks_per_class: Counter
     left_out: int
+    notes: list[str]
 
 
 def import_labels(
@@ -82,20 +93,22 @@ def import_labels(
     seed: int = 0,
     copy: bool = False,
     keep_unlabelled: bool = False,
+    options: ReadOptions | None = None,
 ) -> Imported:
     """Make a folder-contract root.
 
     Args:
         images: folder of the images, with all folders in it.
-        labels: what ``label_sources.read_labels`` reads.
+        labels: what ``registry.read_labels`` reads.
         output: folder to make.
         format: see there.
         classes: text file of class names, in the order that they are to have; None: the names that
             occur, in COCO's order or that of the alphabet.
         val_share: share of the images that goes into the split "val", in [0, 1).
-        seed: of the drawing of these.
+        seed: decides which images these are.
         copy: copy the images; else they are linked.
         keep_unlabelled: import images that the labels do not name as images without objects.
+        options: how to read labels that could be read in several ways.
 
     Raises:
         ValueError: ``val_share`` is out of range (DataError: all mistakes in the labels; the
@@ -104,14 +117,14 @@ def import_labels(
     if not 0 <= val_share < 1:
         raise ValueError(f"--val-share must lie in [0, 1), got {val_share}")
     if not images.is_dir():
-        raise formats.DataError("--images: is no folder", images)
+        raise formats.DataError("--images: is not a folder", images)
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise formats.DataError("--output exists already; name a new folder", output)
-    source = read_labels(labels, format)
-    class_names = _class_names(source, classes)
-    items = _match(source, images, class_names)
-    found = _list_images(images)
-    left_out = [path for path in found if path not in items]
+    source = read_labels(labels, format, options)
+    class_names = _class_names(source, labels, classes)
+    finder = PhotoFinder(images)
+    items = _match(source, finder, class_names)
+    left_out = [path for path in finder.photos if path not in items]
     if keep_unlabelled:
         items |= {path: Item(path, _size(path, source)) for path in left_out}
         left_out = []
@@ -124,17 +137,22 @@ def import_labels(
     _write(output, {key: items[path] for key, path in ids.items()}, class_names, splits, kind, copy)
     tags = Counter(name for item in items.values() for name in item.tags)
     clicks = Counter(name for item in items.values() for _, name in item.clicks)
-    return Imported(kind, class_names, splits, tags, clicks, len(left_out))
+    return Imported(kind, class_names, splits, tags, clicks, len(left_out), source.notes)
 
 
-def _class_names(source: Labels, classes: Path | None) -> list[str]:
+def _class_names(source: Labels, labels: Path, classes: Path | None) -> list[str]:
     """Names of the root's classes; a label of another class becomes a problem."""
     used = {name for row in source.rows for name in row.classes}
     if not used and not source.problems:
-        source.report("no image has a class: there is nothing to learn", source.rows[0].file)
+        source.report("no image has a class: nothing can be learned", labels)
     if classes is None:
+        report_class_twins(source, labels)
         return source.class_names or sorted(used)
     names = formats.read_class_file(classes)
+    for number, name in enumerate(names, 1):
+        if mistake := name_mistake(name):
+            source.report(mistake, classes, number)
+    names = [unicodedata.normalize("NFC", name) for name in names]
     for row in source.rows:
         for name in row.classes:
             if name not in names:
@@ -142,34 +160,20 @@ def _class_names(source: Labels, classes: Path | None) -> list[str]:
     return names
 
 
-def _list_images(folder: Path) -> list[Path]:
-    suffixes = KEPT_SUFFIXES + CONVERTED_SUFFIXES
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in suffixes)
-
-
-def _match(source: Labels, folder: Path, class_names: Sequence[str]) -> dict[Path, Item]:
-    """Labels by image; a label whose image is not there, or not clear, becomes a problem."""
-    by_name = defaultdict(list)
-    for path in _list_images(folder):
-        relative = path.relative_to(folder)
-        for name in {str(relative), str(relative.with_suffix("")), path.name, path.stem}:
-            by_name[name].append(path)
+def _match(source: Labels, finder: PhotoFinder, class_names: Sequence[str]) -> dict[Path, Item]:
+    """Labels by image; a label whose image is missing, or not clear, becomes a problem."""
     items: dict[Path, Item] = {}
+    known_names = set(class_names)
     for row in source.rows:
-        # Exact paths win over names that stand in several folders.
-        name = row.image.replace("\\", "/").removeprefix("./")
-        exact = [path for path in by_name[name] if path == folder / name]
-        paths = exact or by_name[name] or by_name[Path(name).name]
-        if len(paths) != 1:
-            several = ", ".join(str(path.relative_to(folder)) for path in paths[:3])
-            found = f"stands for several: {several}" if paths else f"is not in {folder}"
-            source.report(f"image '{row.image}' {found}", row.file, row.line)
+        path = finder.find(row)
+        if isinstance(path, str):
+            source.report(path, row.file, row.line)
             continue
-        item = items.setdefault(paths[0], Item(paths[0], (0, 0)))
+        item = items.setdefault(path, Item(path, (0, 0)))
         if item.size == (0, 0):
             item.size = _size(item.path, source)
             _check_size(row, item.size, source)
-        known = [name for name in row.classes if name in class_names]
+        known = [name for name in row.classes if name in known_names]
         item.tags.update(known)
         if row.xy is not None:
             _check_inside(row, item.size, source)
@@ -186,7 +190,7 @@ def _size(path: Path, source: Labels) -> tuple[int, int]:
 
 
 def _check_size(row: Row, size: tuple[int, int], source: Labels) -> None:
-    stated = source.sizes.get(row.image, size)
+    stated = source.sizes.get((row.file, row.image), size)
     if size[0] > 0 and stated != size:
         found = f"{size[0]} x {size[1]} pixels (height x width)"
         message = f"image '{row.image}' has {found}, but was labelled at {stated[0]} x {stated[1]}"
@@ -194,8 +198,8 @@ def _check_size(row: Row, size: tuple[int, int], source: Labels) -> None:
 
 
 def _check_inside(row: Row, size: tuple[int, int], source: Labels) -> None:
-    height, width = size
-    x, y = row.xy
+    assert row.xy is not None
+    (height, width), (x, y) = size, row.xy
     if height > 0 and not (0 <= x < width and 0 <= y < height):
         message = f"x {x:g}, y {y:g} lies outside '{row.image}' of {width} x {height}"
         source.report(f"{message} (width x height)", row.file, row.line)
@@ -209,7 +213,7 @@ def _check_coordinates(source: Labels, items: dict[Path, Item]) -> None:
 
 
 def _make_ids(paths: Sequence[Path], folder: Path) -> dict[str, Path]:
-    """Id -> image: its path with everything odd replaced, numbered where that is taken."""
+    """Id -> image: its path with unusual characters replaced, numbered where that is taken."""
     ids: dict[str, Path] = {}
     taken = set()
     for path in paths:
@@ -240,7 +244,7 @@ def _write(
     kind: str,
     copy: bool,
 ) -> None:
-    """Write the root beside its place and rename it: there is a whole one or none."""
+    """Write the root beside its place and rename it, so that it is whole or missing."""
     output.parent.mkdir(parents=True, exist_ok=True)
     build = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
     number = {name: i for i, name in enumerate(class_names)}
@@ -270,7 +274,7 @@ def _write(
 
 def _put_image(path: Path, folder: Path, final: Path, key: str, copy: bool) -> None:
     """Link, copy or convert an image into ``folder``, which will be ``final``."""
-    suffix = path.suffix.lower()
+    suffix = ".jpg" if path.suffix.lower() in JPEG_SUFFIXES else path.suffix.lower()
     if suffix not in KEPT_SUFFIXES:
         Image.fromarray(formats.read_image(path)).save(folder / f"{key}.png")
     elif copy:

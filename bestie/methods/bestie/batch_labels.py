@@ -1,7 +1,6 @@
 """Sparse labels of a batch on the training device, between the mapper and the targets.
 
-The dicts of the mapper become one object with the labels of all images; components and points are
-numbered through the batch.
+The mapper's dicts hold one image each; here components and points are numbered through the batch.
 """
 
 from dataclasses import dataclass
@@ -10,91 +9,83 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from bestie.regions import PointSet, Regions
+
 __all__ = ["BatchLabels", "collate_labels"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BatchLabels:
     """Labels of B images, with R components and P points in total.
 
     Attributes:
         semantic_map (Tensor): (B, H, W) uint8: 0 background, class + 1, 255 ignore.
         image_labels (Tensor): (B, C) bool, tags.
-        tags (Tensor): (B, T) int64, the same as classes, filled up with C; T the most tags of an
+        tags (Tensor): (B, T) int64, the same as classes, filled up with C; T the most tags of one
             image, at least 1.
-        region (Tensor): (B, H, W) int64: 0 none, r + 1 = component r of the batch.
-        region_images (Tensor): (R,) int64 in [0, B).
-        region_classes (Tensor): (R,) int64 in [0, C).
-        region_centroids (Tensor): (R, 2) int64 (y, x).
-        region_accepted (Tensor): (R,) bool, trusted by semantic knowledge transfer.
-        accepted_pixels (int): number of pixels in those.
-        points (Tensor): (P, 2) int64 (y, x).
-        point_images (Tensor): (P,) int64 in [0, B).
-        point_classes (Tensor): (P,) int64 in [0, C).
+        regions (Regions): R components of the weak maps; those that semantic knowledge transfer
+            trusts are accepted.
+        accepted_pixels (int): number of pixels in the accepted ones.
+        points (PointSet): P cues or clicks.
     """
 
     semantic_map: Tensor
     image_labels: Tensor
     tags: Tensor
-    region: Tensor
-    region_images: Tensor
-    region_classes: Tensor
-    region_centroids: Tensor
-    region_accepted: Tensor
+    regions: Regions
     accepted_pixels: int
-    points: Tensor
-    point_images: Tensor
-    point_classes: Tensor
+    points: PointSet
+
+    def to(self, device: torch.device | str) -> "BatchLabels":
+        """The same labels on a device; the copy does not wait where the memory is pinned."""
+        return BatchLabels(
+            semantic_map=self.semantic_map.to(device, non_blocking=True),
+            image_labels=self.image_labels.to(device, non_blocking=True),
+            tags=self.tags.to(device, non_blocking=True),
+            regions=self.regions.to(device),
+            accepted_pixels=self.accepted_pixels,
+            points=self.points.to(device),
+        )
 
 
 def collate_labels(batched_inputs: list[dict], device: torch.device) -> BatchLabels:
     """Number components and points through the batch and move the labels to ``device``.
 
-    Everything is counted on the CPU before it moves, so that nothing on the device has to be waited
-    for.
+    Everything is counted on the CPU before it moves: a count on a GPU would have to be waited for.
 
     Args:
         batched_inputs: training dicts of ``BESTIEMapper``, all of one size.
         device: where the targets will be drawn.
     """
-    regions, total, accepted_pixels = [], 0, 0
-    for sample in batched_inputs:
-        components = sample["components"].long()
-        number = len(sample["component_classes"])
-        area = torch.bincount(components.view(-1), minlength=number + 1)[1:]
-        accepted_pixels += int(area[sample["component_accepted"]].sum())
-        regions.append(torch.where(components > 0, components + total, 0))
-        total += number
 
-    tags = [sample["image_labels"].nonzero().squeeze(1) for sample in batched_inputs]
-    num_classes = len(batched_inputs[0]["image_labels"])
-    longest = max(1, *map(len, tags))
+    def each(key: str) -> list[Tensor]:
+        return [sample[key] for sample in batched_inputs]
 
-    def join(key: str) -> Tensor:
-        return torch.cat([sample[key] for sample in batched_inputs]).to(device, non_blocking=True)
-
-    def stack(tensors: list[Tensor]) -> Tensor:
-        return torch.stack(tensors).to(device, non_blocking=True)
-
-    def image_of_each(key: str) -> Tensor:
-        sizes = torch.tensor([len(sample[key]) for sample in batched_inputs])
-        return torch.repeat_interleave(torch.arange(len(sizes)), sizes).to(
-            device, non_blocking=True
-        )
-
-    return BatchLabels(
-        semantic_map=stack([sample["semantic_map"] for sample in batched_inputs]),
-        image_labels=stack([sample["image_labels"] for sample in batched_inputs]),
-        tags=stack(
-            [F.pad(of_image, (0, longest - len(of_image)), value=num_classes) for of_image in tags]
-        ),
-        region=stack(regions),
-        region_images=image_of_each("component_classes"),
-        region_classes=join("component_classes"),
-        region_centroids=join("component_centroids"),
-        region_accepted=join("component_accepted"),
-        accepted_pixels=accepted_pixels,
-        points=join("points").long(),
-        point_images=image_of_each("point_classes"),
-        point_classes=join("point_classes"),
+    regions = Regions.join(
+        maps=each("components"),
+        classes=each("component_classes"),
+        centroids=each("component_centroids"),
+        accepted=each("component_accepted"),
     )
+    areas = torch.bincount(regions.map.view(-1), minlength=len(regions) + 1)[1:]
+    image_labels = torch.stack(each("image_labels"))
+    tags = [labels.nonzero().squeeze(1) for labels in image_labels]
+    longest = max(1, *map(len, tags))
+    num_points = torch.tensor([len(classes) for classes in each("point_classes")])
+    return BatchLabels(
+        semantic_map=torch.stack(each("semantic_map")),
+        image_labels=image_labels,
+        tags=torch.stack(
+            [
+                F.pad(of_image, (0, longest - len(of_image)), value=image_labels.shape[1])
+                for of_image in tags
+            ]
+        ),
+        regions=regions,
+        accepted_pixels=int(areas[regions.accepted].sum()),
+        points=PointSet(
+            yx=torch.cat(each("points")).long(),
+            images=torch.repeat_interleave(torch.arange(len(num_points)), num_points),
+            classes=torch.cat(each("point_classes")),
+        ),
+    ).to(device)

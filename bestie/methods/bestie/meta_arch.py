@@ -1,6 +1,6 @@
 """BESTIE: semantic map, class-wise centers and offsets, trained on pseudo and refined labels.
 
-The dicts of ``BESTIEMapper`` become losses in training, and instances at inference.
+It takes the dicts of ``BESTIEMapper`` and gives losses in training, instances at inference.
 """
 
 from collections.abc import Sequence
@@ -20,11 +20,14 @@ from bestie.methods.bestie.centers import ClusterSettings, flat_indices
 from bestie.methods.bestie.grouping import GroupedInstances, group_pixels, group_pixels_by_points
 from bestie.methods.bestie.heads import build_bestie_head, read_features
 from bestie.methods.bestie.losses import guided_l1, guided_mse, hard_pixel_cross_entropy
-from bestie.methods.bestie.refinement import refine_labels, refine_labels_with_points
+from bestie.methods.bestie.refinement import (
+    RefineSettings,
+    refine_labels,
+    refine_labels_with_points,
+)
 from bestie.methods.bestie.settings import (
     InferenceSettings,
     LossSettings,
-    RefineSettings,
     cluster_settings,
     inference_settings,
     loss_settings,
@@ -54,6 +57,9 @@ class BESTIE(nn.Module):
     Kim et al., "Beyond Semantic to Instance Segmentation", CVPR 2022.
     """
 
+    pixel_mean: Tensor  # (3, 1, 1) float32
+    pixel_std: Tensor
+
     @configurable
     def __init__(
         self,
@@ -75,9 +81,9 @@ class BESTIE(nn.Module):
             backbone: images (B, 3, H, W) to a dict of feature maps.
             head: (features, output size) to class logits, center and offset maps of that size.
             pixel_mean: per channel, in the order of the input images.
-            pixel_std: its standard deviation.
+            pixel_std: per channel, in the same order.
             supervision: "tags" or "clicks", what the points are.
-            min_area: components smaller than this (pixels) are ignored at inference.
+            min_area: components under this are skipped at inference, pixels.
             sigma: of the Gaussians of the center heatmap, pixels.
             loss: weights of the loss; defaults of the paper.
             refine: self-refinement; None switches it off.
@@ -139,7 +145,7 @@ class BESTIE(nn.Module):
                 and the image is scaled by ``scale``.
 
         Returns:
-            In training: dict of scalar losses. At inference, a dict an image: "instances"
+            In training: dict of scalar losses. At inference, one dict per image: "instances"
             (Instances with pred_masks as ``RLEMasks``, pred_boxes, scores, pred_classes) and
             "sem_seg", class probabilities (C + 1, h, w) of the grid size, background first.
         """
@@ -184,34 +190,28 @@ class BESTIE(nn.Module):
             labels: of the batch.
             shape: (B, C, H, W).
         """
+        regions = labels.regions
         if self.supervision == "tags":
-            heatmap = CenterHeatmap(
-                labels.region_images,
-                labels.region_classes,
-                labels.region_centroids,
-                tuple(shape),
-                self.sigma,
-                valid=labels.region_accepted,
-                tags=labels.tags,
-            )
-        else:  # every click is a center, accepted component or not
-            heatmap = CenterHeatmap(
-                labels.point_images,
-                labels.point_classes,
-                labels.points,
-                tuple(shape),
-                self.sigma,
-                valid=torch.ones_like(labels.point_classes, dtype=torch.bool),
-                tags=labels.tags,
-            )
-        accepted = torch.cat([labels.region_accepted.new_zeros(1), labels.region_accepted])
-        guided = accepted.index_select(0, labels.region.view(-1))
+            centers, valid = regions.centroid_points(), regions.accepted
+        else:  # every click is a center, whether its component is accepted or not
+            centers = labels.points
+            valid = torch.ones_like(centers.classes, dtype=torch.bool)
+        batch, num_classes, height, width = shape
+        heatmap = CenterHeatmap(
+            centers=centers,
+            shape=(batch, num_classes, height, width),
+            sigma=self.sigma,
+            valid=valid,
+            tags=labels.tags,
+        )
+        accepted = torch.cat([regions.accepted.new_zeros(1), regions.accepted])
+        guided = accepted.index_select(0, regions.map.view(-1))
         return InstanceTargets(
-            labels.region - 1,
-            labels.region_centroids,
-            labels.region_accepted.float(),
-            heatmap,
-            flat_indices(guided, labels.accepted_pixels),
+            pixel_owner=regions.map - 1,
+            centers=regions.centroids,
+            confidence=regions.accepted.float(),
+            heatmap=heatmap,
+            pixels=flat_indices(guided, labels.accepted_pixels),
         )
 
     def refined_targets(
@@ -227,23 +227,17 @@ class BESTIE(nn.Module):
                 outputs.offset.detach(),
                 labels.semantic_map,
                 labels.image_labels,
-                labels.point_images,
-                labels.point_classes,
                 labels.points,
                 pseudo.heatmap,
             )
+        assert self.refine_settings is not None  # it is asked before
         return refine_labels(
             log_probability.detach(),
             outputs.center.detach(),
             outputs.offset.detach(),
-            labels.region,
-            labels.region_images,
-            labels.region_classes,
-            labels.region_centroids,
+            labels.regions,
             labels.tags,
-            threshold=self.refine_settings.center_thresh,
-            kernel=self.refine_settings.kernel,
-            max_instances=self.refine_settings.max_instances,
+            self.refine_settings,
             sigma=self.sigma,
             cluster=self.cluster_settings,
         )
@@ -423,7 +417,9 @@ def to_instances(found: GroupedInstances, size: tuple[int, int] | None = None) -
         Instances with pred_masks as ``RLEMasks`` and pred_boxes, scores, pred_classes on the device
         of ``found``. One that is too small for a pixel of the photo is left out.
     """
-    size = tuple(found.instance_map.shape if size is None else size)
+    if size is None:
+        height, width = found.instance_map.shape
+        size = (height, width)
     instance_map = found.instance_map.to(torch.int32).cpu().numpy()
     masks = RLEMasks(encode_label_map(instance_map, len(found.classes), size), size)
     instances = Instances(size)
@@ -435,10 +431,10 @@ def to_instances(found: GroupedInstances, size: tuple[int, int] | None = None) -
 
 
 def _log_guidance(storage, pseudo: InstanceTargets, refined: InstanceTargets | None) -> None:
-    """Share of guided pixels, and refined instances an image; waits once for the device."""
+    """Share of guided pixels, and refined instances per image; waits once for the device."""
     numbers = {"guided_pixels/pseudo": (pseudo.weight > 0).float().mean()}
     if refined is not None:
         numbers["guided_pixels/refined"] = (refined.weight > 0).float().mean()
-        numbers["refined_instances_per_image"] = refined.number() / len(refined.owner)
+        numbers["refined_instances_per_image"] = refined.number() / len(refined.pixel_owner)
     values = torch.stack(list(numbers.values())).tolist()
     storage.put_scalars(**dict(zip(numbers, values, strict=True)))

@@ -1,6 +1,7 @@
-"""Settings of the BESTIE meta-architecture, in groups, read from a config.
+"""Settings of the BESTIE meta-architecture, in groups, and how a config gives them.
 
-Frozen dataclasses with the paper's defaults, filled from MODEL.BESTIE.
+The defaults are the paper's. Settings of a pure module stand there: ``centers.ClusterSettings``,
+``refinement.RefineSettings``.
 """
 
 from dataclasses import dataclass
@@ -8,11 +9,11 @@ from dataclasses import dataclass
 from detectron2.config import CfgNode
 
 from bestie.methods.bestie.centers import ClusterSettings
+from bestie.methods.bestie.refinement import RefineSettings
 
 __all__ = [
     "InferenceSettings",
     "LossSettings",
-    "RefineSettings",
     "cluster_settings",
     "inference_settings",
     "loss_settings",
@@ -29,17 +30,6 @@ class LossSettings:
     offset_weight: float = 0.01
     semantic_top_k: float = 0.2
     iag: bool = True
-
-
-@dataclass(frozen=True)
-class RefineSettings:
-    """Self-refinement (MODEL.BESTIE.REFINE.*)."""
-
-    start_iter: int = 0
-    center_thresh: float = 0.3
-    kernel: int = 41
-    max_instances: int = 5
-    guide_centers: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Instance cues: local maxima of the classifier's activation maps.
 
-Step 2 of the pipeline (paper, section 3.2). Activation maps of an image and its mirror image give
-points with class and confidence.
+From the activation maps of an image and its mirror image to points with class and confidence
+(paper, section 3.2); ``cues`` writes them for a data set.
 
 Shapes: K classes, (H, W) the maps, P points.
 """
@@ -9,6 +9,8 @@ Shapes: K classes, (H, W) the maps, P points.
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from bestie.regions.maxima import beat_neighbors, beat_window
 
 __all__ = ["average_mirrored", "find_peak_points"]
 
@@ -33,22 +35,23 @@ def find_peak_points(
         kernel: side of the window that a point is the maximum of, pixels, odd. Pixels that share
             the maximum are all points.
         top_k: at most this many points per class, the strongest.
-        threshold: lowest confidence, that is value of the smoothed map; where it is 0 there is no
-            point.
+        threshold: lowest confidence, the value of the smoothed map; a point is above 0 in any case.
 
     Returns:
         points (P, 2) int64 (y, x); classes (P,) int64, indices of the maps; scores (P,) float, the
         confidence. By class, then by falling confidence.
+
+    Raises:
+        ValueError: ``kernel`` is not an odd positive number.
     """
-    assert kernel % 2 == 1
-    smoothed = F.avg_pool2d(activation_maps.unsqueeze(1), 3, stride=1, padding=1)
-    # The maximum of a square is that of its rows' maxima: 2 x kernel comparisons, not kernel^2.
-    highest = F.max_pool2d(smoothed, (1, kernel), stride=1, padding=(0, kernel // 2))
-    highest = F.max_pool2d(highest, (kernel, 1), stride=1, padding=(kernel // 2, 0)).squeeze(1)
-    smoothed = smoothed.squeeze(1)
-    found = (smoothed == highest) & (smoothed >= threshold) & (smoothed > 0)
-    classes, y, x = found.nonzero(as_tuple=True)
-    scores = smoothed[classes, y, x]
+    _, height, width = activation_maps.shape
+    smoothed = F.avg_pool2d(activation_maps.unsqueeze(1), 3, stride=1, padding=1).squeeze(1)
+    candidates = (smoothed >= threshold) & (smoothed > 0)
+    candidates = beat_neighbors(smoothed, candidates, kernel=kernel)
+    position = candidates.view(-1).nonzero().squeeze(1)
+    position = position[beat_window(position, smoothed, kernel=kernel)]
+    classes, y, x = position // (height * width), position // width % height, position % width
+    scores = smoothed.reshape(-1)[position]
     order = scores.argsort(descending=True, stable=True)
     order = order[classes[order].argsort(stable=True)]
     classes, scores, points = classes[order], scores[order], torch.stack([y, x], 1)[order]

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from bestie.methods.solo.grids import mask_boxes
 from bestie.methods.solo.kernels import CHUNK_VALUES
+from bestie.regions.gaussians import gaussian_profile
 
 __all__ = [
     "crop_images",
@@ -114,8 +115,7 @@ def gaussian_maps(points: Tensor, size: int, sigma: float) -> Tensor:
         (N, S, S) float32.
     """
     distance = torch.arange(size, device=points.device) - points.unsqueeze(2)  # (N, 2, S)
-    value = torch.exp(distance.float().square() / (-2 * sigma**2))
-    value = value * (distance.abs() <= int(3 * sigma + 1))
+    value = gaussian_profile(distance, sigma)
     inside = ((points >= 0) & (points < size)).all(dim=1)
     return value[:, 0, :, None] * value[:, 1, None, :] * inside[:, None, None]
 

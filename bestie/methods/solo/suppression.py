@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from bestie.regions.overlap import pairwise_iou
+
 __all__ = ["KERNELS", "greedy_nms", "matrix_nms", "overlaps", "point_nms"]
 
 KERNELS = ("gaussian", "linear")
@@ -36,12 +38,7 @@ def overlaps(masks: Tensor, groups: Tensor) -> Tensor:
     Returns:
         (N, N) float32, row i and column j for i < j; 0 elsewhere, and for two empty masks.
     """
-    flat = masks.flatten(1).float()
-    intersection = flat @ flat.T
-    area = flat.sum(1)
-    union = area[:, None] + area[None, :] - intersection
-    iou = intersection / union.clamp(min=1)
-    return (iou * (groups[:, None] == groups[None, :])).triu(diagonal=1)
+    return (pairwise_iou(masks) * (groups[:, None] == groups[None, :])).triu(diagonal=1)
 
 
 def matrix_nms(iou: Tensor, scores: Tensor, kernel: str = "gaussian", sigma: float = 2.0) -> Tensor:

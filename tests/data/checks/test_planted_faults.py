@@ -291,7 +291,7 @@ def root(sound, tmp_path):
 
 def checked(root, capsys) -> tuple[int, list[dict]]:
     """Exit status and problems of the check tool."""
-    status = tool.main(tool.parse_arguments([str(root), "--supervision", "clicks", "--json"]))
+    status = tool.main([str(root), "--supervision", "clicks", "--json"])
     reports = json.loads(capsys.readouterr().out)
     return status, [problem for report in reports.values() for problem in report["problems"]]
 

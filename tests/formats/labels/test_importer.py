@@ -11,8 +11,10 @@ from PIL import Image
 from bestie import formats
 from bestie.data import survey_data
 from bestie.formats.labels import importer
+from bestie.formats.labels.base import ReadOptions
 from tests.conftest import PROJECT
 
+TAGGED = ReadOptions(flags_are_tags=True)
 TAGS = "image,class\ncat 1.jpg,cat\nsub/dog.PNG,dog;cat\nscan.tif,\n"
 CLICKS = "image,x,y,class\ncat 1.jpg,3,4.5,cat\ncat 1.jpg,39,29,cat\nsub/dog.PNG,7,8,dog\n"
 
@@ -186,24 +188,24 @@ def test_labelme_points_are_clicks_and_flags_are_tags(make, write):
     assert made.kind == "clicks" and made.clicks_per_class == {"cat": 1, "dog": 1}
     (root / "classes.txt").unlink()
     path = write(labelme(flags={"cat": True, "dog": False}), "flags/a.json")
-    assert importer.read_labels(path.parent).rows[0].classes == ("cat",)
+    assert importer.read_labels(path.parent, options=TAGGED).rows[0].classes == ("cat",)
 
 
 @pytest.mark.parametrize(
     ("text", "line", "message"),
     [
         ("", 1, "it must name the columns"),
-        ("cat 1.jpg,3,4,cat\n", 1, "its first line is 'cat 1.jpg,3,4,cat'"),
+        ("cat 1.jpg,3,4,cat\n", 1, "its first line is 'cat 1.jpg, 3, 4, cat'"),
         ("image,x,class\n", 1, "image,x,y,class for clicks"),
-        ("image,x,y,class\ncat 1.jpg,3,4\n", 2, "3 fields; 4 are expected"),
-        ("image,x,y,class\ncat 1.jpg,three,4,cat\n", 2, "x 'three', y '4' are no two numbers"),
-        ("image,x,y,class\ncat 1.jpg,nan,4,cat\n", 2, "no two numbers"),
+        ("image,x,y,class\ncat 1.jpg,3,4\n", 2, "3 fields under 4 columns"),
+        ("image,x,y,class\ncat 1.jpg,three,4,cat\n", 2, "x 'three', y '4' are not two numbers"),
+        ("image,x,y,class\ncat 1.jpg,nan,4,cat\n", 2, "not two numbers"),
         ("image,x,y,class\ncat 1.jpg,3,4,\n", 2, "names no class"),
         ("image,x,y,class\n,3,4,cat\n", 2, "names no image"),
         ("image,x,y,class\ncat 1.jpg,40,4,cat\n", 2, "x 40, y 4 lies outside"),
         ("image,class\nbear.jpg,bear\n", 2, "image 'bear.jpg' is not in"),
         ("image,class\ncat 1.jpg,\n", None, "no image has a class"),
-        ("image,class\ncat 1.jpg,caf\udce9\n", 2, "no UTF-8 text"),
+        ("image,class\ncat 1.jpg,caf\udce9\n", 2, "not UTF-8 text"),
         ("image,x,y,class\n" + "cat 1.jpg,.3,.4,cat\n" * 4, None, "lie in [0, 1]; pixels"),
     ],
 )
@@ -242,15 +244,15 @@ def test_broken_image(make, write, photos):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", "line 1: is no well-formed json"),
+        ("{", "line 1: is not well-formed json"),
         ([], "is a json list"),
-        ({"images": []}, "has no list of annotations, categories"),
+        ({"images": []}, "annotations, categories, images missing"),
         (coco({"category_id": 4}), "annotation 1: category_id 4 is not in the file"),
-        (coco({"category_id": 3, "point": [1, "x"]}), "its point is no [x, y]"),
+        (coco({"category_id": 3, "point": [1, "x"]}), 'its point [1, "x"] is not [x, y]'),
         (coco({"category_id": 3, "point": [1, 2]}, {"category_id": 3}), "annotation 2 has neither"),
         (coco({"category_id": [3]}), "annotation 1: category_id [3] is not in the file"),
-        (coco({"category_id": 3}, id="5"), "the id of an image or category is no integer"),
-        (coco() | {"categories": [{"id": i, "name": "cat"} for i in (1, 2)]}, "name 'cat'"),
+        (coco({"category_id": 3}, id=5.5), "image number 1: id 5.5 is not an id"),
+        (coco() | {"categories": [{"id": i, "name": "cat"} for i in (1, 2)]}, "have the same name"),
         (coco({"category_id": 3, "point": [1, 2]}, height=60, width=80), "labelled at 60 x 80"),
     ],
 )
@@ -266,8 +268,8 @@ def test_mistakes_in_coco(make, write, content, message):
         ({"shapes": []}, "LabelMe's json is expected"),
         (labelme(point("cat", 3, 4, "rectangle")), "shape 1 is a rectangle; points"),
         (labelme(point("", 3, 4)), "shape 1 has no label"),
-        (labelme(point("cat", 3, 4), flags=["cat"]), "its flags are no object"),
-        (labelme(point("cat", "x", 4)), "shape 1 is no single point"),
+        (labelme(point("cat", 3, 4), flags=["cat"]), "its flags are not an object"),
+        (labelme(point("cat", "x", 4)), "shape 1 is not a single point"),
     ],
 )
 def test_mistakes_in_labelme(make, write, content, message):
@@ -282,7 +284,7 @@ def test_what_cannot_be_begun(make, write, photos, tmp_path):
             make(write(TAGS, "labels.doc"), **options)
     with pytest.raises(formats.DataError, match="does not exist"):
         make(tmp_path / "none.csv")
-    with pytest.raises(formats.DataError, match="is no folder"):
+    with pytest.raises(formats.DataError, match="is not a folder"):
         importer.import_labels(tmp_path / "none", write(TAGS), tmp_path / "root")
     make(write(TAGS))
     with pytest.raises(formats.DataError, match="--output exists already"):

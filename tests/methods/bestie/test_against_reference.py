@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from bestie.methods.bestie import centers, reference
-from bestie.methods.bestie.centers import ClusterSettings, find_centers
+from bestie.methods.bestie import reference
+from bestie.methods.bestie.centers import ClusterSettings
 from bestie.methods.bestie.grouping import group_pixels
-from bestie.methods.bestie.refinement import refine_labels
-from bestie.regions.components import find_components
+from bestie.methods.bestie.refinement import RefineSettings, refine_labels
+from tests.methods.bestie.regions_of_maps import regions_of_maps
 from tests.methods.bestie.scenes import random_scene
 
 # A sample; BESTIE_ORACLE_SCENES=2000 goes through thousands.
@@ -23,27 +23,10 @@ SETTINGS = [
 ]
 
 
-def batch_of(seeds):
-    scenes = [random_scene(seed) for seed in seeds]
-    maps, images, classes, centroids, total = [], [], [], [], 0
-    for index, scene in enumerate(scenes):
-        found = find_components(scene["semantic_map"], scene["labels"], 20)
-        maps.append(np.where(found.map > 0, found.map + total, 0))
-        images += [index] * len(found)
-        classes.append(found.classes)
-        centroids.append(found.centroids)
-        total += len(found)
-    regions = (
-        torch.from_numpy(np.stack(maps)).long(),
-        torch.tensor(images, dtype=torch.int64),
-        torch.from_numpy(np.concatenate(classes)),
-        torch.from_numpy(np.concatenate(centroids)),
-    )
-    return scenes, regions
-
-
 def compare_refinement(seeds, cluster, kernel):
-    scenes, regions = batch_of(seeds)
+    scenes = [random_scene(seed) for seed in seeds]
+    maps, tags = zip(*[(scene["semantic_map"], scene["labels"]) for scene in scenes], strict=True)
+    regions = regions_of_maps(maps, tags, min_area=20)
     stacked = {
         name: torch.from_numpy(np.stack([scene[name] for scene in scenes]))
         for name in ("logits", "center", "offset")
@@ -52,11 +35,9 @@ def compare_refinement(seeds, cluster, kernel):
         stacked["logits"].log_softmax(1),
         stacked["center"],
         stacked["offset"],
-        *regions,
+        regions,
         torch.arange(len(scenes[0]["center"])).expand(len(scenes), -1),
-        threshold=0.3,
-        kernel=kernel,
-        max_instances=3,
+        RefineSettings(center_thresh=0.3, kernel=kernel, max_instances=3),
         sigma=2.0,
         cluster=cluster,
     )
@@ -111,43 +92,3 @@ def test_grouping_equals_the_naive_version(settings, keep_centerless):
             np.testing.assert_array_equal(instance_map == index + 1, mask)
             assert int(found.classes[index]) == class_id
             assert float(found.scores[index]) == pytest.approx(score, abs=1e-5)
-
-
-def test_blobs_by_propagation_equal_those_of_opencv():
-    rng = np.random.default_rng(0)
-    for _ in range(40):
-        mask = torch.from_numpy(rng.random((2, 24, 31)) < rng.choice([0.3, 0.6, 0.9]))
-        region = torch.from_numpy(
-            rng.integers(1, 3, (2, 6, 8)).repeat(4, 1).repeat(4, 2)[:, :, :31]
-        )
-        whole = centers._label_blobs_cpu(mask, region)
-        small = centers._label_blobs_by_propagation(mask, region, 12)
-        area = torch.bincount(whole.view(-1))[whole]
-        np.testing.assert_array_equal(
-            small[mask & (area <= 12)].numpy(), whole[mask & (area <= 12)].numpy()
-        )
-        # Larger blobs may be missing, or found: never with another extent.
-        kept = small[mask & (small < mask.numel())]
-        assert (
-            torch.bincount(kept, minlength=mask.numel() + 1)[kept]
-            == area[mask & (small < mask.numel())]
-        ).all()
-
-
-def test_centers_in_blocks_equal_those_in_one_go(monkeypatch):
-    generator = torch.Generator().manual_seed(0)
-    value = torch.rand(2, 40, 40, generator=generator)
-    offset = 4 * torch.randn(2, 2, 40, 40, generator=generator)
-    region = torch.ones(2, 40, 40, dtype=torch.int64)
-    region[1] = 2
-    cluster = ClusterSettings(area=5, beta=5, min_distance=2)
-
-    def find():
-        return find_centers(value, offset, region, 2, threshold=0.1, kernel=5, cluster=cluster)
-
-    whole, whole_value = find()
-    monkeypatch.setattr(centers, "CANDIDATES_AT_ONCE", 7)
-    monkeypatch.setattr(centers, "PAIRS_AT_ONCE", 50)
-    parts, parts_value = find()
-    assert torch.equal(parts.yx, whole.yx) and torch.equal(parts_value, whole_value)
-    assert len(whole.yx) > 20 and (whole_value != value).any()

@@ -7,7 +7,8 @@ from torch import nn
 from bestie.methods.bestie.centers import ClusterSettings
 from bestie.methods.bestie.meta_arch import BESTIE
 from bestie.methods.bestie.pseudo_labels import accept_components
-from bestie.methods.bestie.settings import InferenceSettings, LossSettings, RefineSettings
+from bestie.methods.bestie.refinement import RefineSettings
+from bestie.methods.bestie.settings import InferenceSettings, LossSettings
 from bestie.regions.components import find_components
 
 CLASSES = 3
@@ -108,7 +109,7 @@ def test_without_guidance_the_losses_average_over_everything():
     assert guided["loss_offset_pseudo"] == guided["loss_center_pseudo"] == 0
 
 
-def test_clicks_guide_refined_centers_only_if_told_to():
+def test_clicks_guide_refined_centers_only_if_switched_on():
     sample = sample_of(points=((10, 12), (30, 30), (12, 16)))  # two clicks on the first component
     plain = losses_of(model_of(supervision="clicks", refine=RefineSettings()), [sample])
     guided = losses_of(

@@ -12,29 +12,16 @@ import torch
 from bestie.methods.bestie.centers import ClusterSettings
 from bestie.methods.bestie.grouping import group_pixels, group_pixels_by_points
 from bestie.methods.bestie.pseudo_labels import accept_components
-from bestie.methods.bestie.refinement import refine_labels, refine_labels_with_points
-from bestie.methods.bestie.targets import CenterHeatmap, InstanceTargets
-from bestie.regions.components import find_components
+from bestie.methods.bestie.refinement import (
+    RefineSettings,
+    refine_labels,
+    refine_labels_with_points,
+)
+from bestie.methods.bestie.targets import InstanceTargets
+from bestie.regions import PointSet, find_components
 from tests.conftest import reference_cases
-
-
-def regions_of_maps(semantic_maps, image_labels):
-    """Components of a batch of maps as refine_labels wants them."""
-    maps, images, classes, centroids = [], [], [], []
-    total = 0
-    for index, (semantic_map, labels) in enumerate(zip(semantic_maps, image_labels, strict=True)):
-        found = find_components(semantic_map, np.flatnonzero(labels))
-        maps.append(np.where(found.map > 0, found.map + total, 0))
-        images.append(np.full(len(found), index))
-        classes.append(found.classes)
-        centroids.append(found.centroids)
-        total += len(found)
-    return (
-        torch.from_numpy(np.stack(maps)).long(),
-        torch.from_numpy(np.concatenate(images)).long(),
-        torch.from_numpy(np.concatenate(classes)),
-        torch.from_numpy(np.concatenate(centroids)),
-    )
+from tests.methods.bestie.regions_of_maps import regions_of_maps
+from tests.methods.bestie.tiny_targets import all_tags, heatmap_of
 
 
 @pytest.mark.parametrize("case", reference_cases("pseudo_labels"))
@@ -51,21 +38,17 @@ def test_pseudo_labels(case):
     else:
         tagged = np.isin(point_classes, labels)
         centers, classes = points_yx[tagged], point_classes[tagged]
-    heatmap = CenterHeatmap(
-        torch.zeros(len(centers), dtype=torch.int64),
-        torch.from_numpy(classes).long(),
-        torch.from_numpy(centers).long(),
-        shape,
-        parameters["sigma"],
-        torch.ones(len(centers), dtype=torch.bool),
-        torch.arange(shape[1]).unsqueeze(0),
+    drawn = PointSet(
+        yx=torch.from_numpy(centers).long(),
+        images=torch.zeros(len(centers), dtype=torch.int64),
+        classes=torch.from_numpy(classes).long(),
     )
     targets = InstanceTargets(
-        torch.from_numpy(components.map).long().unsqueeze(0) - 1,
-        torch.from_numpy(components.centroids),
-        torch.from_numpy(accepted).float(),
-        heatmap,
-        torch.from_numpy(np.flatnonzero(components.map)),
+        pixel_owner=torch.from_numpy(components.map).long().unsqueeze(0) - 1,
+        centers=torch.from_numpy(components.centroids),
+        confidence=torch.from_numpy(accepted).float(),
+        heatmap=heatmap_of(drawn, shape, parameters["sigma"]),
+        pixels=torch.from_numpy(np.flatnonzero(components.map)),
     )
     expected = np.zeros(shape[1:], np.float32)
     expected[data["out_center_classes"]] = data["out_center"]
@@ -83,10 +66,11 @@ def test_refined_labels_of_tags(case):
         logits.log_softmax(1),
         center,
         torch.from_numpy(data["in_offset"].astype(np.float32)),
-        *regions_of_maps(data["in_gt_seg_map"], data["in_label"]),
-        torch.arange(center.shape[1]).expand(len(center), -1),
-        threshold=parameters.get("refine_thresh", 0.3),
-        kernel=parameters.get("kernel", 41),
+        regions_of_maps(data["in_gt_seg_map"], map(np.flatnonzero, data["in_label"])),
+        all_tags(center.shape),
+        RefineSettings(
+            center_thresh=parameters.get("refine_thresh", 0.3), kernel=parameters.get("kernel", 41)
+        ),
         sigma=parameters.get("sigma", 6),
         cluster=ClusterSettings(beta=parameters.get("beta", 3.0)),
     )
@@ -106,24 +90,15 @@ def test_refined_labels_of_clicks(case):
     points = points[
         (points[:, 2] != 0) & (points[:, 3] != 0)
     ]  # the reference takes these as padding
+    clicks = PointSet(yx=points[:, 2:], images=points[:, 0], classes=points[:, 1])
     labels = torch.from_numpy(data["in_label"]).bool()
     semantic_map = torch.from_numpy(data["in_gt_seg_map"])
     targets = refine_labels_with_points(
         torch.from_numpy(data["in_offset"].astype(np.float32)),
         semantic_map,
         labels,
-        points[:, 0],
-        points[:, 1],
-        points[:, 2:],
-        CenterHeatmap(
-            points[:, 0],
-            points[:, 1],
-            points[:, 2:],
-            (*labels.shape, *semantic_map.shape[1:]),
-            6.0,
-            torch.ones(len(points), dtype=torch.bool),
-            torch.arange(labels.shape[1]).expand(len(labels), -1),
-        ),
+        clicks,
+        heatmap_of(clicks, (*labels.shape, *semantic_map.shape[1:]), 6.0),
     )
     np.testing.assert_array_equal(targets.offset.numpy(), data["out_offset"])
     np.testing.assert_array_equal(targets.weight.numpy(), data["out_weight"])

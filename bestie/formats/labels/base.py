@@ -1,0 +1,263 @@
+"""What every reader of a label file gives, and what the readers share: numbers, names, text, json.
+
+A reader collects mistakes in :attr:`Labels.problems`, each with its file and line, so that a user
+sees all of them at once. What can be read in one way only is read; everything else is a mistake.
+
+One meaning of a click, for all formats: one point per object. A box is a click (its middle) only
+if :attr:`ReadOptions.boxes_as_clicks` says so; of an object with several points
+:attr:`ReadOptions.keypoints` says which one is the click.
+"""
+
+import codecs
+import json
+import math
+import re
+import unicodedata
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bestie.formats.base import DataError
+
+__all__ = [
+    "Labels",
+    "ReadOptions",
+    "Row",
+    "clean_class",
+    "decode_text",
+    "name_mistake",
+    "parse_number",
+    "parse_numbers",
+    "parse_pair",
+    "read_json",
+    "report_class_twins",
+    "same_name_key",
+    "table_of",
+]
+
+# Digits of ASCII only: float() also reads 1_0 and digits of other scripts.
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_JOINERS = "\u200c\u200d"  # parts of words in Persian, Indian scripts and emoji
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """What a user says about labels that could be read in several ways.
+
+    Attributes:
+        keypoints: the click of an object with several visible keypoints: "first", "mean", or the
+            name of a keypoint; None: such an object is a mistake.
+        boxes_as_clicks: the middle of a box is a click of its object.
+        flags_are_tags: the image's flags of LabelMe are tags.
+    """
+
+    keypoints: str | None = None
+    boxes_as_clicks: bool = False
+    flags_are_tags: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """One click, or the tags of one image.
+
+    Attributes:
+        image: file name as the labels have it; folders and suffix may be missing.
+        classes: names; one for a click.
+        xy: (x, y) of a click, pixels from the top left corner; None for tags.
+        file: the file that it stands in.
+        line: its line of that file, or None.
+        beside: where the image is expected, because the labels lie beside it.
+    """
+
+    image: str
+    classes: tuple[str, ...]
+    xy: tuple[float, float] | None
+    file: Path
+    line: int | None = None
+    beside: tuple[Path, ...] = ()
+
+
+@dataclass
+class Labels:
+    """The content of a label file.
+
+    Attributes:
+        rows: clicks or tags. An image without objects has a row without classes.
+        class_names: in the file's order, where it has one (COCO), else [].
+        sizes: (file, name of an image) -> its (height, width) as the file states it.
+        problems: mistakes.
+        notes: what was read in a way that a user should know of.
+    """
+
+    rows: list[Row] = field(default_factory=list)
+    class_names: list[str] = field(default_factory=list)
+    sizes: dict[tuple[Path, str], tuple[int, int]] = field(default_factory=dict)
+    problems: list[DataError] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def report(self, message: str, file: Path, line: int | None = None) -> None:
+        """Add a mistake."""
+        self.problems.append(DataError(message, file, line))
+
+    def add(
+        self,
+        image: str,
+        classes: tuple[str, ...],
+        xy: tuple[float, float] | None,
+        file: Path,
+        line: int | None = None,
+        beside: tuple[Path, ...] = (),
+    ) -> None:
+        """Add a row with clean names of classes; a name that cannot be one is a mistake."""
+        mistakes = [mistake for name in classes if (mistake := name_mistake(name))]
+        mistakes += ["image name holds a NUL character"] * ("\0" in image)
+        for mistake in mistakes:
+            self.report(mistake, file, line)
+        if not mistakes:
+            names = tuple(map(clean_class, classes))
+            self.rows.append(Row(image, names, xy, file, line, beside))
+
+    def add_size(self, image: str, height: Any, width: Any, file: Path) -> None:
+        """Note the size of an image, if the file states one."""
+        sides = [side for side in (height, width) if type(side) in (int, float)]
+        if len(sides) == 2 and all(side > 0 and side == int(side) for side in _finite(sides)):
+            self.sizes[file, image] = (int(height), int(width))
+
+    @property
+    def clicked(self) -> bool:
+        """Whether there are clicks."""
+        return any(row.xy is not None for row in self.rows)
+
+
+def _finite(numbers: list[float]) -> list[float]:
+    return numbers if all(map(math.isfinite, numbers)) else [-1]
+
+
+# ---- names of classes
+
+
+def clean_class(name: str) -> str:
+    """A class name in Unicode's composed form, without blanks around it."""
+    return unicodedata.normalize("NFC", name).strip()
+
+
+def name_mistake(name: Any) -> str | None:
+    """Why a value cannot be the name of a class; None if it can."""
+    if not isinstance(name, str):
+        return f"class name {json.dumps(name)} is not text"
+    if not name.strip():
+        return "class name is empty"
+    for character in name.strip():
+        hidden = unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp", "Cs", "Cn")
+        if hidden and character not in _JOINERS:
+            kind = "a line break" if character in "\r\n\u2028\u2029\x85" else "a control character"
+            return f"class name {ascii(name)} holds {kind} (U+{ord(character):04X}); remove it"
+    return None
+
+
+def same_name_key(name: str) -> str:
+    """The same for names that differ in blanks, case or Unicode form only."""
+    return "".join(unicodedata.normalize("NFKC", name).casefold().split())
+
+
+def report_class_twins(labels: Labels, file: Path) -> None:
+    """Report names that differ in blanks or case only: one class, most likely, or a mistake."""
+    places: dict[str, int | None] = dict.fromkeys(labels.class_names)
+    places |= {name: row.line for row in labels.rows for name in row.classes if row.line}
+    seen: dict[str, str] = {}
+    names = dict.fromkeys([*labels.class_names, *(n for row in labels.rows for n in row.classes)])
+    for name in names:
+        first = seen.setdefault(same_name_key(name), name)
+        if first != name:
+            message = f"classes '{first}' and '{name}' differ in blanks or case only; write one "
+            advice = "name, or list both in a file for --classes"
+            labels.report(message + advice, file, places.get(name))
+
+
+# ---- numbers
+
+
+def parse_number(value: Any) -> float | None:
+    """A finite number, given as number or as text in ASCII digits; None if it is not one."""
+    if isinstance(value, str):
+        value = float(value) if _NUMBER.fullmatch(value.strip()) else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def parse_numbers(value: Any) -> list[float] | None:
+    """A list of finite numbers; None if the value is anything else."""
+    if not isinstance(value, list | tuple):
+        return None
+    numbers = [number for entry in value if (number := parse_number(entry)) is not None]
+    return numbers if len(numbers) == len(value) else None
+
+
+def parse_pair(value: Any) -> tuple[float, float] | None:
+    """A list of two finite numbers; None if the value is anything else."""
+    numbers = parse_numbers(value)
+    return (numbers[0], numbers[1]) if numbers is not None and len(numbers) == 2 else None
+
+
+# ---- text and json
+
+
+def decode_text(path: Path, labels: Labels) -> str | None:
+    """Text of a file in UTF-8, or in UTF-16 that says so; None if it is neither (a mistake)."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        labels.report(f"cannot be read ({error.strerror})", path)
+        return None
+    utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        text = content.decode("utf-16" if utf16 else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        found = "is broken UTF-16" if utf16 else "is not UTF-8 text"
+        labels.report(f"{found}; save it as UTF-8", path, line)
+        return None
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        labels.report("holds a NUL character; save it as UTF-8 text", path, line)
+        return None
+    return text
+
+
+def read_json(path: Path, labels: Labels) -> Any:
+    """Content of a json file; None if it is broken (a mistake)."""
+    text = decode_text(path, labels)
+    if text is None:
+        return None
+    try:
+        content = json.loads(text, object_pairs_hook=_unique_keys)
+    except json.JSONDecodeError as error:
+        labels.report(f"is not well-formed json ({error.msg})", path, error.lineno)
+        return None
+    except (ValueError, RecursionError) as error:
+        labels.report(f"cannot be read as json ({error})", path)
+        return None
+    if content is None:
+        labels.report("is a json null; an object is expected", path)
+    return content
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"an object has the key {ascii(twice)} more than once")
+    return content
+
+
+def table_of(content: dict[str, Any], name: str) -> list[dict[str, Any]] | None:
+    """A list of json objects; None if the value is anything else."""
+    value = content.get(name)
+    is_table = isinstance(value, list) and all(isinstance(entry, dict) for entry in value)
+    return value if is_table else None

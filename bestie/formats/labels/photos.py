@@ -1,0 +1,109 @@
+"""Which image of a folder a label means: by its path, or by its name if that is clear.
+
+A name with folders must fit the folders of the image: one of both paths is the end of the other,
+the name of the image folder included. Names are compared in one Unicode form.
+"""
+
+import unicodedata
+from collections import defaultdict
+from pathlib import Path
+
+from bestie.formats.images import PHOTO_SUFFIXES, list_photos
+from bestie.formats.labels.base import Row
+
+__all__ = ["PhotoFinder"]
+
+Parts = tuple[str, ...]
+
+
+class PhotoFinder:
+    """Finds images of a folder by the names that labels give them."""
+
+    def __init__(self, folder: Path):
+        """
+        Args:
+            folder: with all folders in it, links included.
+        """
+        self.folder = folder
+        self.photos = list_photos(folder)
+        self._relative = {path: _parts(path.relative_to(folder).as_posix()) for path in self.photos}
+        self._above = _parts(folder.resolve().as_posix())
+        self._by_name: dict[str, list[Path]] = defaultdict(list)
+        for path, parts in self._relative.items():
+            self._by_name[parts[-1]].append(path)
+            self._by_name[_stem(parts[-1])].append(path)
+        self._resolved = {path.resolve(): path for path in self.photos}
+        self._named: dict[Path, Parts] = {}
+
+    def find(self, row: Row) -> Path | str:
+        """The image of a row, or what is wrong with its name."""
+        for path in row.beside:
+            known = self._resolved.get(path.resolve())
+            if known is not None:
+                return known
+        name = _parts(row.image)
+        if not name:
+            return f"image '{row.image}' is not the name of a file"
+        candidates = [path for path in self._by_name[name[-1]] if self._fits(name, path)]
+        # A whole path wins over the end of one, a name with its suffix over one without.
+        for exact in (
+            [path for path in candidates if self._relative[path] == name],
+            [path for path in candidates if self._relative[path][-1] == name[-1]],
+            candidates,
+        ):
+            if len(exact) == 1:
+                return self._checked(row.image, name, exact[0])
+        if not candidates:
+            return f"image '{row.image}' is not in {self.folder}{self._instead(name)}"
+        several = ", ".join(map(self._shown, candidates[:3]))
+        return f"image '{row.image}' stands for several: {several}; write the folder, too"
+
+    def _fits(self, name: Parts, path: Path) -> bool:
+        """Whether the folders of a name are those of an image."""
+        relative = self._relative[path]
+        whole = self._above + relative
+        common = 1
+        while common < min(len(name), len(whole)) and name[-common - 1] == whole[-common - 1]:
+            common += 1
+        return common == len(name) or (common > 1 and common >= len(relative))
+
+    def _checked(self, image: str, name: Parts, path: Path) -> Path | str:
+        """The image, unless a label of another folder got it before."""
+        folders, before = name[:-1], self._named.setdefault(path, name[:-1])
+        shared = min(len(folders), len(before))
+        if shared and folders[-shared:] != before[-shared:]:
+            other = "/".join(before)
+            return f"image '{image}' and one in '{other}' both stand for {self._shown(path)}"
+        self._named[path] = max(folders, before, key=len)
+        return path
+
+    def _instead(self, name: Parts) -> str:
+        """What the folder holds in place of a name."""
+        last = name[-1]
+        if self._by_name[last]:
+            found = ", ".join(map(self._shown, self._by_name[last][:3]))
+            return f", but {found}: the folders of the name must be those of the image"
+        for path, parts in self._relative.items():
+            if parts[-1].lower() == last.lower():
+                return f", but {self._shown(path)} (another case)"
+        same_stem = [p for p in self._by_name[_stem(last)] if _stem(self._relative[p][-1]) != last]
+        if same_stem:
+            return f", but {self._shown(same_stem[0])} (another suffix)"
+        whole = self.folder.joinpath(*name)
+        if whole.is_file():
+            accepted = ", ".join(PHOTO_SUFFIXES)
+            return f": its suffix '{whole.suffix}' is not accepted ({accepted})"
+        return ""
+
+    def _shown(self, path: Path) -> str:
+        return path.relative_to(self.folder).as_posix()
+
+
+def _stem(name: str) -> str:
+    return Path(name).stem
+
+
+def _parts(name: str) -> Parts:
+    """Folders and name, without what says nothing: a drive, ".", "..", doubled slashes."""
+    name = unicodedata.normalize("NFC", name).replace("\\", "/")
+    return tuple(part for part in name.split("/") if part not in ("", ".", ".."))

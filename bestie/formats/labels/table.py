@@ -1,0 +1,200 @@
+"""Tables (CSV, TSV): image,x,y,class gives clicks, image,class gives tags.
+
+Separated by commas, semicolons or tabs. A row must have the fields of the heading; more (a comma
+that should have been quoted) or fewer are a mistake, because the values would shift.
+"""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from bestie.formats.labels import label_studio
+from bestie.formats.labels.base import Labels, ReadOptions, decode_text, parse_number
+
+__all__ = ["read_table"]
+
+# Column -> the headings that are accepted for it, in lower case.
+COLUMNS = {
+    "image": ("image", "file", "filename", "file_name", "image_path"),
+    "class": ("class", "classes", "label", "labels", "tag", "tags"),
+}
+# Words beside x or y that leave it a coordinate in pixels.
+PLAIN_WORDS = {"px", "pixel", "pixels", "centroid", "center", "centre", "point", "click", "pos"}
+PLAIN_WORDS |= {"position", "coordinate", "coord", "in"}
+# Headings that state a box; "x" and "y" are then a corner or a center, which nobody knows.
+BOX_HEADINGS = re.compile(
+    r"w|h|width|height|(box|bbox|bounding box)[ _]?(w|h|width|height)|[xy][ _]?(min|max)"
+    r"|(min|max)[ _]?[xy]|[xy][12]|left|right|top|bottom|bbox|box"
+)
+
+
+def read_table(path: Path, labels: Labels, options: ReadOptions) -> None:
+    """Read a table into ``labels``; see the module."""
+    text = decode_text(path, labels)
+    if text is None:
+        return
+    delimiter, text, first_line = _dialect(text)
+    rows = _rows(text, delimiter, first_line, path, labels)
+    line, headings = next(rows, (first_line, []))
+    if label_studio.is_export(headings):
+        label_studio.read_rows(headings, rows, path, labels)
+        return
+    columns = _columns(headings, path, line, labels, options)
+    if columns is None:
+        return
+    for line, fields in rows:
+        if not any(fields):
+            continue
+        extra = [text for text in fields[len(headings) :] if text]
+        if len(fields) < len(headings) and len(fields) <= max(columns.values()) or extra:
+            message = f"{len(fields)} fields under {len(headings)} columns ({', '.join(headings)})"
+            advice = "put quotes around a value that holds the separator; decimals have a point"
+            labels.report(f"{message}; {advice}, several tags are written dog|cat", path, line)
+            continue
+        values = {name: fields[index] for name, index in columns.items()}
+        _add_row(values, labels, path, line)
+    _report_unclear_commas(path, labels)
+
+
+def _dialect(text: str) -> tuple[str, str, int]:
+    """Separator, the text from its heading on, and the line of that."""
+    heading, _, rest = text.partition("\n")
+    stated = re.fullmatch(r'"?sep=(.)"?[,;\t]*\r?', heading, re.IGNORECASE)
+    if stated and stated[1] in ",;\t":
+        return stated[1], rest, 2
+    return max(",;\t", key=heading.count), text, 1
+
+
+def _rows(
+    text: str, delimiter: str, first_line: int, path: Path, labels: Labels
+) -> Iterator[tuple[int, list[str]]]:
+    """Line and stripped fields of each row; the rest of a broken table is a mistake."""
+    source = io.StringIO(text, newline="")
+    reader = csv.reader(source, delimiter=delimiter, skipinitialspace=True, strict=True)
+    line = first_line
+    while True:
+        try:
+            fields = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            labels.report(f"its quotes cannot be read ({error})", path, line)
+            return
+        yield line, [field.strip() for field in fields]
+        line = first_line + reader.line_num
+
+
+def _columns(
+    headings: list[str], path: Path, line: int, labels: Labels, options: ReadOptions
+) -> dict[str, int] | None:
+    """Column (image, class, and x, y or none of these) -> its position; None after a mistake."""
+    found: dict[str, list[int]] = {}
+    unused, boxes = [], []
+    for index, heading in enumerate(headings):
+        name = _column(heading)
+        if name is not None:
+            found.setdefault(name, []).append(index)
+        elif BOX_HEADINGS.fullmatch(heading.lower()):
+            boxes.append(heading)
+        elif _is_coordinate(heading):
+            unused.append(heading)
+    shown = f"its first line is '{', '.join(headings)}'"
+    accepted = "image,x,y,class for clicks, image,class for tags"
+    twice = [[headings[i] for i in found[name]] for name in found if len(found[name]) > 1]
+    message = None
+    if twice:
+        message = f"{' and '.join(twice[0])} are columns of the same meaning; rename all but one"
+    elif not {"image", "class"} <= found.keys() or ("x" in found) != ("y" in found):
+        message = f"{shown}; it must name the columns: {accepted}"
+    elif boxes:
+        message = (
+            f"is a table of boxes ({', '.join(boxes)}); a click is one point per object: write the "
+            "middle of each box, in pixels, into columns x and y, and remove the columns of the box"
+        )
+    elif unused and "x" not in found:
+        message = (
+            f"cannot use the coordinates {', '.join(unused)}: clicks are pixels from the top left "
+            "corner; convert them into columns x and y, or remove them to import tags"
+        )
+    if message is not None:
+        labels.report(message, path, line)
+        return None
+    return {name: indices[0] for name, indices in found.items()}
+
+
+def _column(heading: str) -> str | None:
+    name = heading.strip().lower()
+    for column, accepted in COLUMNS.items():
+        if name in accepted:
+            return column
+    words = _words(heading)
+    axes = [word for word in words if word not in PLAIN_WORDS]
+    return axes[0] if axes in (["x"], ["y"]) else None
+
+
+def _is_coordinate(heading: str) -> bool:
+    words = _words(heading)
+    named = {"centroid", "coordinate", "coordinates", "lat", "lon", "latitude", "longitude", "axis"}
+    named |= {"x", "y", "cx", "cy", "geometry"}
+    return bool(named & set(words))
+
+
+def _words(heading: str) -> list[str]:
+    """Words of a heading in lower case; a sign of a unit (µ, %) stays a word."""
+    return re.findall(r"[^\W\d_]+|%|\d+", heading.lower())
+
+
+def _add_row(values: dict[str, str], labels: Labels, path: Path, line: int) -> None:
+    image, names = values["image"], values["class"]
+    if not image:
+        labels.report("names no image", path, line)
+    elif _is_json(names):
+        advice = "export names of classes, or give the json export of the tool"
+        labels.report(f"its class is json, {names[:60]}; {advice}", path, line)
+    elif "x" not in values:
+        parts = re.split(r"[;|]", names)
+        classes = tuple(name.strip() for name in parts if name.strip())
+        labels.add(image, classes, None, path, line)
+    elif not values["x"] and not values["y"] and not names:
+        labels.add(image, (), None, path, line)  # an image without objects
+    else:
+        _add_click(values, labels, path, line)
+
+
+def _add_click(values: dict[str, str], labels: Labels, path: Path, line: int) -> None:
+    x, y, name = parse_number(values["x"]), parse_number(values["y"]), values["class"]
+    if x is None or y is None:
+        where = f"x '{values['x']}', y '{values['y']}'"
+        comma = "; decimals have a point" if "," in values["x"] + values["y"] else ""
+        labels.report(f"{where} are not two numbers (pixels){comma}", path, line)
+    elif not name:
+        labels.report("names no class", path, line)
+    elif ";" in name or "|" in name:
+        message = f"class '{name}' holds a separator of tags; a click has one class"
+        labels.report(message, path, line)
+    else:
+        labels.add(values["image"], (name,), (x, y), path, line)
+
+
+def _is_json(text: str) -> bool:
+    if not text.startswith(("[", "{")):
+        return False
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _report_unclear_commas(path: Path, labels: Labels) -> None:
+    """A tag "dog, cat" is one class, unless dog or cat are classes of their own, too."""
+    known = {name for row in labels.rows for name in row.classes}
+    for row in labels.rows:
+        for name in row.classes:
+            parts = {part.strip() for part in name.split(",")}
+            if row.xy is None and "," in name and parts & known:
+                message = f"'{name}' could be one class or several; separate classes by ;"
+                labels.report(message, path, row.line)
