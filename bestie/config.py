@@ -8,6 +8,7 @@ method (``bestie/methods/*/config.py``). Detectron2's own keys are reused wherev
 
 from detectron2.config import CfgNode as CN
 
+from bestie.formats.dataset_folder import MAPS
 from bestie.method import METHODS
 
 __all__ = ["add_bestie_config"]
@@ -56,7 +57,7 @@ def _add_input(cfg: CN) -> None:
     # for clicks.
     cfg.INPUT.POINTS_DIR = ""
     # Folder of the weak semantic maps, under the data root or absolute.
-    cfg.INPUT.MAPS_DIR = "WSSS_maps"
+    cfg.INPUT.MAPS_DIR = MAPS
     # Only points above this confidence are used for training.
     cfg.INPUT.POINT_SCORE_THRESH = 0.7
     # Size of the image in training, before scaling and cropping, pixels; 0: not resized. Bound of
