@@ -31,7 +31,7 @@ GROUND_FLOOR = {"config", "method", "progress", "formats", "regions"}
 LIBRARY = {"data", "backbones", "evaluation", "visualization"}
 # Part of the package -> the parts that it may import, besides itself.
 MAY_IMPORT = {
-    "config": {"method"},
+    "config": {"method", "formats"},
     "method": set(),
     "progress": set(),
     "formats": {"progress"},
