@@ -15,6 +15,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
+
+# A deadline would measure how busy the machine is.
+settings.register_profile("bestie", deadline=None)
+settings.load_profile("bestie")
 
 PROJECT = Path(__file__).resolve().parent.parent
 REFERENCE = Path(os.environ.get("BESTIE_REFERENCE_CASES", PROJECT / "../shared/reference"))
