@@ -8,8 +8,9 @@ clicks train), COCO jsons of both where the split has one, and, if asked, clicks
 
 The images are drawn by a seed and do not depend on the percentage, so that the strong images of 5 %
 are among those of 10 %. Clicks are made of masks only to simulate an annotator: "nearest" (the
-mask's pixel nearest to its centroid, which can lie outside), "centroid" or "random". The json of
-the weak images is their ground truth, with which labels can be measured; nothing trains on it.
+mask's pixel nearest to its centroid, which can lie outside), "centroid" or "random". They go to
+``Center_points`` and, as the field ``point`` [x, y] of each object, to the json of the weak images.
+The masks in that json are ground truth, with which labels can be measured; nothing trains on them.
 """
 
 import argparse
@@ -23,10 +24,13 @@ from bestie import formats
 from bestie.formats import DatasetFolder
 from bestie.formats.dataset_folder import CLICKS as CLICK_FOLDER
 from bestie.formats.instances import make_clicks, mask_click
+from bestie.formats.true_masks import part_of_coco
 
 __all__ = ["CLICKS", "click_of", "main", "split_ids", "split_labels"]
 
 CLICKS = ("nearest", "centroid", "random")
+# Image id -> pairs of an annotation's id and its click (y, x).
+Clicks = dict[str, list[tuple[int, tuple[float, float]]]]
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -90,13 +94,15 @@ def split_labels(
     json_path = Path(folder.ground_truth_json(split))
     coco = formats.read_coco(json_path) if json_path.is_file() else None
     _require_masks(root, strong if clicks is None else strong + weak, coco)
-    made = 0
+    points: Clicks = {}
     if clicks is not None:
-        made = _make_clicks(root, weak, coco, clicks, seed, overwrite)
+        points = _make_clicks(root, weak, coco, clicks, seed, overwrite)
     for name, ids in parts.items():
         folder.write_split(name, sorted(ids))
         if coco is not None:
-            formats.write_coco(folder.ground_truth_json(name), _part(coco, ids))
+            part = part_of_coco(coco, ids)
+            formats.write_coco(folder.ground_truth_json(name), _with_points(part, points))
+    made = sum(map(len, points.values()))
     return {"strong images": len(strong), "weak images": len(weak), "clicks made": made}
 
 
@@ -125,33 +131,51 @@ def click_of(mask: np.ndarray, kind: str, rng: np.random.Generator) -> tuple[flo
 
 def _make_clicks(
     root: Path, ids: list[str], coco: dict[str, Any] | None, kind: str, seed: int, overwrite: bool
-) -> int:
-    made, objects = 0, _objects_by_id(coco)
+) -> Clicks:
+    made: Clicks = {}
+    objects = _objects_by_id(coco)
     for image_id in ids:
         path = Path(DatasetFolder(root).points_file(image_id, CLICK_FOLDER))
         if path.is_file() and not overwrite:
             continue
         # Of the image's own id: a click does not depend on which other images are weak.
         rng = np.random.default_rng([seed, *image_id.encode()])
-        masks, classes = _masks_of(root, image_id, objects)
+        masks, classes, entries = _masks_of(root, image_id, objects)
         points = [click_of(mask, kind, rng) for mask in masks]
         formats.write_points(path, make_clicks(points, classes))
-        made += len(points)
+        made[image_id] = list(zip(entries, points, strict=True))
     return made
+
+
+def _with_points(coco: dict[str, Any], points: Clicks) -> dict[str, Any]:
+    """The annotations with their clicks as "point" [x, y], pixel indices."""
+    of_entry = {entry: (x, y) for pairs in points.values() for entry, (y, x) in pairs}
+    annotations = [
+        entry | {"point": [float(value) for value in of_entry[entry["id"]]]}
+        if entry["id"] in of_entry
+        else entry
+        for entry in coco["annotations"]
+    ]
+    return {**coco, "annotations": annotations}
 
 
 def _masks_of(
     root: Path, image_id: str, objects: dict[str, tuple[dict, list[dict]]]
-) -> tuple[list[np.ndarray], list[int]]:
-    """Masks (H, W) bool that are not empty, and their classes; ``objects`` empty: from PNGs."""
+) -> tuple[list[np.ndarray], list[int], list[int]]:
+    """Masks (H, W) bool that are not empty, their classes and ids of annotations.
+
+    ``objects`` empty: from PNGs, numbered from 0.
+    """
     if not objects:
         instance_map, _, classes = formats.read_instances(*DatasetFolder(root).mask_files(image_id))
-        return [instance_map == i + 1 for i in range(len(classes))], list(classes)
+        numbers = list(range(len(classes)))
+        return [instance_map == i + 1 for i in numbers], list(classes), numbers
     image, entries = objects[image_id]
     size = (image["height"], image["width"])
     masks = [formats.decode_mask(entry["segmentation"], *size).astype(bool) for entry in entries]
     kept = [index for index, mask in enumerate(masks) if mask.any()]
-    return [masks[index] for index in kept], [entries[i]["category_id"] - 1 for i in kept]
+    classes = [entries[index]["category_id"] - 1 for index in kept]
+    return [masks[index] for index in kept], classes, [entries[index]["id"] for index in kept]
 
 
 def _objects_by_id(coco: dict[str, Any] | None) -> dict[str, tuple[dict, list[dict]]]:
@@ -181,12 +205,3 @@ def _require_masks(root: Path, ids: list[str], coco: dict[str, Any] | None) -> N
         raise formats.DataError(
             f"{len(missing)} images need masks but have none, the first being {missing[0]}", root
         )
-
-
-def _part(coco: dict[str, Any], ids: list[str]) -> dict[str, Any]:
-    """The images of these ids, with their annotations."""
-    wanted = set(ids)
-    images = [image for image in coco["images"] if Path(image["file_name"]).stem in wanted]
-    kept = {image["id"] for image in images}
-    annotations = [entry for entry in coco["annotations"] if entry["image_id"] in kept]
-    return {**coco, "images": images, "annotations": annotations}

@@ -1,23 +1,25 @@
 """The supervision ledger: what labels went into the files of a folder.
 
 In: a config and what a stage consumed. Out: ``supervision_ledger.json`` in the folder that the
-stage writes, one entry per split. The kind of labels is one word of ``LabelKind``; what stands
-under "labels" is for people and is never interpreted.
+stage writes, one entry per split, or per file of labels in it (its name without suffix). The kind
+of labels is one word of ``LabelKind``; what stands under "labels" is for people and is never
+interpreted.
 """
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from bestie.formats import DataError, atomic_write
-from bestie.formats.supervision import LabelKind
+from bestie.formats.supervision import LabelKind, describe_images
 
 __all__ = [
     "IMAGENET_LABELS",
     "LEDGER",
     "UNKNOWN_LABELS",
+    "entry_of_images",
     "read_ledger",
     "write_ledger_entry",
 ]
@@ -79,3 +81,17 @@ def write_ledger_entry(folder: str | os.PathLike, split: str, entry: dict) -> No
     with atomic_write(Path(folder, LEDGER)) as file:
         json.dump(read_ledger(folder) | {split: entry}, file, indent=2)
         file.write("\n")
+
+
+def entry_of_images(stage: str, counts: Mapping[LabelKind, int]) -> dict[str, Any]:
+    """The entry of a file that was made from labels of some images.
+
+    Args:
+        stage: what made it.
+        counts: kind of labels -> number of images.
+    """
+    consumed = [
+        {"kind": str(kind), "labels": describe_images({kind: number}), "images": number}
+        for kind, number in counts.items()
+    ]
+    return {"stage": stage, "consumed": consumed}

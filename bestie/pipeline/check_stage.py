@@ -11,6 +11,7 @@ from detectron2.utils.file_io import PathManager
 
 from bestie.data.checks.dataset import inspect_dataset, raise_on_errors
 from bestie.data.checks.dataset_report import DatasetReport
+from bestie.data.checks.mixed import check_mixed, needs_of
 from bestie.formats import atomic_write, to_json
 from bestie.pipeline.configs import TrainingConfigs
 from bestie.pipeline.source import Source
@@ -27,11 +28,11 @@ TIMM_FILES = "https://huggingface.co/timm"
 
 
 def check_data(source: Source, supervision: str, score_thresh: float, output: Path) -> list[str]:
-    """Check both splits for what the run needs of them, and write what was found.
+    """Check all splits for what the run needs of them, and write what was found.
 
     Args:
         source: the data.
-        supervision: "tags" or "clicks".
+        supervision: "tags", "clicks" or "masks+clicks".
         score_thresh: confidence above which points train.
         output: file to write.
 
@@ -42,6 +43,10 @@ def check_data(source: Source, supervision: str, score_thresh: float, output: Pa
         DataError: listing every error.
     """
     reports = {part: _inspect(source, part, supervision, score_thresh) for part in source.splits}
+    if source.supervision is not None:
+        of_split = {source.splits[part]: report for part, report in reports.items()}
+        found = check_mixed(os.fspath(source.root), source.supervision, of_split)
+        reports["strong"].problems += found
     content = {part: report.as_dict() for part, report in reports.items()}
     with atomic_write(output) as file:
         file.write(to_json(content, indent=1))
@@ -72,6 +77,8 @@ def check_configs(configs: TrainingConfigs, names: list[str]) -> None:
 
 def _inspect(source: Source, part: str, supervision: str, score_thresh: float) -> DatasetReport:
     needs = {"images"}
+    if source.supervision is not None:
+        return _inspect_mixed(source, part, score_thresh)
     if part == "train" or source.is_tagged(part):  # without them the classifier is not scored
         needs.add("tags")
     if source.truth[part]:
@@ -90,6 +97,18 @@ def _inspect(source: Source, part: str, supervision: str, score_thresh: float) -
         points_dir=points,
         maps_dir=maps,
         score_thresh=score_thresh,
+    )
+
+
+def _inspect_mixed(source: Source, part: str, score_thresh: float) -> DatasetReport:
+    """Check a split of a root where the kind of labels belongs to the split."""
+    assert source.supervision is not None
+    kind = source.supervision.kinds.get(source.splits[part])
+    needs = needs_of(kind) if kind else {"images"}
+    if source.truth[part]:
+        needs.add("ground_truth")
+    return inspect_dataset(
+        source.root, source.splits[part], needs=needs, score_thresh=score_thresh
     )
 
 

@@ -15,7 +15,7 @@ import torch
 from detectron2.config import CfgNode
 
 from bestie.data.registration import POINT_FOLDERS, dataset_name
-from bestie.formats import DataError, configs_folder, find_image, hash_file, read_image_size
+from bestie.formats import DataError, find_image, hash_file, read_image_size
 from bestie.method import METHODS
 from bestie.pipeline.fingerprint import digest_of
 from bestie.pipeline.limits import LIMIT, limit_settings, most_objects
@@ -72,7 +72,8 @@ class TrainingConfigs:
 
     def config_file(self, name: str) -> Path:
         """YAML of the preset."""
-        return configs_folder() / self.recipe.presets / self.request.preset / f"{name}.yaml"
+        variant = self.request.variants.get(name, "")
+        return self.recipe.config_file(self.request.preset, name, variant)
 
     def describe_precision(self) -> str:
         """The numbers that the trainings calculate with: "bfloat16", "classifier float32, ..."."""
@@ -115,10 +116,12 @@ class TrainingConfigs:
 
     def _overrides(self, training: Training) -> dict[str, str]:
         name, given = training.name, self.request.settings(training.name)
-        values = {"DATASETS.TRAIN": _names(self.source.name("train"))}
         if training.labels:
             labels = self.output / training.labels
-            values["DATASETS.TRAIN"] = _names(dataset_name("coco", labels, self.source.image_dir))
+            trained = dataset_name("coco", labels, self.source.image_dir)
+        else:
+            trained = self.source.name("train")
+        values = {"DATASETS.TRAIN": _names(trained)}
         tested = self._test_sets(training)
         values["DATASETS.TEST"] = _names(*tested)
         values["OUTPUT_DIR"] = str(self.output / name)
@@ -172,7 +175,7 @@ class TrainingConfigs:
         return float(self._merged(name).INPUT.POINT_SCORE_THRESH)
 
     def _test_sets(self, training: Training) -> list[str]:
-        if "val" not in self.source.splits:
+        if "val" not in self.source.splits or not training.evaluated:
             return []
         if not training.finds_instances:
             return [self.source.name("val")] if self._is_val_tagged else []

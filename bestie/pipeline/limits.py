@@ -35,7 +35,7 @@ def most_objects(source: Source, score_thresh: float) -> int:
     """
     counts = [0]
     if source.points is not None:
-        counts += _points(source.points, source.ids["train"], score_thresh)
+        counts += _points(source.points, source.ids[source.pointed], score_thresh)
     for part, kind in source.truth.items():
         if kind == "json":
             counts += _of_json(source, part)

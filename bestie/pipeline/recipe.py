@@ -8,6 +8,7 @@ registers it; it joins other methods by the names of their configs, tools and fi
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -71,7 +72,8 @@ class Training:
         not_keys: keys that matter to all other trainings.
         labels: file of labels (COCO json) of an earlier stage that it trains on; "": it trains on
             the training split of the data.
-        finds_instances: False: it predicts tags, and is scored with them.
+        finds_instances: False: it predicts something else than instances.
+        evaluated: it is scored on the validation images: with instances, or else with tags.
         supervision_key: key that says what its points are; "": it reads neither points nor maps.
         checkpoints: it leaves so many at least.
         starts_from: training whose backbone it starts from, if it has one of timm.
@@ -83,6 +85,7 @@ class Training:
     not_keys: tuple[str, ...] = ()
     labels: str = ""
     finds_instances: bool = True
+    evaluated: bool = True
     supervision_key: str = ""
     checkpoints: int = 0
     starts_from: str = ""
@@ -143,9 +146,30 @@ class Recipe:
 
     @property
     def preset_names(self) -> tuple[str, ...]:
-        """Folders with the configs of its trainings."""
-        folder = configs_folder() / self.presets
-        return tuple(sorted(path.name for path in folder.glob("*") if path.is_dir()))
+        """Folders with a config of each of its trainings."""
+        files = [f"{name}.yaml" for name in self.training_names]
+        folders = (configs_folder() / self.presets).glob("*")
+        found = [path.name for path in folders if all((path / file).is_file() for file in files)]
+        return tuple(sorted(found))
+
+    def config_file(self, preset: str, training: str, variant: str = "") -> Path:
+        """Config of a training in a preset."""
+        name = f"{training}_{variant}" if variant else training
+        return configs_folder() / self.presets / preset / f"{name}.yaml"
+
+    def check_variants(self, preset: str, variants: Mapping[str, str]) -> None:
+        """Raise a ValueError for a variant (training -> variant) that the preset does not have."""
+        for training, variant in variants.items():
+            if training not in self.training_names:
+                names = ", ".join(self.training_names)
+                raise ValueError(f"--variant: no training is named {training}, but {names}")
+            if not self.config_file(preset, training, variant).is_file():
+                start, folder = f"{training}_", self.config_file(preset, training).parent
+                found = sorted(path.stem.removeprefix(start) for path in folder.glob(f"{start}*"))
+                raise ValueError(
+                    f"--variant: {training} has no variant '{variant}' in the preset {preset}; "
+                    f"it has {', '.join(found) or 'none'}"
+                )
 
     @property
     def report_plan(self) -> ReportPlan:

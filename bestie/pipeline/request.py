@@ -4,9 +4,11 @@ The command line becomes a checked :class:`Request`, which the other modules of 
 """
 
 import unicodedata
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from bestie.formats.supervision import MIXED
 from bestie.pipeline.recipe import Recipe, recipe_for
 
 __all__ = ["Request"]
@@ -23,6 +25,9 @@ class Request:
         preset: name of a folder of configs of the recipe.
         num_gpus: processes of a training.
         split, val_split: names of the splits of a root; val_split None: "val", if there is one.
+        strong_split, weak_split: of masks+clicks, the splits with masks and with clicks; "":
+            ``split`` with _s and _w.
+        variants: training -> variant of its config in the preset, <training>_<variant>.yaml.
         val: "coco:JSON:IMAGE_DIR" to evaluate on, with COCO data; "": none.
         cues, maps (Path | None): folders of supplied points and semantic maps, absolute.
         options: KEY VALUE ..., as the user typed them.
@@ -36,6 +41,9 @@ class Request:
     num_gpus: int = 1
     split: str = "train"
     val_split: str | None = None
+    strong_split: str = ""
+    weak_split: str = ""
+    variants: Mapping[str, str] = field(default_factory=dict)
     val: str = ""
     cues: Path | None = None
     maps: Path | None = None
@@ -48,6 +56,8 @@ class Request:
             raise ValueError(f"--preset must be one of {', '.join(presets)}, got '{self.preset}'")
         if self.num_gpus < 1:
             raise ValueError(f"--num-gpus must be 1 or more, got {self.num_gpus}")
+        self.recipe.check_variants(self.preset, self.variants)
+        self._check_splits()
         if self.val and not self.is_coco:
             raise ValueError("--val goes with --data coco:JSON:IMAGE_DIR; a root has --val-split")
         if self.is_coco and self.val_split is not None:
@@ -60,6 +70,30 @@ class Request:
             if folder is not None and not folder.is_dir():
                 raise ValueError(f"--{name}: there is no folder {folder}")
         self.recipe.split_options(self.options)
+
+    def _check_splits(self) -> None:
+        if not self.is_mixed and (self.strong_split or self.weak_split):
+            raise ValueError(f"--strong-split and --weak-split go with --supervision {MIXED}")
+        if self.is_mixed and self.is_coco:
+            raise ValueError(
+                f"--supervision {MIXED} needs a root with two splits, not {self.data}; `bestie "
+                "prepare-coco` makes a root of COCO data, `bestie split` its splits"
+            )
+        if self.is_mixed and (self.cues or self.maps):
+            raise ValueError(f"--cues and --maps have no effect with --supervision {MIXED}")
+
+    @property
+    def training_splits(self) -> dict[str, str]:
+        """Part of the data that trains -> split: "train", or "strong" and "weak"."""
+        if not self.is_mixed:
+            return {"train": self.split}
+        strong, weak = self.strong_split or f"{self.split}_s", self.weak_split or f"{self.split}_w"
+        return {"strong": strong, "weak": weak}
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether some images have masks and the others clicks."""
+        return self.supervision == MIXED
 
     @property
     def recipe(self) -> Recipe:

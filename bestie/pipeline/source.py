@@ -12,6 +12,7 @@ from pathlib import Path
 from bestie.data.registration import POINT_FOLDERS, dataset_name, ground_truth_json
 from bestie.formats import DataError, find_image, read_class_names, read_image_labels, read_split
 from bestie.formats.dataset_folder import list_splits
+from bestie.formats.supervision import LabelKind, Supervision
 from bestie.pipeline.request import Request
 
 __all__ = ["Source", "open_source"]
@@ -25,13 +26,16 @@ class Source:
 
     Attributes:
         root (Path): absolute.
-        splits: "train" and, if there is one to evaluate on, "val" -> name of the split.
-        ids: "train", "val" -> image ids, as far as the split file can be read.
-        truth: "train", "val" -> "json", "masks" or "": where the true instances are.
+        splits: part -> name of the split: "train" (or "strong" and "weak": masks and clicks) and,
+            if there is one to evaluate on, "val".
+        ids: part -> image ids, as far as the split file can be read.
+        truth: part -> "json", "masks" or "": where the true instances are.
         has_tags: image_labels.txt or Annotations.
         points (Path | None): folder of supplied cues or of the clicks.
         maps (Path | None): folder of supplied semantic maps of the training split.
         val_maps (Path | None): likewise of the validation split.
+        supervision (Supervision | None): the kind of labels of each training split, where they
+            differ; None: the run's.
         notes: what a user should know about all this.
     """
 
@@ -43,6 +47,7 @@ class Source:
     points: Path | None
     maps: Path | None
     val_maps: Path | None
+    supervision: Supervision | None = None
     notes: list[str] = field(default_factory=list)
 
     def why_supplied(self, component: str, supervision: str) -> str:
@@ -55,8 +60,13 @@ class Source:
         what = "clicks are given" if supervision == "clicks" else "cues are supplied"
         return f"{what} ({folder})"
 
+    @property
+    def pointed(self) -> str:
+        """The part whose images have the points."""
+        return "weak" if "weak" in self.splits else "train"
+
     def name(self, part: str) -> str:
-        """Name of the "train" or "val" data set."""
+        """Name of the data set of a part."""
         return dataset_name("folder", self.root, self.splits[part])
 
     @property
@@ -64,7 +74,7 @@ class Source:
         return self.root / "JPEGImages"
 
     def is_tagged(self, part: str) -> bool:
-        """Whether all images of "train" or "val" have tags; these may be mistaken."""
+        """Whether all images of a part have tags; these may be mistaken."""
         ignored: list[DataError] = []
         names, ids = read_class_names(self.root, ignored), self.ids[part]
         tags = read_image_labels(self.root, names, ids, ignored) if self.has_tags else {}
@@ -74,8 +84,8 @@ class Source:
         """Files of a component of the data: name -> path (None: does not exist).
 
         Args:
-            component: "train images", "train truth", "train split", "val ...", "tags", "classes",
-                "points" or "maps" (supplied ones).
+            component: "train images", "train truth", "train split", "strong ...", "weak ...",
+                "val ...", "tags", "classes", "points" or "maps" (supplied ones).
         """
         part, _, kind = component.rpartition(" ")
         if component == "classes":
@@ -86,7 +96,7 @@ class Source:
             folder = {"points": self.points, "maps": self.maps, "val maps": self.val_maps}
             suffix = ".txt" if component == "points" else ".png"
             return self._of_ids(
-                part or "train", lambda i: os.path.join(folder[component], i + suffix)
+                part or self.pointed, lambda i: os.path.join(folder[component], i + suffix)
             )
         if part not in self.splits:
             return {}
@@ -134,9 +144,9 @@ def open_source(request: Request, root: Path) -> Source:
     if not root.is_dir():
         raise DataError("--data: the root does not exist", root)
     available = list_splits(root)
-    splits, notes = {"train": request.split}, []
-    if request.split not in available:
-        raise DataError(f"--split: there is no split '{request.split}', but {available}", root)
+    splits: dict[str, str] = dict(request.training_splits)
+    notes: list[str] = []
+    _require_splits(request, root, available)
     wanted = "val" if request.val_split is None else request.val_split
     if wanted in available:
         splits["val"] = wanted
@@ -149,15 +159,46 @@ def open_source(request: Request, root: Path) -> Source:
     read_class_names(root, ignored)
     ids = {part: read_split(root, name, ignored) for part, name in splits.items()}
     truth = {part: _truth(root, name, ids[part]) for part, name in splits.items()}
+    if truth.get("weak") == "masks" and _complete(
+        root / MASK_FOLDERS[0], ids["weak"], ".png", notes
+    ) is None:
+        truth["weak"] = ""
     if "val" in splits and not truth["val"]:
         notes.append(f"the split '{wanted}' has no ground truth: nothing is evaluated")
-    points = _points(request, root, ids["train"], notes)
-    maps = request.maps or _complete(root / "WSSS_maps", ids["train"], ".png", notes)
-    val_maps = None
-    if "val" in splits:
+    trained = [image_id for part in request.training_splits for image_id in ids[part]]
+    points = _points(request, root, trained, notes)
+    maps = val_maps = None
+    if not request.is_mixed:
+        maps = request.maps or _complete(root / "WSSS_maps", trained, ".png", notes)
+    if "val" in splits and not request.is_mixed:
         val_maps = _complete(request.maps or root / "WSSS_maps", ids["val"], ".png", [])
     has_tags = (root / "image_labels.txt").is_file() or (root / "Annotations").is_dir()
-    return Source(root, splits, ids, truth, has_tags, points, maps, val_maps, notes)
+    mixed = None
+    if request.is_mixed:
+        kinds = (LabelKind.MASKS, LabelKind.CLICKS)
+        mixed = Supervision(dict(zip(request.training_splits.values(), kinds, strict=True)))
+    return Source(root, splits, ids, truth, has_tags, points, maps, val_maps, mixed, notes)
+
+
+def _require_splits(request: Request, root: Path, available: list[str]) -> None:
+    missing = [split for split in request.training_splits.values() if split not in available]
+    if not missing:
+        return
+    if not request.is_mixed:
+        raise DataError(f"--split: there is no split '{missing[0]}', but {available}", root)
+    hint = ""
+    if request.split in available and not (request.strong_split or request.weak_split):
+        hint = (
+            f". To divide '{request.split}' into images with masks and images with clicks: bestie "
+            f"split --root {root} --split {request.split} --percent 10 --clicks nearest (--percent "
+            "is the share with masks; without --clicks, the clicks of the root stay)"
+        )
+    raise DataError(
+        f"--supervision {request.supervision} needs a split of images with masks and one of images "
+        f"with clicks; there is no split {' and no split '.join(map(repr, missing))}, but "
+        f"{available}{hint}",
+        root,
+    )
 
 
 def _truth(root: Path, split: str, ids: list[str]) -> str:
@@ -170,6 +211,8 @@ def _truth(root: Path, split: str, ids: list[str]) -> str:
 def _points(request: Request, root: Path, ids: list[str], notes: list[str]) -> Path | None:
     if request.cues is not None:
         return request.cues
+    if request.is_mixed:
+        return root / POINT_FOLDERS["clicks"]
     if request.supervision not in POINT_FOLDERS:  # a recipe without points
         return None
     folder = root / POINT_FOLDERS[request.supervision]

@@ -134,6 +134,9 @@ def inspect_dataset(
     )
     findings = _in_threads(checker, ids)
     report = _summarize(class_names, ids, tags, coco, findings)
+    if coco is None and masks:
+        report.objects_per_class = np.zeros(len(class_names), np.int64)
+        report.objects_per_class += sum(finding.objects_per_class for finding in findings)
     report.problems += [Problem.from_error(error) for error in errors]
     report.problems += [problem for finding in findings for problem in finding.problems]
     trusted = {

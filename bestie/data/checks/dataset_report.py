@@ -29,8 +29,8 @@ class DatasetReport:
         map_pixels (ndarray): (256,) int64, pixels of the weak maps per value (0 background,
             class + 1, 255 ignore).
         points_per_class: folder -> (C,) int64, points in it.
-        objects_per_class (ndarray | None): (C,) int64, annotations of the COCO json without crowds;
-            None: there is none.
+        objects_per_class (ndarray | None): (C,) int64, annotations of the COCO json without crowds,
+            or without a json the objects in the mask files, where these were needed; None: neither.
     """
 
     problems: list[Problem]
@@ -51,7 +51,7 @@ class DatasetReport:
         if self.map_pixels.any():
             columns["map pixels"] = self.map_pixels[1 : len(self.class_names) + 1]
         if self.objects_per_class is not None:
-            columns["objects in the json"] = self.objects_per_class
+            columns["masks"] = self.objects_per_class
         return columns
 
     def as_dict(self) -> dict[str, Any]:

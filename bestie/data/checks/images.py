@@ -70,6 +70,7 @@ class ImageFindings:
     problems: list[Problem] = field(default_factory=list)
     map_pixels: np.ndarray | int = 0
     points_per_class: dict[str, np.ndarray] = field(default_factory=dict)
+    objects_per_class: np.ndarray | int = 0
     trusted_points: dict[str, int] = field(default_factory=dict)
 
     def error(self, file: str, message: str, line: int | None = None) -> None:
@@ -216,6 +217,8 @@ class ImageChecker:
         if masks is None:
             return
         instance_map, _, classes = masks
+        num_classes = len(self.class_names)
+        found.objects_per_class = np.bincount(classes[classes < num_classes], minlength=num_classes)
         if shape is not None and instance_map.shape != shape:
             found.error(paths[0], size_mismatch(instance_map.shape, "its image", shape))
         unknown = sorted({int(c) for c in classes if c >= len(self.class_names)})
