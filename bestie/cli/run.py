@@ -6,6 +6,7 @@ Examples:
         --num-gpus 4
     bestie run --data coco:train.json:images --val coco:val.json:images \\
         --supervision clicks --output output/run
+    bestie run --data ROOT --supervision masks+clicks --output output/run  # train_s, train_w
     bestie run ... SOLVER.IMS_PER_BATCH 8 bestie:SOLVER.MAX_ITER 3000 DEVICE cpu
 
 The same command again goes on where a run was stopped, and repeats nothing that is done and whose
@@ -53,6 +54,21 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--val-split", metavar="SPLIT", help="to evaluate on (val, if there is one)"
     )
+    for kind, suffix in (("strong", "_s"), ("weak", "_w")):
+        labels = "masks" if kind == "strong" else "clicks"
+        parser.add_argument(
+            f"--{kind}-split",
+            default="",
+            metavar="SPLIT",
+            help=f"of masks+clicks: images that have {labels} (--split with {suffix})",
+        )
+    parser.add_argument(
+        "--variant",
+        action="append",
+        default=[],
+        metavar="TRAINING:NAME",
+        help="another model for a training, as the preset has it, such as student:solo",
+    )
     parser.add_argument(
         "--val",
         default="",
@@ -75,7 +91,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         default=[],
         choices=stages,
         metavar="STAGE",
-        help="run this stage anew, whatever its state",
+        help="run this stage again, whatever its state",
     )
     parser.add_argument(
         "--keep-code",
@@ -85,6 +101,15 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and why")
     parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="settings")
     return parser.parse_intermixed_args(arguments)
+
+
+def _variants(given: list[str]) -> dict[str, str]:
+    """ "TRAINING:NAME", ... -> training -> variant."""
+    pairs = [text.partition(":") for text in given]
+    for (training, _, name), text in zip(pairs, given, strict=True):
+        if not training or not name:
+            raise ValueError(f"--variant is TRAINING:NAME, got '{text}'")
+    return {training: name for training, _, name in pairs}
 
 
 def main(arguments: list[str] | None = None) -> int | None:
@@ -105,6 +130,9 @@ def main(arguments: list[str] | None = None) -> int | None:
         num_gpus=args.num_gpus,
         split=args.split,
         val_split=args.val_split,
+        strong_split=args.strong_split,
+        weak_split=args.weak_split,
+        variants=_variants(args.variant),
         val=args.val,
         cues=args.cues and Path(args.cues).resolve(),
         maps=args.maps and Path(args.maps).resolve(),

@@ -83,15 +83,23 @@ def write_ledger_entry(folder: str | os.PathLike, split: str, entry: dict) -> No
         file.write("\n")
 
 
-def entry_of_images(stage: str, counts: Mapping[LabelKind, int]) -> dict[str, Any]:
+def entry_of_images(
+    stage: str, counts: Mapping[LabelKind, int], origins: Mapping[LabelKind, str]
+) -> dict[str, Any]:
     """The entry of a file that was made from labels of some images.
 
     Args:
         stage: what made it.
         counts: kind of labels -> number of images.
+        origins: kind of labels -> where these labels are.
     """
     consumed = [
-        {"kind": str(kind), "labels": describe_images({kind: number}), "images": number}
+        {
+            "kind": str(kind),
+            "labels": describe_images({kind: number}),
+            "images": number,
+            "origin": origins[kind],
+        }
         for kind, number in counts.items()
     ]
     return {"stage": stage, "consumed": consumed}

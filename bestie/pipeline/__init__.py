@@ -151,6 +151,7 @@ def _header(request: Request) -> dict[str, Any]:
         "supervision": request.supervision,
         "preset": request.preset,
         "options": list(request.options),
+        "variants": [f"{name}:{variant}" for name, variant in request.variants.items()],
     }
 
 

@@ -8,16 +8,24 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from bestie.data.registration import dataset_name
 from bestie.formats import (
     DataError,
     DatasetFolder,
     atomic_write,
     list_splits,
+    read_coco,
     read_points,
     read_split,
+    write_coco,
 )
+from bestie.formats.true_masks import part_of_coco
+from bestie.pipeline.source import Source
 
-__all__ = ["link_root", "root_with_tags_of_clicks"]
+__all__ = ["SUBSET", "link_root", "make_subset", "root_with_tags_of_clicks"]
+
+# The split of a root that holds a part of the images.
+SUBSET = "subset"
 
 
 def link_root(root: Path, target: Path, *, without: Iterable[str] = ()) -> None:
@@ -27,6 +35,30 @@ def link_root(root: Path, target: Path, *, without: Iterable[str] = ()) -> None:
         link = target / entry.name
         if entry.name not in without and not link.is_symlink():
             link.symlink_to(entry.resolve())
+
+
+def make_subset(source: Source, part: str, target: Path, most: int) -> str:
+    """Make a root of some images of a part of the data, with their true instances if there are.
+
+    Args:
+        source: the data.
+        part: "train", ...
+        target: root to make.
+        most: number of images, at most; they are spread evenly over the split.
+
+    Returns:
+        The name of the data set.
+    """
+    ids, folder = source.ids[part], DatasetFolder(target)
+    chosen = ids if len(ids) <= most else [ids[i * len(ids) // most] for i in range(most)]
+    json_file = folder.ground_truth_json(SUBSET)
+    own = [Path(path).relative_to(target).parts[0] for path in (folder.split_folder, json_file)]
+    folder.write_split(SUBSET, chosen)
+    link_root(source.root, target, without=own)
+    if source.truth[part] == "json":
+        truth = DatasetFolder(source.root).ground_truth_json(source.splits[part])
+        write_coco(json_file, part_of_coco(read_coco(truth), chosen))
+    return dataset_name("folder", target, SUBSET)
 
 
 def root_with_tags_of_clicks(root: Path, clicks: Path, target: Path) -> None:

@@ -5,7 +5,6 @@ results: ``quality/quality.json`` and ``evaluation/results.json``.
 """
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import numpy as np
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from bestie.data import register_dataset
-from bestie.data.registration import dataset_name, ground_truth_json
+from bestie.data.registration import dataset_name
 from bestie.evaluation import evaluate_labels
 from bestie.evaluation.agreement import measure_agreement
 from bestie.evaluation.masks import LabelledMasks, annotations_by_image
@@ -26,20 +25,19 @@ from bestie.formats import (
     read_points,
     read_semantic_map,
     to_json,
-    write_coco,
 )
+from bestie.formats.true_masks import image_stem, part_of_coco
 from bestie.pipeline.configs import TrainingConfigs
-from bestie.pipeline.derived import link_root
+from bestie.pipeline.derived import SUBSET, make_subset
 from bestie.pipeline.process import Command
 from bestie.pipeline.request import Request
 from bestie.pipeline.source import Source
 from bestie.pipeline.trainings import checkpoints, final_metrics
 
-__all__ = ["Measurements"]
+__all__ = ["Measurements", "labels_of_dataset"]
 
 # Training images, and checkpoints, that stand for all in "label quality over training".
 MAX_IMAGES, MAX_CHECKPOINTS = 100, 10
-SUBSET = "subset"
 # Of the models of a recipe, the one that is measured without a training.
 BASELINE = "baseline"
 # `bestie evaluate`'s names of COCO metrics.
@@ -78,7 +76,7 @@ class Measurements:
             components = self.quality / "components.json"
             more = ("--baseline", "--maps", str(self.maps))
             commands.append(_score(components, train, baseline, more))
-        self._make_subset()
+        make_subset(self.source, "train", self.quality / SUBSET, MAX_IMAGES)
         last, *earlier = reversed(self._checkpoints().items())
         for steps, path in reversed(earlier):
             commands.append(self.export(self._subset_name, self._labels_after(steps), path))
@@ -92,7 +90,7 @@ class Measurements:
         *earlier, last = self._checkpoints()
         labels = read_coco(self._labels)
         curve = [self._point(steps, read_coco(self._labels_after(steps))) for steps in earlier]
-        curve.append(self._point(last, _of_dataset(labels, self._subset_name)))
+        curve.append(self._point(last, labels_of_dataset(labels, self._subset_name)))
         content = {
             "truth": has_truth,
             "labels": _read_json(self.quality / "labels.json") if has_truth else None,
@@ -158,19 +156,6 @@ class Measurements:
         )
         return {steps[i]: found[steps[i]] for i in chosen}
 
-    def _make_subset(self) -> None:
-        """A root of at most 100 training images: links to the real one, and a split of its own."""
-        ids, root = self.source.ids["train"], self.quality / SUBSET
-        chosen = [ids[i * len(ids) // MAX_IMAGES] for i in range(MAX_IMAGES)]
-        chosen = ids if len(ids) <= MAX_IMAGES else chosen
-        split = root / f"ImageSets/Segmentation/{SUBSET}.txt"
-        with atomic_write(split) as file:
-            file.writelines(f"{image_id}\n" for image_id in chosen)
-        link_root(self.source.root, root, without=("ImageSets", "annotations"))
-        if self.source.truth["train"] == "json":
-            whole = read_coco(ground_truth_json(self.source.root, self.source.splits["train"]))
-            write_coco(root / f"annotations/instances_{SUBSET}.json", _of_images(whole, chosen))
-
     def _point(self, steps: int, coco: dict[str, Any]) -> dict[str, Any]:
         """One point of label quality over training, from labels of the subset."""
         quality: dict[str, float | None] = dict.fromkeys(("true_positives", "precision", "recall"))
@@ -211,27 +196,14 @@ def _score(labels: Path, dataset: str, output: Path, more: tuple[str, ...] = ())
     return Command("evaluate", arguments, stdout=output)
 
 
-def _of_images(coco: dict[str, Any], image_names: list[str]) -> dict[str, Any]:
-    """The part of a COCO dict that is about some images."""
-    names = set(image_names)
-    images = [image for image in coco["images"] if _stem(image) in names]
-    ids = {image["id"] for image in images}
-    annotations = [entry for entry in coco["annotations"] if entry["image_id"] in ids]
-    return coco | {"images": images, "annotations": annotations}
-
-
-def _of_dataset(coco: dict[str, Any], dataset: str) -> dict[str, Any]:
+def labels_of_dataset(coco: dict[str, Any], dataset: str) -> dict[str, Any]:
     """The part of a COCO dict that is about the images of a data set, under its image ids."""
     ids = {record["image_name"]: record["image_id"] for record in DatasetCatalog.get(dataset)}
-    part = _of_images(coco, list(ids))
-    new = {image["id"]: ids[_stem(image)] for image in part["images"]}
+    part = part_of_coco(coco, list(ids))
+    new = {image["id"]: ids[image_stem(image)] for image in part["images"]}
     images = [image | {"id": new[image["id"]]} for image in part["images"]]
     annotations = [entry | {"image_id": new[entry["image_id"]]} for entry in part["annotations"]]
     return part | {"images": images, "annotations": annotations}
-
-
-def _stem(image: dict[str, Any]) -> str:
-    return os.path.splitext(image["file_name"])[0]
 
 
 def _read_json(path: Path) -> Any:

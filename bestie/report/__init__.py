@@ -29,7 +29,21 @@ from bestie.report.supervision import answer, supervision_section
 from bestie.report.training import training_section
 from bestie.visualization.page import Page, Section, render_page
 
-__all__ = ["REPORT", "SECTIONS", "ReportPlan", "SectionWriter", "write_report"]
+__all__ = [
+    "REPORT",
+    "SECTIONS",
+    "ReportPlan",
+    "SectionWriter",
+    "commands_section",
+    "data_section",
+    "gallery_section",
+    "labels_section",
+    "metrics_section",
+    "stages_section",
+    "supervision_section",
+    "training_section",
+    "write_report",
+]
 
 REPORT = "report.html"
 SectionWriter = Callable[[RunFolder], Section]

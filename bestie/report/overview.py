@@ -45,6 +45,8 @@ def facts(run: RunFolder) -> list[tuple[str, str]]:
     found = [(name, str(manifest[name])) for name in names if manifest.get(name) is not None]
     if manifest.get("options"):
         found.append(("options", shlex.join(map(str, manifest["options"]))))
+    if manifest.get("variants"):
+        found.append(("variants", ", ".join(map(str, manifest["variants"]))))
     starts = [record["started"] for record in run.stages.values() if record.get("started")]
     if starts:
         found.append(("started", _readable_time(min(starts))))

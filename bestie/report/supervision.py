@@ -36,6 +36,7 @@ class Ingredient:
         used_by: what consumed it.
         origin: a file, a folder.
         own: this run made it, out of ingredients that have entries of their own.
+        declared: the masks behind it are those that the supervision of the run names.
     """
 
     what: str
@@ -44,11 +45,12 @@ class Ingredient:
     used_by: str
     origin: str
     own: bool = False
+    declared: bool = False
 
     @property
     def tone(self) -> str:
-        """ "bad" for masks, "warn" for boxes and for what is not known, else "good"."""
-        if LabelKind.MASKS in self.kinds:
+        """ "bad" for masks that are not declared, "warn" for boxes and unknown kinds, else "good"."""
+        if LabelKind.MASKS in self.kinds and not self.declared:
             return "bad"
         doubtful = LabelKind.BOXES in self.kinds or LabelKind.UNKNOWN in self.kinds
         return "warn" if doubtful else "good"
@@ -83,6 +85,8 @@ def answer(run: RunFolder) -> Paragraph:
     if not found:
         return Paragraph("Masks: no training has run yet, so nothing has used any.", "warn")
     masks = [f"{item}: {item.labels}" for item in found if item.tone == "bad"]
+    if _declares_masks(run):
+        return _mixed_answer(run, found, masks)
     if masks:
         return Paragraph(f"Does this use masks? Yes: {'; '.join(masks)}.", "bad")
     doubtful = [str(item) for item in found if LabelKind.UNKNOWN in item.kinds]
@@ -99,6 +103,30 @@ def answer(run: RunFolder) -> Paragraph:
         + (" Boxes are among them." if boxes else ""),
         "warn" if boxes else "good",
     )
+
+
+def _mixed_answer(run: RunFolder, found: list[Ingredient], masks: list[str]) -> Paragraph:
+    """The answer for a run that declares masks of some images: what they were, and what else."""
+    labels = list(dict.fromkeys(item.labels for item in found if item.labels))
+    said = f"What went in: {', '.join(labels)}."
+    doubtful = [str(item) for item in found if LabelKind.UNKNOWN in item.kinds]
+    if masks:
+        return Paragraph(f"{said} Masks beyond those declared: {'; '.join(masks)}.", "bad")
+    if doubtful:
+        text = f"{said} Nothing tells which labels are behind {'; '.join(doubtful)}."
+        return Paragraph(text, "warn")
+    return Paragraph(f"{said} Nothing else.{_measuring_masks(run)}", "good")
+
+
+def _measuring_masks(run: RunFolder) -> str:
+    """What masks of clicked images, where the data has them, were used for."""
+    if not (run.json("quality/quality.json") or {}).get("truth"):
+        return ""
+    return " Masks of the clicked images, which the data has too, were used for measuring only."
+
+
+def _declares_masks(run: RunFolder) -> bool:
+    return str(LabelKind.MASKS) in str(run.manifest.get("supervision")).split("+")
 
 
 def supervision_section(run: RunFolder) -> Section:
@@ -126,6 +154,9 @@ def _ground_truth(run: RunFolder) -> str:
     if not measured and any(_is_tested(run, stage) for stage in run.plan.detectors):
         measured.append("the models while they trained")
     rows = "The rows are what the configs of the trainings name, not what was planned."
+    if _declares_masks(run):
+        others = f"Other masks measured {' and '.join(measured)}" if measured else "No other masks"
+        return f"{others}{'; no training reads them' if measured else ' were read'}. {rows}"
     if not measured:
         return f"Ground-truth masks were not used at all, not even for measuring. {rows}"
     return f"Ground-truth masks measured {' and '.join(measured)}; no training reads them. {rows}"
@@ -146,6 +177,8 @@ def _of_data(run: RunFolder, stage: str, cfg: CfgNode, name: str) -> list[Ingred
         return [Ingredient("data", (LabelKind.UNKNOWN,), UNKNOWN, title, name)]
     if kind == "coco":
         own = _inside(run, first)
+        if own and (found := _of_labels(run, title, Path(first))):
+            return found
         kind = LabelKind.NONE if own else LabelKind.UNKNOWN
         labels = "" if own else f"{UNKNOWN} (annotations of a COCO json)"
         return [Ingredient("labels", (kind,), labels, title, _short(run, first), own)]
@@ -161,6 +194,18 @@ def _of_data(run: RunFolder, stage: str, cfg: CfgNode, name: str) -> list[Ingred
         what = "clicks" if clicked else "cues"
         found += _of_folder(run, stage, what, points, second)
         found += _of_folder(run, stage, "weak maps", maps, second)
+    return found
+
+
+def _of_labels(run: RunFolder, title: str, file: Path) -> list[Ingredient]:
+    """What the ledger beside a file of labels says of it: one row per kind of labels."""
+    declared, where = _declares_masks(run), _short(run, file)
+    found = []
+    for part in _ledger_entry(run, file.parent, file.stem).get("consumed", []):
+        kind, labels = _labels_in(part)
+        origin = str(part.get("origin") or where)
+        own = origin == where
+        found.append(Ingredient(str(kind), (kind,), labels, title, origin, own, declared))
     return found
 
 

@@ -10,13 +10,17 @@ from collections.abc import Sequence
 from bestie.data.checks.dataset import inspect_coco, inspect_dataset
 from bestie.data.checks.dataset_report import DatasetReport
 from bestie.data.checks.images import NEEDED_FOLDERS
+from bestie.data.checks.mixed import check_mixed, needs_of
 from bestie.data.checks.splits import shared_ids
 from bestie.data.registration import BUILTIN_DATASETS, ground_truth_json, parse_name
 from bestie.formats import DataError, DatasetFolder, list_splits, read_split
+from bestie.formats.supervision import MIXED, LabelKind, Supervision
 
 __all__ = ["SUPERVISIONS", "survey_data"]
 
-SUPERVISIONS = ("tags", "clicks")
+SUPERVISIONS = ("tags", "clicks", MIXED)
+# Ends of the names of splits with masks and with clicks; `bestie split` names them so.
+KIND_OF_SUFFIX = {"_s": LabelKind.MASKS, "_w": LabelKind.CLICKS}
 SUFFIXES = {"maps": ".png", "peak_points": ".txt", "clicks": ".txt"}
 
 
@@ -32,7 +36,8 @@ def survey_data(
     Args:
         data: a folder-contract root, folder:ROOT:SPLIT, coco:JSON:IMAGE_DIR or a built-in name.
         splits: of a root; all, if empty.
-        supervision: "tags", "clicks" or None.
+        supervision: "tags", "clicks", "masks+clicks" (splits to train on then end in "_s", masks, or
+            "_w", clicks) or None.
 
     Returns:
         Split (``data`` itself, if it names one data set) -> what was found.
@@ -62,6 +67,8 @@ def _survey_root(
     if not found:
         folder = DatasetFolder(root).split_folder
         raise DataError("there is no split, <split>.txt with one image id a line", folder)
+    if supervision == MIXED:
+        return _survey_mixed(root, list(splits) or found)
     if supervision and not any(split.startswith("train") for split in found):
         found.append("train")  # whose absence is reported
     reports = {}
@@ -74,6 +81,24 @@ def _survey_root(
         reports[split].problems += [
             problem for other in earlier for problem in shared_ids(root, other, split)
         ]
+    return reports
+
+
+def _survey_mixed(root: str, splits: list[str]) -> dict[str, DatasetReport]:
+    """Splits with masks, with clicks, and others, of which what is there is checked."""
+    kinds = {name: KIND_OF_SUFFIX[name[-2:]] for name in splits if name[-2:] in KIND_OF_SUFFIX}
+    if missing := set(KIND_OF_SUFFIX.values()) - set(kinds.values()):
+        ends = ", ".join(end for end, kind in KIND_OF_SUFFIX.items() if kind in missing)
+        folder = DatasetFolder(root).split_folder
+        raise DataError(f"there is no split that ends in {ends}; bestie split makes them", folder)
+    reports = {
+        name: inspect_dataset(root, name, needs=needs_of(kinds[name]))
+        if name in kinds
+        else inspect_dataset(root, name, needs=_present(root, name))
+        for name in splits
+    }
+    first = next(name for name, kind in kinds.items() if kind is LabelKind.MASKS)
+    reports[first].problems += check_mixed(root, Supervision(kinds), reports)
     return reports
 
 

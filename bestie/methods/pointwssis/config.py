@@ -28,6 +28,9 @@ def add_pointwssis_config(cfg: CN) -> None:
     # Labels of clicks that may suppress each other: "cell" (one class and one cell, so one mask),
     # "class" (all labels of a class, by MODEL.SOLO.TEST.NMS_IOU: the official code) or "none".
     model.NMS_BETWEEN = "cell"
+    # Shares of the teacher's steps, in (0, 1): the checkpoints nearest to them give the rough masks
+    # on which the refiner trains (before the teacher fits its few images).
+    model.ROUGH_AT = [0.34, 0.67]
     _add_refiner(cfg)
 
 
@@ -76,6 +79,10 @@ def check_pointwssis_config(cfg: CN) -> list[str]:
     ):
         if value not in accepted:
             problems.append(f"MODEL.{name} must be one of {', '.join(accepted)}, got {value!r}.")
+    if not node.ROUGH_AT or not all(0 < share < 1 for share in node.ROUGH_AT):
+        problems.append(
+            f"MODEL.POINTWSSIS.ROUGH_AT must be shares in (0, 1), got {node.ROUGH_AT}."
+        )
     levels = cfg.MODEL.SOLO.IN_FEATURES
     if node.LEVEL not in ("selected", "oracle", *levels):
         problems.append(

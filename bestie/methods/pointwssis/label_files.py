@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from bestie.formats import DataError, decode_mask, read_coco, write_coco
+from bestie.formats.supervision import LabelKind, mark_images
 from bestie.methods.pointwssis.pairing import nearest_instances
 
 __all__ = ["merge_labels", "pair_labels"]
@@ -68,6 +69,8 @@ def merge_labels(
 ) -> tuple[int, int]:
     """Write the true instances of the strong images and the labels of the weak ones as one json.
 
+    Each image has the kind of labels behind its annotations in the field "supervision".
+
     Args:
         truth: json of the strong images.
         labels: json of the labels of the weak images.
@@ -88,9 +91,9 @@ def merge_labels(
         )
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    for coco in (strong, weak):
+    for coco, kind in ((strong, LabelKind.MASKS), (weak, LabelKind.CLICKS)):
         of_image = _by_image(coco, crowds=True)
-        for image in coco["images"]:
+        for image in mark_images(coco["images"], kind):
             number = len(images) + 1
             images.append({**image, "id": number})
             for entry in of_image[image["id"]]:

@@ -1,0 +1,220 @@
+"""The stages of PointWSSIS that the pipeline has no kind for: from masks and clicks to labels.
+
+Each runs the project's commands ``export`` and ``combine`` on files of the run's folder.
+"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from bestie.data.registration import dataset_name
+from bestie.evaluation import summarize_labels
+from bestie.formats import DataError, atomic_write, read_coco, read_points, to_json, write_coco
+from bestie.formats.ledger import LEDGER, entry_of_images, write_ledger_entry
+from bestie.formats.supervision import LabelKind, count_images, mark_images
+from bestie.formats.true_masks import true_instances
+from bestie.methods.pointwssis.quality import measure_quality
+from bestie.pipeline.derived import SUBSET, make_subset
+from bestie.pipeline.process import Command
+from bestie.pipeline.stages import Check, Run, Step
+from bestie.pipeline.trainings import checkpoints
+
+__all__ = [
+    "LABELS",
+    "PAIRS",
+    "REFINED",
+    "STRONG",
+    "STUDENT",
+    "CheckMasks",
+    "MergeLabels",
+    "PromptedLabels",
+    "QualityOfLabels",
+    "RefinedLabels",
+    "RoughLabels",
+]
+
+# Files of a run: true masks of the strong images, rough and true masks of them, labels of the weak
+# images before and after the refiner, and what the student trains on.
+STRONG, PAIRS = "check/strong.json", "rough/pairs.json"
+LABELS, REFINED = "labels/labels.json", "refined/labels.json"
+STUDENT = "merge/student.json"
+EXPORT, COMBINE = "bestie.cli.export", "bestie.cli.combine_labels"
+# Weak images on which plain detections of the teacher are compared with the labels, at most.
+MAX_IMAGES = 100
+# Score from which plain detections are drawn into the curve.
+PLAIN_SCORE = 0.05
+
+
+@dataclass(frozen=True)
+class CheckMasks(Check):
+    """The check, and the masks of the strong images as one COCO json."""
+
+    outputs: tuple[str, ...] = (*Check.outputs, STRONG, f"check/{LEDGER}")
+
+    def finish(self, run: Run) -> None:
+        super().finish(run)
+        coco = true_instances(run.source.root, run.source.splits["strong"])
+        images = mark_images(coco["images"], LabelKind.MASKS)
+        write_coco(run.folder / STRONG, {**coco, "images": images})
+        _write_ledger(run, STRONG, self.title, {LabelKind.MASKS: len(images)})
+
+
+@dataclass(frozen=True)
+class RoughLabels(Step):
+    """Rough masks of the strong images by earlier checkpoints of the teacher, and their pairs."""
+
+    outputs: tuple[str, ...] = ("rough/after_*.json", PAIRS, f"rough/{LEDGER}")
+    code: tuple[str, ...] = (EXPORT, COMBINE)
+
+    def commands(self, run: Run, resume: bool) -> list[Command]:
+        dataset = dataset_name("coco", run.folder / STRONG, run.source.image_dir)
+        chosen = _earlier_checkpoints(run, self.training)
+        files = [run.folder / f"rough/after_{steps:07d}.json" for steps in chosen]
+        commands = [
+            _prompted(run, self.training, dataset, file, path, "sizes")
+            for file, path in zip(files, chosen.values(), strict=True)
+        ]
+        return [*commands, _combine("pairs", run.folder / STRONG, files, run.folder / PAIRS)]
+
+    def finish(self, run: Run) -> None:
+        counts = count_images(read_coco(run.folder / STRONG))
+        _write_ledger(run, PAIRS, self.title, counts)
+
+
+@dataclass(frozen=True)
+class PromptedLabels(Step):
+    """Labels of the weak images: for each click, the teacher's mask at it."""
+
+    outputs: tuple[str, ...] = (LABELS, "labels/summary.json", f"labels/{LEDGER}")
+    code: tuple[str, ...] = (EXPORT,)
+
+    def commands(self, run: Run, resume: bool) -> list[Command]:
+        weights, output = run.folder / self.training / "model_final.pth", run.folder / LABELS
+        dataset = run.source.name("weak")
+        return [_prompted(run, self.training, dataset, output, weights, "points")]
+
+    def finish(self, run: Run) -> None:
+        coco = read_coco(run.folder / LABELS)
+        if not coco["annotations"]:
+            raise DataError(
+                f"holds no label: {run.step(self.training).title} gave a mask for no click; it has "
+                "to be trained longer",
+                run.folder / LABELS,
+            )
+        with atomic_write(run.folder / "labels/summary.json") as file:
+            file.write(to_json(asdict(summarize_labels(coco)), indent=1))
+        _write_ledger(run, LABELS, self.title, {LabelKind.CLICKS: len(coco["images"])})
+
+
+@dataclass(frozen=True)
+class RefinedLabels(Step):
+    """The labels of the weak images after the refiner."""
+
+    outputs: tuple[str, ...] = (REFINED,)
+    code: tuple[str, ...] = (EXPORT,)
+
+    def commands(self, run: Run, resume: bool) -> list[Command]:
+        dataset = dataset_name("coco", run.folder / LABELS, run.source.image_dir)
+        weights = run.folder / self.training / "model_final.pth"
+        arguments = ["--dataset", dataset, "--output", str(run.folder / REFINED), "--no-tags"]
+        values = {"MODEL.WEIGHTS": weights}
+        return [run.command("export", self.training, arguments, **values)]
+
+
+@dataclass(frozen=True)
+class MergeLabels(Step):
+    """True masks of the strong images and labels of the weak ones, in one file."""
+
+    outputs: tuple[str, ...] = (STUDENT, f"merge/{LEDGER}")
+    code: tuple[str, ...] = (COMBINE,)
+
+    def commands(self, run: Run, resume: bool) -> list[Command]:
+        return [
+            _combine("merge", run.folder / STRONG, [run.folder / REFINED], run.folder / STUDENT)
+        ]
+
+    def finish(self, run: Run) -> None:
+        counts = count_images(read_coco(run.folder / STUDENT))
+        _write_ledger(run, STUDENT, self.title, counts)
+
+
+@dataclass(frozen=True)
+class QualityOfLabels(Step):
+    """How good the labels of the weak images are, beside plain detections of the teacher.
+
+    Masks of weak images are read here only, and measure; without them, counts are left.
+    """
+
+    outputs: tuple[str, ...] = ("quality/quality.json", "quality/plain.json")
+    code: tuple[str, ...] = (EXPORT, "bestie.methods.pointwssis.quality")
+
+    def commands(self, run: Run, resume: bool) -> list[Command]:
+        dataset = make_subset(run.source, "weak", run.folder / "quality" / SUBSET, MAX_IMAGES)
+        arguments = ["--dataset", dataset, "--output", str(run.folder / self.outputs[1])]
+        values = {
+            "MODEL.WEIGHTS": run.folder / self.training / "model_final.pth",
+            "MODEL.SOLO.TEST.SCORE_THRESH": PLAIN_SCORE,
+            "TEST.EVALUATORS": "[]",
+        }
+        return [run.command("export", self.training, [*arguments, "--no-tags"], **values)]
+
+    def finish(self, run: Run) -> None:
+        source = run.source
+        assert source.points is not None, "clicks of the weak images"
+        clicks = sum(
+            len(read_points(source.points / f"{image_id}.txt")) for image_id in source.ids["weak"]
+        )
+        content = measure_quality(
+            {"labels": run.folder / LABELS, "refined": run.folder / REFINED},
+            run.folder / self.outputs[1],
+            dataset=source.name("weak"),
+            subset=dataset_name("folder", run.folder / "quality" / SUBSET, SUBSET),
+            has_truth=bool(source.truth["weak"]),
+        )
+        with atomic_write(run.folder / self.outputs[0]) as file:
+            file.write(to_json({"clicks": clicks, **content}, indent=1))
+
+
+def _prompted(
+    run: Run, training: str, dataset: str, output: Path, weights: Path, prompt: str
+) -> Command:
+    """The command that exports what the teacher finds for clicks ("points") or objects ("sizes")."""
+    values = {
+        "MODEL.WEIGHTS": weights,
+        "MODEL.META_ARCHITECTURE": "PromptedSOLO",
+        "MODEL.POINTWSSIS.PROMPT": prompt,
+        "INPUT.DATASET_MAPPER_NAME": "PromptMapper",
+        "TEST.EVALUATORS": "[]",
+    }
+    arguments = ["--dataset", dataset, "--output", str(output), "--no-tags"]
+    return run.command("export", training, arguments, **values)
+
+
+def _combine(what: str, truth: Path, labels: list[Path], output: Path) -> Command:
+    given = ("--truth", str(truth), "--labels", *map(str, labels), "--output", str(output))
+    return Command("combine", (what, *given))
+
+
+def _earlier_checkpoints(run: Run, training: str) -> dict[int, Path]:
+    """Steps -> checkpoint: those nearest to MODEL.POINTWSSIS.ROUGH_AT, before the last one.
+
+    Raises:
+        DataError: there is none.
+    """
+    cfg = run.configs.cfg[training]
+    last, shares = cfg.SOLVER.MAX_ITER, cfg.MODEL.POINTWSSIS.ROUGH_AT
+    found = {n: path for n, path in checkpoints(run.folder / training).items() if n < last}
+    if not found:
+        raise DataError(
+            f"holds no checkpoint before the last one; {training}:SOLVER.CHECKPOINT_PERIOD must be "
+            f"below SOLVER.MAX_ITER {last}",
+            run.folder / training,
+        )
+    chosen = {min(found, key=lambda steps: abs(steps - share * last)) for share in shares}
+    return {steps: found[steps] for steps in sorted(chosen)}
+
+
+def _write_ledger(run: Run, file: str, stage: str, counts: dict[LabelKind, int]) -> None:
+    path, source = run.folder / file, run.source
+    parts = {LabelKind.MASKS: "strong", LabelKind.CLICKS: "weak"}
+    origins = {k: f"{source.root}, split {source.splits[part]}" for k, part in parts.items()}
+    write_ledger_entry(path.parent, path.stem, entry_of_images(stage, counts, origins))
