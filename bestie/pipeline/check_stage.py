@@ -107,9 +107,7 @@ def _inspect_mixed(source: Source, part: str, score_thresh: float) -> DatasetRep
     needs = needs_of(kind) if kind else {"images"}
     if source.truth[part]:
         needs.add("ground_truth")
-    return inspect_dataset(
-        source.root, source.splits[part], needs=needs, score_thresh=score_thresh
-    )
+    return inspect_dataset(source.root, source.splits[part], needs=needs, score_thresh=score_thresh)
 
 
 def _check_config(configs: TrainingConfigs, name: str) -> None:

@@ -159,9 +159,10 @@ def open_source(request: Request, root: Path) -> Source:
     read_class_names(root, ignored)
     ids = {part: read_split(root, name, ignored) for part, name in splits.items()}
     truth = {part: _truth(root, name, ids[part]) for part, name in splits.items()}
-    if truth.get("weak") == "masks" and _complete(
-        root / MASK_FOLDERS[0], ids["weak"], ".png", notes
-    ) is None:
+    if (
+        truth.get("weak") == "masks"
+        and _complete(root / MASK_FOLDERS[0], ids["weak"], ".png", notes) is None
+    ):
         truth["weak"] = ""
     if "val" in splits and not truth["val"]:
         notes.append(f"the split '{wanted}' has no ground truth: nothing is evaluated")

@@ -65,7 +65,7 @@ def read_label_file(
         ids = {record["image_id"] for record in records}
         keys = {row["image_id"]: row["image_id"] for row in content if row["image_id"] in ids}
         rows = content
-    if not keys:
+    if not keys and (is_coco or rows):  # results of a model that found nothing are an empty list
         raise formats.DataError(
             f"holds none of the {len(records)} chosen images; is it of another data set or split?",
             path,

@@ -48,6 +48,14 @@ def test_splits_jsons_and_clicks_are_written(root):
     assert not (root / f"Center_points/{strong[0]}.txt").exists()
 
 
+def test_clicks_are_written_to_the_json_of_the_weak_images_too(root):
+    split_labels.split_labels(root, "train", 30, seed=1, clicks="centroid")
+    weak = formats.read_coco(root / "annotations/instances_train_w.json")
+    assert [entry["point"] for entry in weak["annotations"]] == [[4.5, 2.5], [7.5, 8.0]] * 7
+    strong = formats.read_coco(root / "annotations/instances_train_s.json")
+    assert not any("point" in entry for entry in strong["annotations"])
+
+
 def test_existing_splits_and_clicks_stay_unless_overwritten(root):
     split_labels.split_labels(root, "train", 30, clicks="nearest")
     with pytest.raises(formats.DataError, match="train_s exists already"):

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from bestie.formats.supervision import LabelKind
 from bestie.pipeline.check_stage import check_data
 from bestie.pipeline.derived import link_root, root_with_tags_of_clicks
 from bestie.pipeline.request import Request
@@ -111,3 +112,67 @@ def test_validation_images_without_clicks_need_no_tags(root, tmp_path):
     source = opened(tmp_path / "derived", "clicks")
     assert source.is_tagged("train") and not source.is_tagged("val")
     check_data(source, "clicks", 0.7, tmp_path / "dataset.json")  # raises nothing
+
+
+MIXED = "masks+clicks"
+
+
+def split_root(root: Path) -> Path:
+    for split, ids in (("train_s", ["train_00"]), ("train_w", ["train_01", "train_02"])):
+        (root / f"ImageSets/Segmentation/{split}.txt").write_text("\n".join(ids) + "\n")
+    give(root, "Center_points", ".txt", ids=("train_01", "train_02"))
+    return root
+
+
+def test_masks_and_clicks_are_two_splits(root):
+    source = opened(split_root(root), MIXED)
+    assert source.splits == {"strong": "train_s", "weak": "train_w", "val": "val"}
+    assert source.supervision.count(
+        {source.splits[part]: source.ids[part] for part in ("strong", "weak")}
+    ) == {LabelKind.MASKS: 1, LabelKind.CLICKS: 2}
+    assert source.points == root / "Center_points" and source.maps is None
+    assert list(source.files("points")) == list(source.files("weak images")) == source.ids["weak"]
+    assert source.name("strong") == f"folder:{root}:train_s"
+
+
+def test_splits_of_other_names_are_given_by_options(root):
+    split_root(root)
+    source = opened(root, MIXED, strong_split="train_w", weak_split="train_s")
+    assert source.splits == {"strong": "train_w", "weak": "train_s", "val": "val"}
+
+
+def test_a_root_without_the_two_splits_is_told_how_to_make_them(root):
+    with pytest.raises(ValueError, match="no split 'train_s' and no split 'train_w', but") as error:
+        opened(root, MIXED)
+    assert f"bestie split --root {root} --split train --percent 10" in str(error.value)
+    split_root(root)
+    with pytest.raises(ValueError, match="no split 'few', but"):
+        opened(root, MIXED, strong_split="few")
+
+
+def test_masks_of_some_weak_images_measure_nothing(root):
+    split_root(root)
+    give(root, "SegmentationObject", ".png", ids=("train_01",))
+    source = opened(root, MIXED)
+    assert source.truth["weak"] == ""
+    assert f"{root / 'SegmentationObject'} lacks 1 of 2 images: it is not used" in source.notes
+
+
+def test_what_does_not_go_with_masks_and_clicks(root):
+    for fields, message in (
+        ({"cues": root}, "--cues and --maps have no effect"),
+        (
+            {"variants": {"student": "yolo"}},
+            "student has no variant 'yolo' in the preset quick; it",
+        ),
+        (
+            {"variants": {"best": "solo"}},
+            "no training is named best, but teacher, refiner, student",
+        ),
+    ):
+        with pytest.raises(ValueError, match=message):
+            Request(str(root), MIXED, root, **fields)
+    with pytest.raises(ValueError, match="needs a root with two splits, not coco:a:b"):
+        Request("coco:a:b", MIXED, root)
+    with pytest.raises(ValueError, match=r"--strong-split and --weak-split go with"):
+        Request(str(root), "clicks", root, strong_split="a")

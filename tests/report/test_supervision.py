@@ -1,8 +1,11 @@
 """The answer to "does this use masks?" for what a training may start from."""
 
+import json
+
 import pytest
 
-from bestie.formats.ledger import write_ledger_entry
+from bestie.formats.ledger import entry_of_images, write_ledger_entry
+from bestie.formats.supervision import LabelKind
 from bestie.methods.bestie.recipe import RECIPE
 from bestie.pipeline.coco_source import BOXES
 from bestie.report.run_folder import RunFolder
@@ -198,6 +201,43 @@ def test_ground_truth_is_said_to_measure_only(run):
         change(run, stage, DATASETS__TEST=())
     text = supervision_section(RunFolder(run, RECIPE.report_plan)).blocks[-1].text
     assert "were not used at all" in text
+
+
+@pytest.fixture
+def mixed(run):
+    """The same folder as a run on masks of 2 images and clicks of 3, told by its ledger."""
+    manifest = json.loads((run / "manifest.json").read_text()) | {"supervision": "masks+clicks"}
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    for stage in ("classifier", "bestie"):
+        (run / stage / "config.yaml").unlink()
+    counts = {LabelKind.MASKS: 2, LabelKind.CLICKS: 3}
+    origins = dict.fromkeys(counts, "ROOT")
+    write_ledger_entry(run / "labels", "labels", entry_of_images("Merge", counts, origins))
+    return run
+
+
+def test_declared_masks_are_counted_and_nothing_else_is_said_to_be_used(mixed):
+    said = answer(RunFolder(mixed, RECIPE.report_plan))
+    assert said.tone == "good"
+    assert said.text == (
+        "What went in: masks of 2 images, clicks of 3 images. Nothing else. Masks of the clicked "
+        "images, which the data has too, were used for measuring only."
+    )
+    section = supervision_section(RunFolder(mixed, RECIPE.report_plan))
+    told = [row[2] for row in section.blocks[0].rows]
+    assert told[:2] == ["masks of 2 images", "clicks of 3 images"]
+    assert "Other masks measured" in section.blocks[-1].text
+    (mixed / "quality/quality.json").unlink()
+    assert answer(RunFolder(mixed, RECIPE.report_plan)).text.endswith("Nothing else.")
+
+
+def test_masks_behind_weights_are_not_among_those_declared(mixed):
+    change(mixed, "maskrcnn", MODEL__WEIGHTS="detectron2://COCO-InstanceSegmentation/x/model.pkl")
+    said = answer(RunFolder(mixed, RECIPE.report_plan))
+    assert said.tone == "bad" and "Masks beyond those declared: the initial weights" in said.text
+    change(mixed, "maskrcnn", MODEL__WEIGHTS="/else/model.pth")
+    said = answer(RunFolder(mixed, RECIPE.report_plan))
+    assert said.tone == "warn" and "Nothing tells which labels are behind" in said.text
 
 
 def test_without_a_training_there_is_nothing_to_answer(run):

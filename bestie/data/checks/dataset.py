@@ -43,6 +43,7 @@ from bestie.formats import (
     read_split,
 )
 from bestie.formats.dataset_folder import INSTANCE_MASKS
+from bestie.formats.true_masks import part_of_coco
 
 __all__ = [
     "NEEDS",
@@ -385,7 +386,7 @@ def _summarize(
             report.points_per_class[folder] = so_far + counts
     if coco is not None:
         category_ids = list(range(1, len(class_names) + 1))
-        report.objects_per_class = _count_objects(coco, category_ids)[1]
+        report.objects_per_class = _count_objects(part_of_coco(coco, ids), category_ids)[1]
     return report
 
 

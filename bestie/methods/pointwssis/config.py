@@ -80,9 +80,7 @@ def check_pointwssis_config(cfg: CN) -> list[str]:
         if value not in accepted:
             problems.append(f"MODEL.{name} must be one of {', '.join(accepted)}, got {value!r}.")
     if not node.ROUGH_AT or not all(0 < share < 1 for share in node.ROUGH_AT):
-        problems.append(
-            f"MODEL.POINTWSSIS.ROUGH_AT must be shares in (0, 1), got {node.ROUGH_AT}."
-        )
+        problems.append(f"MODEL.POINTWSSIS.ROUGH_AT must be shares in (0, 1), got {node.ROUGH_AT}.")
     levels = cfg.MODEL.SOLO.IN_FEATURES
     if node.LEVEL not in ("selected", "oracle", *levels):
         problems.append(

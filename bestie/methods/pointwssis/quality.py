@@ -77,9 +77,7 @@ def precision_recall(matches: Matches, threshold: float = IOU) -> tuple[np.ndarr
     of a higher score has that object.
     """
     order = np.argsort(-matches.scores, kind="stable")
-    good = np.flatnonzero(
-        (matches.overlaps[order] >= threshold) & (matches.objects[order] >= 0)
-    )
+    good = np.flatnonzero((matches.overlaps[order] >= threshold) & (matches.objects[order] >= 0))
     _, first = np.unique(matches.objects[order][good], return_index=True)
     hits = np.zeros(len(order), bool)
     hits[good[first]] = True

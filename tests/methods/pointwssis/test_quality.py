@@ -1,0 +1,57 @@
+import json
+
+import numpy as np
+import pytest
+
+from bestie.evaluation.voc_ap import Matches
+from bestie.methods.pointwssis.quality import measure_quality, precision_recall
+from tests.evaluation.tiny_data import OBJECTS, coco_of, write_root
+
+
+def test_the_curve_counts_each_object_once():
+    matches = Matches(
+        classes=np.zeros(5, np.int64),
+        scores=np.array([0.9, 0.8, 0.7, 0.6, 0.5]),
+        overlaps=np.array([0.6, 0.9, 0.4, 0.5, 0.0]),
+        objects=np.array([0, 0, 1, 1, -1]),
+        object_classes=np.zeros(4, np.int64),
+    )
+    recall, precision = precision_recall(matches)
+    assert recall.tolist() == [25, 25, 25, 50, 50]
+    assert precision == pytest.approx([100, 50, 100 / 3, 50, 40])
+
+
+def test_no_detection_gives_an_empty_curve():
+    empty = np.zeros(0, np.int64)
+    matches = Matches(empty, empty.astype(float), empty.astype(float), empty, np.zeros(2, np.int64))
+    assert [len(values) for values in precision_recall(matches)] == [0, 0]
+
+
+@pytest.fixture
+def files(tmp_path):
+    """The truth as labels of the images, in three files."""
+    name = write_root(tmp_path / "root")
+    names = [f"img{number}" for number in range(len(OBJECTS))]
+    coco = coco_of(names, OBJECTS)
+    half = coco | {"annotations": coco["annotations"][:3]}
+    paths = {"labels": tmp_path / "a.json", "refined": tmp_path / "b.json"}
+    paths["labels"].write_text(json.dumps(half))
+    paths["refined"].write_text(json.dumps(coco))
+    return name, paths
+
+
+def test_labels_are_compared_over_the_stages(files):
+    name, paths = files
+    found = measure_quality(paths, paths["labels"], dataset=name, subset=name, has_truth=True)
+    stages = found["stages"]
+    assert found["counts"] == {"labels": 3, "refined": 6}
+    assert (stages["labels"]["recall"], stages["refined"]["recall75"]) == (50.0, 100.0)
+    assert found["labels"]["total"]["precision"] == 100.0
+    assert found["curve"]["plain"]["recall"] == pytest.approx([100 / 6, 100 / 3, 50])
+    assert found["curve"]["refined"] == {"recall": [100.0], "precision": [100.0]}
+
+
+def test_without_truth_only_counts_are_left(files):
+    name, paths = files
+    found = measure_quality(paths, paths["labels"], dataset=name, subset=name, has_truth=False)
+    assert found == {"truth": False, "counts": {"labels": 3, "refined": 6}}
