@@ -44,9 +44,10 @@ def run(
 
     Args:
         data: root in the folder contract, or "coco:JSON:IMAGE_DIR".
-        supervision: "tags" (image-level labels) or "clicks" (one point per object).
+        supervision: "tags" (image-level labels), "clicks" (one point per object) or "masks+clicks"
+            (masks of the images of one split, clicks of those of another).
         output: folder of the run.
-        preset: "quick" (runs on a CPU), "r50" or "hrnet48".
+        preset: "quick" (runs on a CPU), "r50" or "hrnet48"; of masks+clicks "quick", "r50", "r101".
         options: settings, key -> value; "SOLVER.MAX_ITER"-like keys, for one training with its name
             in front ("bestie:SOLVER.MAX_ITER"), and DEVICE.
         num_gpus: processes of a training.

@@ -65,7 +65,6 @@ CONTRACT_OWNER = "bestie/formats/dataset_folder.py"
 CONTRACT_STILL: set[str] = {
     "bestie/data/checks/splits.py",
     "bestie/methods/pam/cue_ablation.py",
-    "bestie/pipeline/measurements.py",
     "bestie/pipeline/source.py",
     "bestie/visualization/layers.py",
 }

@@ -50,30 +50,13 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--num-gpus", type=int, default=1, metavar="N", help="processes a training (%(default)s)"
     )
-    parser.add_argument("--split", default="train", help="split to train on (%(default)s)")
-    parser.add_argument(
-        "--val-split", metavar="SPLIT", help="to evaluate on (val, if there is one)"
-    )
-    for kind, suffix in (("strong", "_s"), ("weak", "_w")):
-        labels = "masks" if kind == "strong" else "clicks"
-        parser.add_argument(
-            f"--{kind}-split",
-            default="",
-            metavar="SPLIT",
-            help=f"of masks+clicks: images that have {labels} (--split with {suffix})",
-        )
+    _add_splits(parser)
     parser.add_argument(
         "--variant",
         action="append",
         default=[],
         metavar="TRAINING:NAME",
         help="another model for a training, as the preset has it, such as student:solo",
-    )
-    parser.add_argument(
-        "--val",
-        default="",
-        metavar="COCO",
-        help="coco:JSON:IMAGE_DIR to evaluate on, for COCO data",
     )
     parser.add_argument("--cues", metavar="DIR", help="point files in place of the classifier's")
     parser.add_argument("--maps", metavar="DIR", help="semantic maps in place of the classifier's")
@@ -101,6 +84,28 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and why")
     parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="settings")
     return parser.parse_intermixed_args(arguments)
+
+
+def _add_splits(parser: argparse.ArgumentParser) -> None:
+    """Which images train, and which are evaluated on."""
+    parser.add_argument("--split", default="train", help="split to train on (%(default)s)")
+    parser.add_argument(
+        "--val-split", metavar="SPLIT", help="to evaluate on (val, if there is one)"
+    )
+    for kind, suffix in (("strong", "_s"), ("weak", "_w")):
+        labels = "masks" if kind == "strong" else "clicks"
+        parser.add_argument(
+            f"--{kind}-split",
+            default="",
+            metavar="SPLIT",
+            help=f"of masks+clicks: images that have {labels} (--split with {suffix})",
+        )
+    parser.add_argument(
+        "--val",
+        default="",
+        metavar="COCO",
+        help="coco:JSON:IMAGE_DIR to evaluate on, for COCO data",
+    )
 
 
 def _variants(given: list[str]) -> dict[str, str]:

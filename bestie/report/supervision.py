@@ -49,7 +49,7 @@ class Ingredient:
 
     @property
     def tone(self) -> str:
-        """ "bad" for masks that are not declared, "warn" for boxes and unknown kinds, else "good"."""
+        """ "bad" for masks not declared, "warn" for boxes and what is not known, else "good"."""
         if LabelKind.MASKS in self.kinds and not self.declared:
             return "bad"
         doubtful = LabelKind.BOXES in self.kinds or LabelKind.UNKNOWN in self.kinds

@@ -36,8 +36,8 @@ def survey_data(
     Args:
         data: a folder-contract root, folder:ROOT:SPLIT, coco:JSON:IMAGE_DIR or a built-in name.
         splits: of a root; all, if empty.
-        supervision: "tags", "clicks", "masks+clicks" (splits to train on then end in "_s", masks, or
-            "_w", clicks) or None.
+        supervision: "tags", "clicks", "masks+clicks" (then splits to train on end in "_s", masks,
+            or "_w", clicks) or None.
 
     Returns:
         Split (``data`` itself, if it names one data set) -> what was found.

@@ -177,7 +177,7 @@ class QualityOfLabels(Step):
 def _prompted(
     run: Run, training: str, dataset: str, output: Path, weights: Path, prompt: str
 ) -> Command:
-    """The command that exports what the teacher finds for clicks ("points") or objects ("sizes")."""
+    """The export of what the teacher finds for clicks ("points") or known objects ("sizes")."""
     values = {
         "MODEL.WEIGHTS": weights,
         "MODEL.META_ARCHITECTURE": "PromptedSOLO",
