@@ -105,6 +105,9 @@ def _galleries(subject: _Subject) -> list[Block]:
         for title, path in subject.label_files.items()
     }
     truth = GroundTruth(subject.dataset) if has_ground_truth(subject.dataset) else None
+    masks = None
+    if truth is not None and any("instance_file" not in record for record in records):
+        masks = read_label_file(metadata.json_file, records, metadata.thing_classes)
     last = list(columns)[-1]
     ranked = rank_images(ranked_records, columns[last], truth)
     blocks: list[Block] = [Paragraph(_introduction(subject, last, truth, ranked, records))]
@@ -113,7 +116,8 @@ def _galleries(subject: _Subject) -> list[Block]:
         for score, record in chosen:
             name = "quality" if truth else "mean confidence"
             heading = f"{record['image_name']}: {name} {100 * score:.0f} of 100"
-            blocks.append(Strip(heading, _panels(record, settings, columns, truth is not None)))
+            panels = _panels(record, settings, columns, truth is not None, masks)
+            blocks.append(Strip(heading, panels))
     return blocks
 
 
@@ -155,10 +159,15 @@ def _panels(
     settings: LayerSettings,
     columns: Mapping[str, LabelFile],
     has_truth: bool,
+    masks: LabelFile | None,
 ) -> list[tuple[str, Figure]]:
+    """``masks``: the true instances, where they are in a json and not in files of each image."""
     drawer = ImageLayers(record, settings)
-    layers = ["tags" if "image_labels" in record else "image", *(["gt"] if has_truth else [])]
-    drawn = [drawer.draw(layer) for layer in layers]
+    drawn = [drawer.draw("tags" if "image_labels" in record else "image")]
+    if masks is not None:
+        drawn.append(("ground truth", drawer.draw_annotations(masks.of(record))))
+    elif has_truth:
+        drawn.append(drawer.draw("gt"))
     drawn += [
         (title, drawer.draw_annotations(labels.of(record))) for title, labels in columns.items()
     ]

@@ -58,3 +58,12 @@ def test_without_labels_there_is_nothing_to_draw(run):
         shutil.rmtree(run / name)
     (block,) = gallery_section(RunFolder(run, RECIPE.report_plan)).blocks
     assert isinstance(block, Paragraph) and "“Labels”" in block.text
+
+
+def test_the_truth_of_a_json_is_drawn_where_images_have_no_mask_files(run, data, tmp_path):
+    for folder in ("SegmentationObject", "SegmentationClass"):
+        shutil.rmtree(tmp_path / "root" / folder)
+    section = gallery_section(RunFolder(run, RECIPE.report_plan))
+    assert strips(section) == ["Best", "img0", "Median", "img3", "Worst", "img4"]
+    panels = [title for title, _ in section.blocks[2].panels]
+    assert panels == ["image, tags", "ground truth", "BESTIE", "Mask R-CNN"]
