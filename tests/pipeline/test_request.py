@@ -46,7 +46,7 @@ def test_settings_that_cannot_be_are_named(options, message):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"supervision": "boxes"}, "one of tags, clicks, got 'boxes'"),
+        ({"supervision": "boxes"}, "one of tags, clicks, masks.clicks, got 'boxes'"),
         ({"preset": "huge"}, "hrnet48, quick, r50, got 'huge'"),
         ({"num_gpus": 0}, "1 or more, got 0"),
         ({"val": "coco:a:b"}, "a root has --val-split"),
