@@ -113,7 +113,7 @@ def _mixed_answer(run: RunFolder, found: list[Ingredient], masks: list[str]) -> 
     if masks:
         return Paragraph(f"{said} Masks beyond those declared: {'; '.join(masks)}.", "bad")
     if doubtful:
-        text = f"{said} Nothing tells which labels are behind {'; '.join(doubtful)}."
+        text = f"{said} It is not known which labels are behind {'; '.join(doubtful)}."
         return Paragraph(text, "warn")
     return Paragraph(f"{said} Nothing else.{_measuring_masks(run)}", "good")
 

@@ -141,7 +141,7 @@ def test_splits_of_other_names_are_given_by_options(root):
     assert source.splits == {"strong": "train_w", "weak": "train_s", "val": "val"}
 
 
-def test_a_root_without_the_two_splits_is_told_how_to_make_them(root):
+def test_the_message_about_missing_splits_names_the_command_that_makes_them(root):
     with pytest.raises(ValueError, match="no split 'train_s' and no split 'train_w', but") as error:
         opened(root, MIXED)
     assert f"bestie split --root {root} --split train --percent 10" in str(error.value)

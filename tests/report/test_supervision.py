@@ -205,7 +205,7 @@ def test_ground_truth_is_said_to_measure_only(run):
 
 @pytest.fixture
 def mixed(run):
-    """The same folder as a run on masks of 2 images and clicks of 3, told by its ledger."""
+    """The same folder as a run on masks of 2 images and clicks of 3, with a ledger that says so."""
     manifest = json.loads((run / "manifest.json").read_text()) | {"supervision": "masks+clicks"}
     (run / "manifest.json").write_text(json.dumps(manifest))
     for stage in ("classifier", "bestie"):
@@ -237,7 +237,7 @@ def test_masks_behind_weights_are_not_among_those_declared(mixed):
     assert said.tone == "bad" and "Masks beyond those declared: the initial weights" in said.text
     change(mixed, "maskrcnn", MODEL__WEIGHTS="/else/model.pth")
     said = answer(RunFolder(mixed, RECIPE.report_plan))
-    assert said.tone == "warn" and "Nothing tells which labels are behind" in said.text
+    assert said.tone == "warn" and "It is not known which labels are behind" in said.text
 
 
 def test_without_a_training_there_is_nothing_to_answer(run):

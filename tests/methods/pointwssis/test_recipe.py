@@ -99,7 +99,7 @@ def test_all_mistakes_are_found_before_any_training(root):
     assert not (root.parent / "run/teacher").exists()
 
 
-def test_a_root_of_masks_only_is_told_what_to_do(root):
+def test_a_root_of_masks_only_gets_the_command_that_splits_it(root):
     for split in ("train_s", "train_w"):
         (root / f"ImageSets/Segmentation/{split}.txt").unlink()
     with pytest.raises(DataError, match="bestie split --root .* --percent 10 --clicks nearest"):
