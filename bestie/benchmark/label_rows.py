@@ -188,7 +188,8 @@ def _label_step(model: BESTIE, labels: BatchLabels, outputs: Outputs) -> None:
     log_probability = outputs.semantic.log_softmax(1)
     pseudo = model.pseudo_targets(labels, outputs.center.shape)
     refined = model.refined_targets(labels, log_probability, outputs, pseudo)
-    sum(model.losses(labels, log_probability, outputs, pseudo, refined).values()).backward()
+    losses = model.losses(labels, log_probability, outputs, pseudo, refined)
+    torch.stack(list(losses.values())).sum().backward()
 
 
 def _as_model_sees(

@@ -19,6 +19,7 @@ the map is "ignore" (255), not background.
 """
 
 from collections.abc import Sequence
+from typing import overload
 
 import numpy as np
 from detectron2.config import CfgNode
@@ -51,6 +52,24 @@ def build_turn_augmentation(cfg: CfgNode) -> list[T.Augmentation]:
     if not cfg.INPUT.RANDOM_ROTATE90:
         return []
     return [RandomQuarterTurn(), T.RandomFlip(horizontal=False, vertical=True)]
+
+
+@overload
+def augment(
+    augmentation: T.AugmentationList,
+    image: np.ndarray,
+    semantic_map: np.ndarray,
+    points: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]: ...
+
+
+@overload
+def augment(
+    augmentation: T.AugmentationList,
+    image: np.ndarray,
+    semantic_map: np.ndarray | None = None,
+    points: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None, np.ndarray | None]: ...
 
 
 def augment(

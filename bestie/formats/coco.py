@@ -77,7 +77,7 @@ def _read_json(path: str | os.PathLike) -> Any:
     if Path(path).read_bytes()[:3] == codecs.BOM_UTF8:
         raise DataError("starts with a byte order mark, which pycocotools cannot read", path, 1)
     try:
-        return json.loads("\n".join(lines))
+        return json.loads("\n".join(lines or []))
     except json.JSONDecodeError as error:
         raise DataError(f"is no well-formed json ({error.msg})", path, error.lineno) from None
     except (ValueError, RecursionError) as error:  # a number of thousands of digits, endless lists

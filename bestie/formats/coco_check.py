@@ -18,7 +18,7 @@ def check_coco_dict(coco: Any) -> list[str]:
     """What Detectron2's loader or pycocotools would reject (or misread) in ``coco``."""
     if not isinstance(coco, dict):
         return [f"is a json {type(coco).__name__}; an object with images, annotations is expected"]
-    lists = {key: coco.get(key) for key in ("images", "annotations", "categories")}
+    lists: dict[str, Any] = {key: coco.get(key) for key in ("images", "annotations", "categories")}
     mistakes = [f"'{k}' is no list of objects" for k, v in lists.items() if not is_table(v)]
     if mistakes:
         return mistakes

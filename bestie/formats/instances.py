@@ -43,7 +43,7 @@ def clicks_of_instances(instance_map: np.ndarray, classes: np.ndarray) -> Points
     return make_clicks(clicks, classes)
 
 
-def make_clicks(yx: Sequence[tuple[float, float]], classes: Sequence[int]) -> Points:
+def make_clicks(yx: Sequence[tuple[float, float]], classes: Sequence[int] | np.ndarray) -> Points:
     """Points of confidence 1 at (y, x)."""
     return Points(
         yx=np.array(yx, dtype=np.float64).reshape(-1, 2),

@@ -147,9 +147,9 @@ def read_tag_lines(
     report = reporter(Path(path), problems)
     labels: dict[str, list[int]] = {}
     for number, line in enumerate(read_lines(Path(path), report) or [], 1):
-        image_id, *fields = line.split() or [None]
-        if image_id is None:
+        if not line.strip():
             continue
+        image_id, *fields = line.split()
         mistake = "is listed twice" if image_id in labels else _id_mistake(image_id)
         if mistake:
             report(f"id '{image_id}' {mistake}", number)
@@ -196,21 +196,25 @@ def read_xml_labels(
 
 def _object_names(xml: bytes) -> list[tuple[int, str]]:
     """Line and name of each ``<object>`` directly under the root of a VOC-style xml file."""
-    parser, path, found = expat.ParserCreate(), [], []
+    parser = expat.ParserCreate()
+    path: list[str] = []  # names of the elements around the present place
+    lines: list[int] = []
+    names: list[str] = []
 
     def start(tag: str, attributes: dict) -> None:
         path.append(tag)
         if path[1:] == ["object"]:
-            found.append([parser.CurrentLineNumber, ""])
+            lines.append(parser.CurrentLineNumber)
+            names.append("")
 
     def text(characters: str) -> None:
         if path[1:] == ["object", "name"]:
-            found[-1][1] += characters
+            names[-1] += characters
 
     parser.StartElementHandler, parser.CharacterDataHandler = start, text
     parser.EndElementHandler = lambda tag: path.pop()
     parser.Parse(xml, True)
-    return [(line, name.strip()) for line, name in found]
+    return [(line, name.strip()) for line, name in zip(lines, names, strict=True)]
 
 
 def read_points(path: str | os.PathLike, problems: list[DataError] | None = None) -> Points:

@@ -20,7 +20,7 @@ from bestie.report.run_folder import MANIFEST
 try:
     import fcntl
 except ImportError:  # Windows: hold_lock says what is supported
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]  # a module there, None here
 
 __all__ = ["LOCK", "MANIFEST", "VERSION", "Manifest", "hold_lock"]
 

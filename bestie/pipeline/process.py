@@ -20,6 +20,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from bestie.pipeline.fingerprint import PROJECT
 
@@ -83,7 +84,7 @@ def run_command(
     """
     tail: deque[str] = deque(maxlen=TAIL)
     with contextlib.ExitStack() as stack:
-        output = subprocess.PIPE
+        output: int | IO[bytes] = subprocess.PIPE
         if command.stdout is not None:
             command.stdout.parent.mkdir(parents=True, exist_ok=True)
             output = stack.enter_context(open(command.stdout, "wb"))

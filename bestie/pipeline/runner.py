@@ -163,6 +163,7 @@ class Runner:
         except (ValueError, OSError) as error:
             raise StageError(f"stage {stage.name} cannot start: {error}") from error
         if decision.action == "keep":
+            assert entry is not None  # there is something to keep
             self.progress.passed(stage.name, decision, entry.get("seconds"))
             shutil.rmtree(self._previous(stage), ignore_errors=True)  # of a run that was killed
             self._keep(stage, entry, decision, inputs)

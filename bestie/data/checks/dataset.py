@@ -196,8 +196,8 @@ def _is_root(name: str) -> bool:
 def _check_named(cfg: CfgNode, name: str, needs: set[str]) -> list[Problem]:
     kind, first, second = parse_name(name)
     mapper = cfg.INPUT.DATASET_MAPPER_NAME
-    wanted = {"BESTIEMapper": "folder", "InstanceMapper": "coco", "RefinerMapper": "coco"}
-    wanted = wanted.get(mapper, kind)
+    accepted = {"BESTIEMapper": "folder", "InstanceMapper": "coco", "RefinerMapper": "coco"}
+    wanted = accepted.get(mapper, kind)
     if name in cfg.DATASETS.TRAIN and kind != wanted:
         form = {"folder": "folder:ROOT:SPLIT", "coco": "coco:JSON:IMAGE_DIR"}[wanted]
         return [Problem("error", name, None, f"{mapper} trains on data sets named {form}")]

@@ -56,7 +56,7 @@ class Problem:
 
     @classmethod
     def from_error(cls, error: DataError) -> "Problem":
-        return cls("error", error.file, error.line, error.message)
+        return cls("error", error.file or "", error.line, error.message)
 
     def __str__(self) -> str:
         place = self.file if self.line is None else f"{self.file}, line {self.line}"
@@ -188,6 +188,7 @@ class ImageChecker:
         found.problems += [Problem.from_error(error) for error in errors]
         num_classes = len(self.class_names)
         seen: dict[tuple, int] = {}
+        assert points.lines is not None  # they are read from a file
         rows = zip(np.floor(points.yx), points.classes, points.scores, points.lines, strict=True)
         for (y, x), class_id, score, line in rows:
             line = int(line)

@@ -83,7 +83,8 @@ class SplitChecker:
         for line, name in enumerate(report.class_names, 1):
             if name.lower() in BACKGROUND_NAMES:
                 message = f"'{name}' is a class here; the background needs no line"
-                yield self._problem("warning", "classes.txt", message, line)
+                file = os.path.basename(DatasetFolder(self.root).classes_file)
+                yield self._problem("warning", file, message, line)
 
     def _absent_classes(self, report: DatasetReport) -> Iterator[Problem]:
         absent = np.flatnonzero(report.images_per_class == 0)
@@ -107,8 +108,9 @@ class SplitChecker:
             yield self._problem("warning", self._label_file(), message)
 
     def _label_file(self) -> str:
-        exists = os.path.exists(os.path.join(self.root, "image_labels.txt"))
-        return "image_labels.txt" if exists else "Annotations"
+        folder = DatasetFolder(self.root)
+        exists = os.path.exists(folder.tags_file)
+        return os.path.basename(folder.tags_file if exists else folder.xml_folder)
 
 
 def shared_ids(root: str, split: str, other: str) -> list[Problem]:

@@ -127,6 +127,7 @@ class BESTIEMapper:
         sample = sample_identity(dataset_dict)
         points = self._read_points(dataset_dict)
         if self.is_train:
+            assert points is not None  # training requires them
             sample["image_labels"] = required_tags(dataset_dict, self.num_classes)
             sample.update(self._training_sample(dataset_dict, image, points))
             return sample
@@ -138,12 +139,12 @@ class BESTIEMapper:
     def _test_sample(self, image: np.ndarray, points: Points | None) -> dict[str, Any]:
         photo = image.shape[:2]
         sample: dict[str, Any] = dict(zip(("height", "width"), photo, strict=True))
-        yx = None if points is None else points.yx
+        yx = np.zeros((0, 2)) if points is None else points.yx
         grid = self.test_size.grid(*photo)
         if grid is not None:
             sample["grid_size"] = grid
             image = self.test_size.resize(image, grid)
-            yx = None if yx is None else self.test_size.move_points(yx, photo, grid)
+            yx = self.test_size.move_points(yx, photo, grid)
         sample["image"] = image_tensor(image)
         if points is not None:
             sample["points"] = torch.from_numpy(yx.astype(np.float32))
@@ -181,6 +182,7 @@ class BESTIEMapper:
         if not self.points_required and (path is None or not os.path.isfile(path)):
             return None
         points = read_points(required_path(path, dataset_dict, "points"))
+        assert points.lines is not None  # they are read from a file
         for class_id, line in zip(points.classes, points.lines, strict=True):
             if class_id >= self.num_classes:
                 accepted = f"0..{self.num_classes - 1} are accepted"
