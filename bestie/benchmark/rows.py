@@ -4,6 +4,7 @@ A measurement becomes a row with its ratio to the network and its target.
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -90,7 +91,7 @@ class Bench:
         *,
         limit_ms: float | None = None,
         limit_ratio: float | None = None,
-        **more,
+        **more: Any,
     ) -> Row:
         """A row of a time.
 

@@ -9,6 +9,7 @@ training device. Shape letters: H, W the crop (or image), C classes, P points, K
 """
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ MAPPER_REGISTRY.__doc__ = "Classes called with a dataset dict; built from (cfg, 
 _COPIED_KEYS = ("file_name", "image_id", "height", "width")
 
 
-def build_mapper(cfg: CfgNode, is_train: bool):
+def build_mapper(cfg: CfgNode, is_train: bool) -> Callable[[dict[str, Any]], dict[str, Any]]:
     """Build the mapper that INPUT.DATASET_MAPPER_NAME names.
 
     Raises:

@@ -45,7 +45,7 @@ class Points:
     scores: np.ndarray
     lines: np.ndarray | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         assert self.yx.shape == (len(self.classes), 2) and len(self.scores) == len(self.classes)
 
     def __len__(self) -> int:

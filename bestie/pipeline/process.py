@@ -164,7 +164,7 @@ def _end_with_parent() -> Callable[[], None] | None:
     return set_signal
 
 
-def _copy(pipe, log: Path, command: Command, tail: deque[str]) -> None:
+def _copy(pipe: IO[bytes], log: Path, command: Command, tail: deque[str]) -> None:
     """Copy what a command prints to its log; a log that cannot be written is given up."""
     file = None
     with contextlib.suppress(OSError):

@@ -10,7 +10,7 @@ import torch
 from detectron2.config import CfgNode, configurable
 from detectron2.modeling import META_ARCH_REGISTRY, build_backbone
 from detectron2.structures import Boxes, Instances
-from detectron2.utils.events import get_event_storage
+from detectron2.utils.events import EventStorage, get_event_storage
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -430,7 +430,9 @@ def to_instances(found: GroupedInstances, size: tuple[int, int] | None = None) -
     return instances[torch.from_numpy(masks.areas() > 0).to(found.scores.device)]
 
 
-def _log_guidance(storage, pseudo: InstanceTargets, refined: InstanceTargets | None) -> None:
+def _log_guidance(
+    storage: EventStorage, pseudo: InstanceTargets, refined: InstanceTargets | None
+) -> None:
     """Share of guided pixels, and refined instances per image; waits once for the device."""
     numbers = {"guided_pixels/pseudo": (pseudo.weight > 0).float().mean()}
     if refined is not None:

@@ -167,7 +167,13 @@ def _claim(record: Path, settings: str) -> None:
 
 
 def _make_cues(
-    run: Callable, config_file: str, dataset: str, folder: Path, alpha: float, seed: int, options
+    run: Callable[..., None],
+    config_file: str,
+    dataset: str,
+    folder: Path,
+    alpha: float,
+    seed: int,
+    options: Sequence[str],
 ) -> None:
     run(
         "train", "--config-file", config_file, "--resume", "MODEL.PAM.ALPHA", float(alpha),
