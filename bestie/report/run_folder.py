@@ -16,12 +16,11 @@ import yaml
 from detectron2.config import CfgNode
 
 from bestie.formats import DataError
+from bestie.training.run_files import MANIFEST
 from bestie.training.setup import default_config
 from bestie.visualization import read_metrics
 
 __all__ = ["MANIFEST", "ReportPlan", "RunFolder"]
-
-MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True)

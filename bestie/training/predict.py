@@ -26,7 +26,7 @@ from bestie.visualization import LayerSettings
 from bestie.visualization.canvas import save_jpeg
 from bestie.visualization.layers import ImageLayers
 
-__all__ = ["DemoResult", "demo_overrides", "find_images", "find_run", "run_demo", "unreadable_text"]
+__all__ = ["DemoResult", "demo_overrides", "find_images", "run_demo", "unreadable_text"]
 
 logger = logging.getLogger(__name__)
 
@@ -48,22 +48,6 @@ class DemoResult:
     images: int = 0
     instances: int = 0
     unreadable: list[DataError] = field(default_factory=list)
-
-
-def find_run(folder: str | os.PathLike) -> tuple[str, list[str]]:
-    """Config file of a training's OUTPUT_DIR and the overrides that name its weights.
-
-    Raises:
-        ValueError: it has no ``config.yaml`` or no ``model_final.pth``.
-    """
-    missing = [n for n in ("config.yaml", "model_final.pth") if not Path(folder, n).is_file()]
-    if missing:
-        raise ValueError(
-            f"{folder} has no {' and no '.join(missing)}; the OUTPUT_DIR of a finished training is "
-            "expected (bestie/ or maskrcnn/ in the folder of a pipeline)"
-        )
-    weights = str(Path(folder, "model_final.pth"))
-    return str(Path(folder, "config.yaml")), ["MODEL.WEIGHTS", weights]
 
 
 def find_images(inputs: Sequence[str | os.PathLike], output: str | os.PathLike) -> list[Path]:

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from bestie.formats import DataError, read_coco, read_image
-from bestie.training.predict import demo_overrides, find_images, find_run, run_demo
+from bestie.training.predict import demo_overrides, find_images, run_demo
+from bestie.training.run_files import find_checkpoint
 from bestie.training.setup import read_config
 from tests.evaluation.tiny_data import write_root
 from tests.training.test_export import BESTIE, MASK_RCNN, write_checkpoint
@@ -35,7 +36,8 @@ def checkpoint(folder: Path, text: str) -> tuple[str, list[str]]:
     (folder / "model.pth").rename(folder / "model_final.pth")
     (folder / "config.yaml").write_text(cfg.dump())
     shutil.rmtree(folder / "root")
-    return find_run(folder)
+    config_file, weights = find_checkpoint(folder)
+    return str(config_file), ["MODEL.WEIGHTS", str(weights)]
 
 
 def test_folders_are_searched_and_earlier_overlays_passed_over(photos):
@@ -109,11 +111,6 @@ def test_wrong_numbers_of_classes_and_classifiers_are_refused(tmp_path):
         demo_overrides(config_file, [*unknown, "DATASETS.TRAIN", "()", "DATASETS.TEST", "()"])
     with pytest.raises(ValueError, match="classifier does not predict instances"):
         demo_overrides(config_file, ["MODEL.META_ARCHITECTURE", "PAMClassifier"])
-
-
-def test_a_folder_that_is_no_run_is_named(tmp_path):
-    with pytest.raises(ValueError, match="has no config.yaml and no model_final.pth"):
-        find_run(tmp_path)
 
 
 def test_other_classes_than_those_of_the_training_are_refused(tmp_path):
