@@ -138,13 +138,18 @@ def _shortened(names: Sequence[str]) -> str:
 
 
 def changed_inputs(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Names of the inputs that differ: "data (train images)", "settings", "code", ..."""
+    """Names of the inputs that differ.
+
+    Such as "data (train images)", "settings", "code (...)", "libraries (torch 2.14 -> 2.15)".
+    """
     names = []
     for kind in now:
         old, new = before.get(kind), now[kind]
         if isinstance(new, Mapping):
             old = old if isinstance(old, Mapping) else {}
             keys = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
+            if kind == "libraries":  # versions, which say more than that they differ
+                keys = [f"{key} {old.get(key, 'none')} -> {new.get(key, 'none')}" for key in keys]
             names += [f"{kind} ({key})" for key in keys]
         elif old != new:
             names.append(kind)
