@@ -7,6 +7,7 @@ from detectron2.config import CfgNode
 
 from bestie.formats.ledger import IMAGENET_LABELS, UNKNOWN_LABELS
 from bestie.formats.supervision import LabelKind
+from bestie.method import METHODS
 
 __all__ = ["Weights", "backbone_weights", "model_weights"]
 
@@ -49,27 +50,35 @@ def backbone_weights(cfg: CfgNode) -> Weights | None:
     Labels that no key names are known of torchvision's VGG16, by the file's name, and of timm's
     own weights.
     """
-    model = cfg.MODEL
-    if model.BACKBONE.NAME == "build_vgg16_backbone":
-        pam = model.PAM
-        given = Weights(pam.VGG_WEIGHTS, pam.VGG_WEIGHTS_KIND, pam.VGG_WEIGHTS_LABELS)
-        is_imagenet = os.path.basename(given.file) == TORCHVISION_VGG16
-    elif "timm" in model.BACKBONE.NAME:
-        timm = model.TIMM
-        given = Weights(timm.WEIGHTS, timm.WEIGHTS_KIND, timm.WEIGHTS_LABELS)
-        is_imagenet = given.file == "timm"
-    else:
+    name = cfg.MODEL.BACKBONE.NAME
+    keys = [
+        key
+        for method in METHODS.values()
+        for key, backbone in method.described_weights.items()
+        if backbone == name
+    ]
+    if "timm" in name:
+        keys.append("MODEL.TIMM.WEIGHTS")
+    if not keys:
         return None
-    known = (LabelKind.TAGS, IMAGENET_LABELS) if is_imagenet else None
-    return _described(given, known)
+    given = _given(cfg, keys[0])
+    is_imagenet = os.path.basename(given.file) == TORCHVISION_VGG16 or given.file == "timm"
+    return _described(given, (LabelKind.TAGS, IMAGENET_LABELS) if is_imagenet else None)
+
+
+def _given(cfg: CfgNode, key: str) -> Weights:
+    """What a key and its KEY_KIND and KEY_LABELS say."""
+    *groups, name = key.split(".")
+    for group in groups:
+        cfg = cfg[group]
+    return Weights(cfg[name], cfg[f"{name}_KIND"], cfg[f"{name}_LABELS"])
 
 
 def model_weights(cfg: CfgNode) -> Weights:
     """What MODEL.WEIGHTS names; Detectron2's own weights are known by their address."""
     scheme, _, place = cfg.MODEL.WEIGHTS.partition("://")
     known = MODEL_ZOO.get(place.partition("/")[0]) if scheme == "detectron2" else None
-    model = cfg.MODEL
-    return _described(Weights(model.WEIGHTS, model.WEIGHTS_KIND, model.WEIGHTS_LABELS), known)
+    return _described(_given(cfg, "MODEL.WEIGHTS"), known)
 
 
 def _described(given: Weights, known: tuple[LabelKind, str] | None) -> Weights:

@@ -16,7 +16,8 @@ from bestie.benchmark.timing import count_synchronisations, measure, measure_in_
 from bestie.methods.bestie.batch_labels import BatchLabels
 from bestie.methods.bestie.centers import ClusterSettings
 from bestie.methods.bestie.grouping import group_pixels
-from bestie.methods.bestie.meta_arch import BESTIE, Outputs, average_with_mirrored
+from bestie.methods.bestie.inference import average_with_mirrored
+from bestie.methods.bestie.meta_arch import BESTIE, Outputs
 from bestie.methods.bestie.refinement import RefineSettings
 from bestie.methods.pam.peak_points import find_peak_points
 

@@ -15,8 +15,9 @@ import argparse
 
 from detectron2.engine import default_argument_parser
 
+from bestie.method import METHODS
 from bestie.training import merge_config, setup
-from bestie.training.export import USE_CLICKS, USE_TAGS, export_pseudo_labels
+from bestie.training.export import export_pseudo_labels
 from bestie.training.launch import launch_tool
 
 __all__ = ["main", "parse_arguments", "work"]
@@ -69,9 +70,10 @@ def work(args: argparse.Namespace) -> None:
     Raises:
         ValueError: a mistake in the arguments, the config or the data.
     """
-    for key, flag in ((USE_TAGS, "--no-tags"), (USE_CLICKS, "--no-clicks")):
-        if key in args.opts:
-            raise ValueError(f"{key} is set by this tool: on by default, off with {flag}")
+    for method in METHODS.values():
+        for what, key in method.label_keys.items():
+            if key in args.opts:
+                raise ValueError(f"{key} is set by this tool: on by default, off with --no-{what}")
     if args.resume or args.eval_only:
         raise ValueError("--resume and --eval-only have no effect here; MODEL.WEIGHTS is exported")
     named = (
@@ -79,7 +81,7 @@ def work(args: argparse.Namespace) -> None:
     )
     if not named:
         raise ValueError("no data set: give --dataset or DATASETS.TRAIN")
-    # Only this data set is needed; its classes are compared with those of the training, if at hand.
+    # Only this data set is needed; its classes are compared with those of the training.
     args.opts = [*args.opts, "DATASETS.TEST", str((named[0],))]
     summary = export_pseudo_labels(
         setup(args),

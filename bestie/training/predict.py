@@ -20,7 +20,9 @@ from bestie.evaluation.coco_export import coco_labels, label_annotations
 from bestie.evaluation.masks import LabelledMasks
 from bestie.formats import DataError, read_image, write_coco
 from bestie.formats.images import PHOTO_SUFFIXES, list_photos
+from bestie.method import METHODS, predicts
 from bestie.progress import track
+from bestie.training.class_counts import stored_class_count
 from bestie.training.setup import load_model, merge_config
 from bestie.visualization import LayerSettings
 from bestie.visualization.canvas import save_jpeg
@@ -88,11 +90,14 @@ def demo_overrides(
         ValueError: mistakes in the config, a classifier, or unknown classes.
     """
     cfg = merge_config(config_file, list(overrides))
-    if cfg.MODEL.META_ARCHITECTURE == "PAMClassifier":
-        raise ValueError("the PAM classifier does not predict instances; give BESTIE or Mask R-CNN")
+    if predicts(cfg) != "instances":
+        raise ValueError(
+            f"{cfg.MODEL.META_ARCHITECTURE} does not predict instances; give the training of a "
+            "model that does"
+        )
     names = list(class_names or cfg.DATASETS.CLASS_NAMES)
     names = names or _names_of_data([*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST])
-    number = cfg.MODEL.BESTIE.NUM_CLASSES  # a training fills it in for every model
+    number = stored_class_count(cfg)
     if class_names and number not in (-1, len(names)):
         raise ValueError(f"--classes holds {len(names)} names, the model has {number} classes")
     if not names:
@@ -105,7 +110,8 @@ def demo_overrides(
         names = [f"class {index}" for index in range(number)]
     settings: list[Any] = ["DATASETS.TRAIN", (), "DATASETS.TEST", ()]
     settings += ["DATASETS.CLASS_NAMES", names]
-    settings += ["MODEL.BESTIE.TEST.USE_TAGS", False, "MODEL.BESTIE.TEST.USE_CLICKS", False]
+    for method in METHODS.values():
+        settings += [part for key in method.label_keys.values() for part in (key, False)]
     return [*overrides, *settings]
 
 

@@ -25,9 +25,9 @@ class RunFiles:
     """Files of a run.
 
     Attributes:
-        dataset: name of the training data; "" if BESTIE's training has not started.
-        points, maps: folders of the points and semantic maps that BESTIE trains on, made by the
-            run or supplied; "" if they do not exist yet.
+        dataset: name of the training data; "" if the training on points and maps has not started.
+        points, maps: folders of the points and semantic maps that training reads, made by the run
+            or supplied; "" if they do not exist yet.
         labels: COCO JSON of the exported labels; "" if they do not exist yet.
         point_score: confidence above which points train; None if it is unknown.
     """
@@ -87,7 +87,7 @@ def find_run_files(folder: str | os.PathLike) -> RunFiles:
 
     Raises:
         DataError: it is not the folder of a run.
-        ValueError: the config of BESTIE's training is damaged.
+        ValueError: the config of the training on points and maps is damaged.
     """
     folder = Path(folder)
     if not (folder / MANIFEST).is_file():

@@ -45,7 +45,7 @@ from bestie.data.loader import BatchLoader
 from bestie.evaluation import build_evaluator
 from bestie.formats import atomic_write, to_json
 from bestie.training.failures import TrainingError, explain_failure, hide_traceback
-from bestie.training.pictures import PictureHook
+from bestie.training.pictures import PictureHook, draws_pictures
 from bestie.training.precision import BFloat16Trainer, describe_precision
 from bestie.training.setup import build_model
 
@@ -184,7 +184,7 @@ class Trainer(DefaultTrainer):
                 extra.append(
                     BestCheckpointer(cfg.TEST.EVAL_PERIOD, self.checkpointer, cfg.TEST.BEST_METRIC)
                 )
-            if cfg.VIS_PICTURE_PERIOD > 0 and cfg.MODEL.META_ARCHITECTURE == "BESTIE":
+            if cfg.VIS_PICTURE_PERIOD > 0 and draws_pictures(cfg):
                 extra.append(PictureHook(cfg))
         return [SeedStep(cfg.SEED), *before, *extra, *writer]
 

@@ -109,7 +109,7 @@ def test_wrong_numbers_of_classes_and_classifiers_are_refused(tmp_path):
     unknown = ["DATASETS.CLASS_NAMES", "[]", "MODEL.BESTIE.NUM_CLASSES", "-1"]
     with pytest.raises(ValueError, match="the classes are unknown"):
         demo_overrides(config_file, [*unknown, "DATASETS.TRAIN", "()", "DATASETS.TEST", "()"])
-    with pytest.raises(ValueError, match="classifier does not predict instances"):
+    with pytest.raises(ValueError, match="PAMClassifier does not predict instances"):
         demo_overrides(config_file, ["MODEL.META_ARCHITECTURE", "PAMClassifier"])
 
 

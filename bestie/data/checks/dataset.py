@@ -25,6 +25,7 @@ from bestie.data.checks.images import (
     size_mismatch,
 )
 from bestie.data.checks.splits import SplitChecker, shared_ids
+from bestie.data.mappers import mapper_class
 from bestie.data.registration import (
     BUILTIN_DATASETS,
     categories_mistake,
@@ -195,12 +196,11 @@ def _is_root(name: str) -> bool:
 
 def _check_named(cfg: CfgNode, name: str, needs: set[str]) -> list[Problem]:
     kind, first, second = parse_name(name)
-    mapper = cfg.INPUT.DATASET_MAPPER_NAME
-    accepted = {"BESTIEMapper": "folder", "InstanceMapper": "coco", "RefinerMapper": "coco"}
-    wanted = accepted.get(mapper, kind)
+    wanted = mapper_class(cfg).trains_on or kind
     if name in cfg.DATASETS.TRAIN and kind != wanted:
         form = {"folder": "folder:ROOT:SPLIT", "coco": "coco:JSON:IMAGE_DIR"}[wanted]
-        return [Problem("error", name, None, f"{mapper} trains on data sets named {form}")]
+        message = f"{cfg.INPUT.DATASET_MAPPER_NAME} trains on data sets named {form}"
+        return [Problem("error", name, None, message)]
     if kind == "coco":
         return check_coco(first, second)
     return inspect_dataset(
@@ -215,22 +215,13 @@ def _check_named(cfg: CfgNode, name: str, needs: set[str]) -> list[Problem]:
 
 def _needs_of_config(cfg: CfgNode) -> dict[str, set[str]]:
     """Data set name -> what the run needs of it."""
-    points = "clicks" if cfg.MODEL.BESTIE.SUPERVISION == "clicks" else "peak_points"
-    by_mapper = {
-        "BESTIEMapper": {"images", "tags", "maps", points},
-        "PAMMapper": {"images", "tags"},
-    }
-    needs = {
-        name: set(by_mapper.get(cfg.INPUT.DATASET_MAPPER_NAME, {"images"}))
-        for name in cfg.DATASETS.TRAIN
-    }
-    testing = {"images"}
+    mapper = mapper_class(cfg)
+    needs = {name: mapper.training_needs(cfg) for name in cfg.DATASETS.TRAIN}
+    testing = mapper.testing_needs(cfg)
     if {"voc", "coco"} & set(cfg.TEST.EVALUATORS):
         testing.add("ground_truth")
-    if "tags" in cfg.TEST.EVALUATORS or cfg.MODEL.BESTIE.TEST.USE_TAGS:
+    if "tags" in cfg.TEST.EVALUATORS:
         testing.add("tags")
-    if cfg.MODEL.BESTIE.TEST.USE_CLICKS:
-        testing.add(points)
     for name in cfg.DATASETS.TEST:
         needs[name] = needs.get(name, set()) | testing
     return needs

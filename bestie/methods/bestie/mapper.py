@@ -24,6 +24,7 @@ from bestie.data.augmentation import (
 )
 from bestie.data.mappers import (
     MAPPER_REGISTRY,
+    ReadsImages,
     image_tensor,
     label_path,
     points_folder,
@@ -33,7 +34,7 @@ from bestie.data.mappers import (
     sample_identity,
 )
 from bestie.formats import DataError, Points, read_points, read_semantic_map
-from bestie.formats.dataset_folder import CUES, MAPS
+from bestie.formats.dataset_folder import CUES, MAPS, POINT_FOLDERS
 from bestie.methods.bestie.augmentation import build_bestie_augmentation
 from bestie.methods.bestie.pseudo_labels import accept_components
 from bestie.regions.components import find_components
@@ -42,7 +43,7 @@ __all__ = ["BESTIEMapper"]
 
 
 @MAPPER_REGISTRY.register()
-class BESTIEMapper:
+class BESTIEMapper(ReadsImages):
     """Image, weak semantic map, its components and the points.
 
     In training returns, besides ``file_name``, ``image_id``, ``image_name``, ``height`` and
@@ -63,6 +64,9 @@ class BESTIEMapper:
     photo, which the masks get, ``image_labels`` and ``points`` (pixels of the grid),
     ``point_classes`` if the root has them.
     """
+
+    trains_on = "folder"
+    size_keys = "INPUT.CROP.SIZE"
 
     @configurable
     def __init__(
@@ -121,6 +125,26 @@ class BESTIEMapper:
                 cfg.INPUT.TEST_SIZE, cfg.INPUT.TEST_SIZE_KEPT, cfg.MODEL.BESTIE.TEST.SCALE
             ),
         }
+
+    @classmethod
+    def training_needs(cls, cfg: CfgNode) -> set[str]:
+        return {"images", "tags", "maps", _points_needed(cfg)}
+
+    @classmethod
+    def testing_needs(cls, cfg: CfgNode) -> set[str]:
+        test = cfg.MODEL.BESTIE.TEST
+        optional = {"tags": test.USE_TAGS, _points_needed(cfg): test.USE_CLICKS}
+        return {"images", *(need for need, used in optional.items() if used)}
+
+    @classmethod
+    def points_folder(cls, cfg: CfgNode) -> str:
+        supervision = cfg.MODEL.BESTIE.SUPERVISION
+        if supervision not in POINT_FOLDERS:
+            raise ValueError(
+                f"MODEL.BESTIE.SUPERVISION must be one of {', '.join(POINT_FOLDERS)}, "
+                f"got '{supervision}'."
+            )
+        return POINT_FOLDERS[supervision]
 
     def __call__(self, dataset_dict: dict[str, Any]) -> dict[str, Any]:
         image = read_sample_image(dataset_dict, self.image_format)
@@ -199,3 +223,7 @@ class BESTIEMapper:
                 path,
             )
         return semantic_map
+
+
+def _points_needed(cfg: CfgNode) -> str:
+    return "clicks" if cfg.MODEL.BESTIE.SUPERVISION == "clicks" else "peak_points"

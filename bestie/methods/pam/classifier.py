@@ -83,6 +83,7 @@ class PAMHead(nn.Module):
 class PAMClassifier(nn.Module):
     """Multi-label classifier with peak attention on any backbone (its deepest feature map)."""
 
+    predicts = "tags"
     pixel_mean: Tensor  # (3, 1, 1) float32
     pixel_std: Tensor
 

@@ -2,6 +2,7 @@
 
 from bestie.method import Method, register_method
 from bestie.methods.pam.config import ACCEPTED, add_pam_config, check_pam_config
+from bestie.methods.pam.official_names import convert_official_pam
 
 __all__ = ["METHOD"]
 
@@ -12,6 +13,7 @@ METHOD = register_method(
         accepted=ACCEPTED,
         check_config=check_pam_config,
         weights=("MODEL.PAM.VGG_WEIGHTS",),
-        described_weights=("MODEL.PAM.VGG_WEIGHTS",),
+        described_weights={"MODEL.PAM.VGG_WEIGHTS": "build_vgg16_backbone"},
+        convert_weights=convert_official_pam,
     )
 )
