@@ -13,8 +13,7 @@ clicks assigns pixels to the clicks, unless switched off.
 
 import argparse
 
-from detectron2.engine import default_argument_parser
-
+from bestie.cli.arguments import named_dataset, process_parser
 from bestie.method import METHODS
 from bestie.training import merge_config, setup
 from bestie.training.export import export_pseudo_labels
@@ -25,15 +24,7 @@ __all__ = ["main", "parse_arguments", "work"]
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """Parse a command line; None: that of this process."""
-    parser = default_argument_parser(epilog=__doc__)
-    parser.set_defaults(dist_url="auto")
-    parser.add_argument(
-        "--num-processes",
-        dest="num_gpus",
-        type=int,
-        default=argparse.SUPPRESS,
-        help="the same as --num-gpus, for MODEL.DEVICE cpu",
-    )
+    parser = process_parser(__doc__)
     parser.add_argument(
         "--dataset", metavar="NAME", help="data set to label (default: first of DATASETS.TRAIN)"
     )
@@ -76,16 +67,12 @@ def work(args: argparse.Namespace) -> None:
                 raise ValueError(f"{key} is set by this tool: on by default, off with --no-{what}")
     if args.resume or args.eval_only:
         raise ValueError("--resume and --eval-only have no effect here; MODEL.WEIGHTS is exported")
-    named = (
-        [args.dataset] if args.dataset else merge_config(args.config_file, args.opts).DATASETS.TRAIN
-    )
-    if not named:
-        raise ValueError("no data set: give --dataset or DATASETS.TRAIN")
+    name = named_dataset(args, merge_config(args.config_file, args.opts))
     # Only this data set is needed; its classes are compared with those of the training.
-    args.opts = [*args.opts, "DATASETS.TEST", str((named[0],))]
+    args.opts = [*args.opts, "DATASETS.TEST", str((name,))]
     summary = export_pseudo_labels(
         setup(args),
-        named[0],
+        name,
         args.output,
         score_threshold=args.score_threshold,
         min_area=args.min_area,
