@@ -45,6 +45,10 @@ def _no_problems(cfg: CfgNode) -> list[str]:
     return []
 
 
+def _no_weights(cfg: CfgNode) -> None:
+    """For a method without backbones of its own."""
+
+
 def _not_mine(state: Mapping[str, Tensor]) -> None:
     """For a method without weights of its paper."""
 
@@ -63,7 +67,9 @@ class Method:
         weights: keys of files that its networks start from, besides MODEL.WEIGHTS and
             MODEL.TIMM.WEIGHTS; a checkpoint replaces them.
         described_weights: those of them with keys about the labels behind the file, KEY_KIND and
-            KEY_LABELS -> MODEL.BACKBONE.NAME of the backbone that starts from the file.
+            KEY_LABELS.
+        backbone_weights: what the config says of the file that a backbone of the method starts
+            from: path, kind and description of the labels; None for other backbones.
         convert_weights: renames a state dict of the paper's own code to the layers of this project;
             None for any other one.
         label_keys: "tags", "clicks" -> key that lets inference use those of the image.
@@ -76,7 +82,8 @@ class Method:
     accepted: AcceptedValues = AcceptedValues()
     check_config: Callable[[CfgNode], list[str]] = _no_problems
     weights: tuple[str, ...] = ()
-    described_weights: Mapping[str, str] = field(default_factory=dict)
+    described_weights: tuple[str, ...] = ()
+    backbone_weights: Callable[[CfgNode], tuple[str, str, str] | None] = _no_weights
     convert_weights: Callable[[Mapping[str, Tensor]], dict[str, Tensor] | None] = _not_mine
     label_keys: Mapping[str, str] = field(default_factory=dict)
     check_evaluation: Callable[[CfgNode], list[str]] = _no_problems

@@ -50,35 +50,23 @@ def backbone_weights(cfg: CfgNode) -> Weights | None:
     Labels that no key names are known of torchvision's VGG16, by the file's name, and of timm's
     own weights.
     """
-    name = cfg.MODEL.BACKBONE.NAME
-    keys = [
-        key
-        for method in METHODS.values()
-        for key, backbone in method.described_weights.items()
-        if backbone == name
-    ]
-    if "timm" in name:
-        keys.append("MODEL.TIMM.WEIGHTS")
-    if not keys:
+    found = [method.backbone_weights(cfg) for method in METHODS.values()]
+    timm = cfg.MODEL.TIMM
+    if "timm" in cfg.MODEL.BACKBONE.NAME:
+        found.append((timm.WEIGHTS, timm.WEIGHTS_KIND, timm.WEIGHTS_LABELS))
+    given = next((Weights(*parts) for parts in found if parts is not None), None)
+    if given is None:
         return None
-    given = _given(cfg, keys[0])
     is_imagenet = os.path.basename(given.file) == TORCHVISION_VGG16 or given.file == "timm"
     return _described(given, (LabelKind.TAGS, IMAGENET_LABELS) if is_imagenet else None)
-
-
-def _given(cfg: CfgNode, key: str) -> Weights:
-    """What a key and its KEY_KIND and KEY_LABELS say."""
-    *groups, name = key.split(".")
-    for group in groups:
-        cfg = cfg[group]
-    return Weights(cfg[name], cfg[f"{name}_KIND"], cfg[f"{name}_LABELS"])
 
 
 def model_weights(cfg: CfgNode) -> Weights:
     """What MODEL.WEIGHTS names; Detectron2's own weights are known by their address."""
     scheme, _, place = cfg.MODEL.WEIGHTS.partition("://")
     known = MODEL_ZOO.get(place.partition("/")[0]) if scheme == "detectron2" else None
-    return _described(_given(cfg, "MODEL.WEIGHTS"), known)
+    model = cfg.MODEL
+    return _described(Weights(model.WEIGHTS, model.WEIGHTS_KIND, model.WEIGHTS_LABELS), known)
 
 
 def _described(given: Weights, known: tuple[LabelKind, str] | None) -> Weights:

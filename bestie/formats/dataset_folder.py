@@ -243,7 +243,7 @@ def missing_image(root: str | os.PathLike, image_id: str) -> DataError:
     """The error for an id without an image: what lies there in its place, if anything does."""
     stem = DatasetFolder(root).image_file(image_id, "")
     if image_id.endswith(IMAGE_SUFFIXES) and os.path.isfile(stem):
-        return DataError("ids stand in the split without the suffix of the image", stem)
+        return DataError("ids are listed in the split without the suffix of the image", stem)
     found = ""
     for path in sorted(glob.glob(f"{glob.escape(stem)}.*")):
         if os.path.islink(path) and not os.path.exists(path):

@@ -33,7 +33,7 @@ def mask_click(mask: np.ndarray) -> tuple[int, int]:
 
 
 def clicks_of_instances(instance_map: np.ndarray, classes: np.ndarray) -> Points:
-    """One click an instance, in the order of the instances.
+    """One click per instance, in the order of the instances.
 
     Args:
         instance_map: (H, W) integers, 0 none, i + 1 = instance i.

@@ -1,8 +1,8 @@
 """Running one command of a stage: its output to a log, its memory, its end.
 
-Comes in: a :class:`Command`. Goes out: its peak memory, or a :class:`CommandError` with the last
-clear line that it printed. Called by the pipeline's runner. What the command prints goes through
-this process, so that its last words are known even where the log cannot be written (a full disk).
+A :class:`Command` gives its peak memory, or a :class:`CommandError` with the last clear line that
+it printed. What the command prints goes through this process, so that its last lines are known even
+where the log cannot be written (a full disk).
 """
 
 import contextlib
@@ -198,7 +198,7 @@ def _wait(child: subprocess.Popen, watch: Callable[[], None]) -> float:
 
 
 def _peak_memory(process: int) -> float:
-    """Peak memory of a process or one of its children so far, MiB; 0 where it cannot be told."""
+    """Peak memory of a process or one of its children so far, MiB; 0 if unknown."""
     peaks = [0.0]
     processes = [str(process)]
     with contextlib.suppress(OSError):

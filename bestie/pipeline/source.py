@@ -1,4 +1,4 @@
-"""The data that a run of the pipeline stands on: what is there, and which files a stage reads.
+"""The data of a pipeline run: what is available, and which files a stage reads.
 
 The pipeline opens it before anything else; mistakes in the data are left to the check stage, which
 finds all of them.

@@ -77,7 +77,7 @@ def test_overlays_and_json_of_a_folder(text, tmp_path, photos):
 def test_no_readable_image_is_an_error(tmp_path, photos):
     config_file, weights = checkpoint(tmp_path / "run", BESTIE)
     cfg = read_config(config_file, demo_overrides(config_file, weights), training=False)
-    with pytest.raises(ValueError, match="none of the images can be read: .*: is no image"):
+    with pytest.raises(ValueError, match="none of the images can be read: .*: is not an image"):
         run_demo(cfg, [photos / "broken.jpg"], tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

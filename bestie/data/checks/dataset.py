@@ -1,9 +1,9 @@
 """Checks of data before anything is trained on it: every mistake, all of them at once.
 
-Comes in: a folder-contract root and a split, or a COCO json and its images. Goes out: a list of
-:class:`Problem` and counts per class. Called by the trainer (:func:`check_datasets`, for all data
-sets of a config), the check tool and the pipeline. Every image is really decoded, by threads
-(decoding releases Python's lock).
+A folder-contract root and a split, or a COCO json and its images, give a list of :class:`Problem`
+and counts per class. Called by the trainer (:func:`check_datasets`, for all data sets of a config),
+the check tool and the pipeline. Every image is decoded, by threads (decoding releases Python's
+lock).
 """
 
 import logging
@@ -157,7 +157,7 @@ def check_datasets(cfg: CfgNode) -> None:
     """Check all data sets of a config for what its mapper and its evaluators need.
 
     Warnings are logged. Names that are neither folder-contract roots nor COCO jsons (Detectron2's
-    own) are passed over.
+    own) are skipped.
 
     Raises:
         DataError: listing every error of every data set.
@@ -240,7 +240,7 @@ def inspect_coco(json_file: str | os.PathLike, image_dir: str | os.PathLike) -> 
         return DatasetReport([Problem.from_error(error)], [], 0, np.zeros(0, np.int64))
     problems = []
     if all(entry["iscrowd"] for entry in coco["annotations"]):
-        message = "has no annotation that is no crowd; there is nothing to learn or to evaluate"
+        message = "has no annotation that is not a crowd; there is nothing to learn or to evaluate"
         problems.append(Problem("error", os.fspath(json_file), None, message))
 
     def check(image: dict[str, Any]) -> list[Problem]:
@@ -284,7 +284,7 @@ def _count_objects(coco: dict[str, Any], category_ids: list[int]) -> tuple[np.nd
 def _folder_exists(path: str, errors: list[DataError]) -> bool:
     if os.path.isdir(path):
         return True
-    kind = "is no folder" if os.path.exists(path) else "folder does not exist"
+    kind = "is not a folder" if os.path.exists(path) else "folder does not exist"
     errors.append(DataError(kind, path))
     return False
 
@@ -326,7 +326,7 @@ def _check_ground_truth_json(
         errors.append(DataError(mistake, path))
     images = images_by_name(coco)
     errors += [
-        DataError(f"lacks the image '{image_id}' of the split", path)
+        DataError(f"does not list the image '{image_id}' of the split", path)
         for image_id in ids
         if image_id not in images
     ]

@@ -1,7 +1,6 @@
 """Checks of the files of one image: photograph, weak semantic map, points, ground-truth masks.
 
-Comes in: the id of an image and what is known of its data set. Goes out: problems and counts.
-Called by ``data.checks.dataset`` for every image of a split.
+Called by ``data.checks.dataset`` for every image of a split; gives problems and counts.
 """
 
 import os
@@ -195,7 +194,7 @@ class ImageChecker:
             if num_classes and class_id >= num_classes:
                 found.error(path, f"class {class_id}; 0..{num_classes - 1} are accepted", line)
             elif tags is not None and class_id not in tags:
-                found.warning(path, f"{self._name(class_id)} is no tag of the image", line)
+                found.warning(path, f"{self._name(class_id)} is not a tag of the image", line)
             if clicks and score != 1:
                 found.warning(path, f"confidence {score:g}; clicks have 1.0", line)
             if shape is not None and not (0 <= y < shape[0] and 0 <= x < shape[1]):
