@@ -9,6 +9,8 @@ from detectron2.config import CfgNode as CN
 __all__ = ["add_pointwssis_config", "check_pointwssis_config"]
 
 PROMPTS = ("none", "points", "sizes", "filter")
+# Besides the levels of MODEL.SOLO.IN_FEATURES.
+LEVELS = ("selected", "oracle")
 NMS_BETWEEN = ("cell", "class", "none")
 INPUTS = ("image", "mask", "point")
 
@@ -77,7 +79,7 @@ def check_pointwssis_config(cfg: CN) -> list[str]:
         if value not in accepted:
             problems.append(f"MODEL.{name} must be one of {', '.join(accepted)}, got {value!r}.")
     levels = cfg.MODEL.SOLO.IN_FEATURES
-    if node.LEVEL not in ("selected", "oracle", *levels):
+    if node.LEVEL not in (*LEVELS, *levels):
         problems.append(
             f"MODEL.POINTWSSIS.LEVEL must be selected, oracle or one of {', '.join(levels)} "
             f"(MODEL.SOLO.IN_FEATURES), got {node.LEVEL!r}."
