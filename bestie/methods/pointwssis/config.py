@@ -61,10 +61,14 @@ def _add_refiner(cfg: CN) -> None:
     model.CROP_SCALE_TRAIN = [1.0, 2.0]
     # Inputs of the network (fewer for ablations): "image", "mask" (the rough one), "point".
     model.INPUTS = ["image", "mask", "point"]
-    # Rough masks smaller than this (pixels of the image) are not refined.
+    # Rough masks smaller than this (pixels of the network's image) are not refined.
     model.MIN_AREA = 1
     # Crops that are refined at once at inference.
     model.BATCH_SIZE = 16
+    # Share of the strong images that do not train the refiner but choose its checkpoint, by the
+    # mean IoU of their refined masks at every SOLVER.CHECKPOINT_PERIOD; model_final.pth gets the
+    # best weights. 0: all strong images train, and the last weights count.
+    model.HOLD_OUT = 0.05
 
 
 def check_pointwssis_config(cfg: CN) -> list[str]:
@@ -88,11 +92,21 @@ def check_pointwssis_config(cfg: CN) -> list[str]:
         problems.append(
             f"MODEL.REFINER.INPUTS must be some of {', '.join(INPUTS)}, got {refiner.INPUTS}."
         )
+    for name, usual in (("LEVEL", "selected"), ("NMS_BETWEEN", "cell")):
+        if node[name] != usual and node.PROMPT != "points":
+            problems.append(
+                f"MODEL.POINTWSSIS.{name} {node[name]} has an effect only with "
+                f"MODEL.POINTWSSIS.PROMPT points, got PROMPT {node.PROMPT}."
+            )
     scales = refiner.CROP_SCALE_TRAIN
     if len(scales) != 2 or not 1 <= scales[0] <= scales[1] or refiner.CROP_SCALE < 1:
         problems.append(
             "MODEL.REFINER.CROP_SCALE must be 1 or more and CROP_SCALE_TRAIN a range [low, high] "
             f"from 1, got {refiner.CROP_SCALE} and {scales}."
+        )
+    if not 0 <= refiner.HOLD_OUT < 1:
+        problems.append(
+            f"MODEL.REFINER.HOLD_OUT must be a share in [0, 1), 0 for none, got {refiner.HOLD_OUT}."
         )
     if refiner.SIZE < 32 or refiner.BATCH_SIZE < 1 or refiner.SIGMA <= 0:
         problems.append(

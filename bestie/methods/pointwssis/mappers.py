@@ -32,6 +32,7 @@ from bestie.methods.pointwssis.crops import (
     loose_crops,
     points_in_crops,
 )
+from bestie.methods.pointwssis.hold_out import held_out_images
 from bestie.methods.pointwssis.rough_masks import masks_at_size
 from bestie.methods.solo.grids import mask_boxes, mask_centers
 
@@ -166,6 +167,8 @@ class RefinerMapper:
         flip: bool = True,
         min_area: int = 1,
         test_size: int = 0,
+        hold_out: float = 0.0,
+        seed: int = 0,
         image_format: str = "RGB",
     ):
         """
@@ -176,12 +179,15 @@ class RefinerMapper:
             flip: mirror half of the crops.
             min_area: pairs with a smaller rough mask do not train, pixels of the photo.
             test_size: longer side of the network's image, pixels; 0: that of the photo.
+            hold_out: share of the images whose pairs do not train.
+            seed: of the draw of these images.
             image_format: "RGB" or "BGR".
         """
         self.is_train = is_train
         self.size, self.scales, self.flip = size, scales, flip
         self.min_area = max(1, min_area)
         self.augmentation = ResizeLongerSide(test_size)
+        self.hold_out, self.seed = hold_out, seed
         self.image_format = image_format
 
     @classmethod
@@ -194,15 +200,27 @@ class RefinerMapper:
             "flip": cfg.INPUT.RANDOM_FLIP == "horizontal",
             "min_area": node.MIN_AREA,
             "test_size": cfg.INPUT.TEST_SIZE,
+            "hold_out": node.HOLD_OUT,
+            "seed": cfg.SEED,
             "image_format": cfg.INPUT.FORMAT,
         }
 
     def samples(self, dicts: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """One dict per pair, with one annotation each; called by the training loader.
+        """One dict per pair that trains, with one annotation each; called by the training loader.
 
         Raises:
             DataError: annotations without a rough mask, or no pair at all.
         """
+        pairs, held_out = self._pairs(dicts)
+        return [pair for pair in pairs if pair["file_name"] not in held_out]
+
+    def held_out(self, dicts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The other ones: pairs of images that MODEL.REFINER.HOLD_OUT leaves out."""
+        pairs, held_out = self._pairs(dicts)
+        return [pair for pair in pairs if pair["file_name"] in held_out]
+
+    def _pairs(self, dicts: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], frozenset[str]]:
+        """All pairs, and the file names of the images that are held out."""
         found = []
         for record in dicts:
             for entry in _annotations(record, "pairs of rough and true masks"):
@@ -213,7 +231,8 @@ class RefinerMapper:
                     found.append(record | {"annotations": [entry]})
         if not found:
             raise DataError("the refiner has no pair to train on", "DATASETS.TRAIN")
-        return found
+        names = {pair["file_name"] for pair in found}
+        return found, held_out_images(names, self.hold_out, self.seed)
 
     def __call__(self, dataset_dict: dict[str, Any]) -> dict[str, Any]:
         photo = read_sample_image(dataset_dict, self.image_format)

@@ -4,10 +4,13 @@ In training it takes crops of ``RefinerMapper`` and returns the dice loss; at in
 whole images with rough masks and points and returns refined instances.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 
 import torch
 from detectron2.config import CfgNode, configurable
+from detectron2.data import DatasetCatalog, MapDataset
+from detectron2.engine import HookBase
 from detectron2.modeling import META_ARCH_REGISTRY
 from detectron2.structures import Boxes, Instances
 from torch import Tensor, nn
@@ -23,13 +26,17 @@ from bestie.methods.pointwssis.crops import (
     point_planes,
     points_in_crops,
 )
+from bestie.methods.pointwssis.hold_out import ChooseCheckpoint, mask_iou
 from bestie.methods.pointwssis.losses import two_class_dice
+from bestie.methods.pointwssis.mappers import RefinerMapper
 from bestie.methods.pointwssis.prompts import scale_points
 from bestie.methods.pointwssis.refiner_network import RefinerNetwork, load_encoder_weights
 from bestie.methods.pointwssis.rough_masks import masks_at_size
 from bestie.methods.solo.grids import mask_boxes
 
 __all__ = ["MaskRefiner"]
+
+logger = logging.getLogger(__name__)
 
 
 @META_ARCH_REGISTRY.register()
@@ -123,12 +130,51 @@ class MaskRefiner(nn.Module):
         """
         if not self.training:
             return [{"instances": self.refine(sample)} for sample in batched_inputs]
+        logits, _, target = self._predict_samples(batched_inputs)
+        return {"loss_dice": two_class_dice(logits, target)}
+
+    def training_hooks(self, cfg: CfgNode) -> list[HookBase]:
+        """The choice of the checkpoint by MODEL.REFINER.HOLD_OUT; none if that is 0."""
+        if not cfg.MODEL.REFINER.HOLD_OUT:
+            return []
+        mapper = RefinerMapper(cfg, is_train=True)
+        scale = cfg.MODEL.REFINER.CROP_SCALE
+        mapper.scales, mapper.flip = (scale, scale), False  # crops as at inference
+        dicts = [record for name in cfg.DATASETS.TRAIN for record in DatasetCatalog.get(name)]
+        held_out = mapper.held_out(dicts)
+        if not held_out:
+            logger.warning("Only one image has pairs: none is held out, the last weights count.")
+            return []
+        hook = ChooseCheckpoint(
+            MapDataset(held_out, mapper),
+            self.overlaps,
+            period=cfg.SOLVER.CHECKPOINT_PERIOD,
+            batch_size=cfg.MODEL.REFINER.BATCH_SIZE,
+            output_dir=cfg.OUTPUT_DIR,
+        )
+        return [hook]
+
+    def overlaps(self, samples: list[dict]) -> tuple[Tensor, Tensor]:
+        """IoU of refined and of rough masks with the true ones, within their crops.
+
+        Args:
+            samples: N training samples; see :meth:`forward`.
+
+        Returns:
+            (N,) float32 each; an empty answer counts as the rough mask, which stays then.
+        """
+        logits, rough, target = self._predict_samples(samples)
+        refined = logits[:, 1] > logits[:, 0]
+        refined = torch.where(refined.flatten(1).any(1)[:, None, None], refined, rough)
+        return mask_iou(refined, target), mask_iou(rough, target)
+
+    def _predict_samples(self, samples: list[dict]) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits (N, 2, S, S), rough and true masks (N, S, S) of training samples."""
         crops, rough, points, classes, target = (
-            torch.stack([sample[key] for sample in batched_inputs]).to(self.device)
+            torch.stack([sample[key] for sample in samples]).to(self.device)
             for key in ("crop", "rough", "point", "point_class", "target")
         )
-        logits = self._predict(self._normalized(crops), rough, points, classes)
-        return {"loss_dice": two_class_dice(logits, target)}
+        return self._predict(self._normalized(crops), rough, points, classes), rough, target
 
     @torch.no_grad()
     def refine(self, sample: dict) -> Instances:

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 __all__ = [
     "FEATURE_STRIDE",
@@ -68,7 +67,7 @@ def measure_masks(kernels: Tensor, features: Tensor, threshold: float = 0.5) -> 
     areas, maskness = [kernels.new_zeros(0, dtype=torch.int64)], [kernels.new_zeros(0)]
     for part in kernels.split(chunk_length(features)):
         inside = mask_probabilities(part, features).flatten(1)
-        inside = F.threshold_(inside, threshold, 0.0)  # 0 outside the mask
+        inside = torch.threshold_(inside, threshold, 0.0)  # 0 outside the mask
         total = inside.sum(1)
         # Sums of floats are several times faster than counts of bool, and exact below 2^24 pixels.
         areas.append(inside.ceil_().sum(1).long())

@@ -69,9 +69,11 @@ def _window(map_: Tensor, box: list[int], axes: list["_Axis"], threshold: float)
     """Window of a (h, w) probability map that is above the threshold in ``box`` only."""
     # A feature pixel reaches 6 image pixels, and these one more: 2 feature pixels around the box.
     source = [slice(max(box[i] - 2, 0), box[i + 2] + 3) for i in (0, 1)]
-    values = map_[source[0], source[1]][None, None]
-    values = F.interpolate(
-        values, scale_factor=FEATURE_STRIDE, mode="bilinear", align_corners=False
+    image = F.interpolate(
+        map_[source[0], source[1]][None, None],
+        scale_factor=FEATURE_STRIDE,
+        mode="bilinear",
+        align_corners=False,
     )
     parts = []
     for i, axis in enumerate(axes):
@@ -80,7 +82,7 @@ def _window(map_: Tensor, box: list[int], axes: list["_Axis"], threshold: float)
         parts.append(axis.part(begin, end, FEATURE_STRIDE * source[i].start))
     rows, columns = parts
     # Columns first, as torch does it, so that the values are the same to the last bit or nearly so.
-    values = rows.interpolate(columns.interpolate(values[0, 0].numpy().T).T)
+    values = rows.interpolate(columns.interpolate(image[0, 0].numpy().T).T)
     return MaskWindow(values > threshold, rows.start, columns.start)
 
 
