@@ -26,6 +26,7 @@ def add_pointwssis_config(cfg: CN) -> None:
     model.PROMPT = "none"
     # Level that a click reads: "selected" (best mask confidence x class score, the paper), "oracle"
     # (the level of the true object's size; needs annotations) or a level of MODEL.SOLO.IN_FEATURES.
+    # Only PROMPT points reads it, as NMS_BETWEEN.
     model.LEVEL = "selected"
     # Labels of clicks that may suppress each other: "cell" (one class and one cell, so one mask),
     # "class" (all labels of a class, by MODEL.SOLO.TEST.NMS_IOU: the official code) or "none".
@@ -92,12 +93,6 @@ def check_pointwssis_config(cfg: CN) -> list[str]:
         problems.append(
             f"MODEL.REFINER.INPUTS must be some of {', '.join(INPUTS)}, got {refiner.INPUTS}."
         )
-    for name, usual in (("LEVEL", "selected"), ("NMS_BETWEEN", "cell")):
-        if node[name] != usual and node.PROMPT != "points":
-            problems.append(
-                f"MODEL.POINTWSSIS.{name} {node[name]} has an effect only with "
-                f"MODEL.POINTWSSIS.PROMPT points, got PROMPT {node.PROMPT}."
-            )
     scales = refiner.CROP_SCALE_TRAIN
     if len(scales) != 2 or not 1 <= scales[0] <= scales[1] or refiner.CROP_SCALE < 1:
         problems.append(
