@@ -44,6 +44,7 @@ NAMES_STILL: set[str] = {
     "bestie/benchmark/label_rows.py",
     "bestie/benchmark/map_rows.py",
     "bestie/benchmark/network_rows.py",
+    "bestie/benchmark/prompt_rows.py",
     "bestie/benchmark/scenes.py",
     "bestie/data/augmentation.py",
     "bestie/data/checks/dataset.py",
