@@ -9,7 +9,7 @@ Examples:
     bestie run --data ROOT --supervision masks+clicks --output output/run  # train_s, train_w
     bestie run ... SOLVER.IMS_PER_BATCH 8 bestie:SOLVER.MAX_ITER 3000 DEVICE cpu
 
-The same command again goes on where a run was stopped, and repeats nothing that is done and whose
+The same command again resumes an interrupted run, and repeats nothing that is done and whose
 inputs are the same. Settings (KEY VALUE) hold for every training that they mean something to, or
 for one of them, with its name in front: classifier:KEY.
 """

@@ -218,7 +218,7 @@ def _read_json(path: Path) -> Any:
     except FileNotFoundError:
         raise DataError("file does not exist", path) from None
     except ValueError as error:
-        raise DataError(f"is no well-formed json ({error})", path) from None
+        raise DataError(f"is not well-formed json ({error})", path) from None
 
 
 def _write_json(path: Path, content: Any) -> None:

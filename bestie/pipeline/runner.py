@@ -1,8 +1,8 @@
 """Goes through the stages: decides, runs, records.
 
-Comes in: the stages of a run and the manifest of its folder. Goes out: everything in that folder.
-Called by ``bestie.pipeline``. Nothing that an earlier run finished is touched before its
-stage starts anew, and then it is kept aside as ``<stage>.previous`` until the new one is done.
+Takes the stages of a run and the manifest of its folder. Nothing that an earlier run finished is
+touched before its stage starts again, and then it is kept aside as ``<stage>.previous`` until the
+new one is done.
 """
 
 import contextlib
@@ -160,7 +160,7 @@ class Runner:
             what = "was deleted" if table.get(name) is None else "was changed"
             path = self.source.files(component).get(name) or f"{self.source.root}: {name}"
             raise DataError(
-                f"{what} while the pipeline was at work ({component}); put it right and run again",
+                f"{what} while the pipeline was running ({component}); correct it and run again",
                 path,
             )
         return digest_of(table)
@@ -174,6 +174,7 @@ class Runner:
         except (ValueError, OSError) as error:
             raise StageError(f"stage {stage.name} cannot start: {error}") from error
         if decision.action == "keep":
+            assert entry is not None  # there is something to keep
             self.progress.passed(stage.name, decision, entry.get("seconds"))
             shutil.rmtree(self._previous(stage), ignore_errors=True)  # of a run that was killed
             self._keep(stage, entry, decision, inputs)
@@ -204,7 +205,7 @@ class Runner:
             self.manifest.replace(stage.name, **fields)
 
     def _require(self, stage: Stage) -> None:
-        """A stage before --from must have left what it leaves; after --to there is no need."""
+        """A stage before --from must have finished; one after --to need not."""
         later = [s.name for s in self.stages[self.stages.index(stage) :] if s.name in self.selected]
         if not later or stage.replaced:
             return
@@ -217,7 +218,7 @@ class Runner:
         if broken:
             raise StageError(
                 f"what stage {stage.name} left is damaged: {broken}; --from {stage.name} makes it "
-                "anew"
+                "again"
             )
 
     def _run(
@@ -250,12 +251,7 @@ class Runner:
             self.manifest.replace(stage.name, **fields)
             commands = stage.commands(resume)
             self.manifest.update(stage.name, command="\n".join(map(str, commands)))
-            for number, command in enumerate(commands):
-                # Where a stage does not know its share, its finished commands give one.
-                by_commands = number / len(commands) if number else None
-                is_last = number == len(commands) - 1 and not self._has_commands_after(stage)
-                run = (stage, command, log, keep_open, by_commands, is_last)
-                memory = max(memory, self._command(*run))
+            memory = self._run_commands(stage, commands, log, keep_open)
             stage.finish()
             if not commands:
                 memory = own_peak_memory()
@@ -283,26 +279,43 @@ class Runner:
         shutil.rmtree(self._previous(stage), ignore_errors=True)
         self.progress.end(stage.name, seconds, memory)
 
-    def _command(
-        self,
-        stage: Stage,
-        command: Command,
-        log: Path,
-        keep_open: tuple[int, ...],
-        by_commands: float | None,
-        is_last: bool,
+    def _run_commands(
+        self, stage: Stage, commands: Sequence[Command], log: Path, keep_open: tuple[int, ...]
     ) -> float:
+        """Run them one after the other; peak memory of the largest, MiB."""
+        memory = 0.0
+        for number, command in enumerate(commands):
+            # Where a stage does not know its share, its finished commands give one.
+            by_commands = number / len(commands) if number else None
+            is_last = number == len(commands) - 1 and not self._has_commands_after(stage)
+
+            watch = self._watch(stage, by_commands, None if is_last else keep_open)
+            waiting, self._waiting = self._waiting, None
+            peak = run_command(command, log, waiting=waiting, keep_open=keep_open, watch=watch)
+            memory = max(memory, peak)
+        return memory
+
+    def _watch(
+        self, stage: Stage, by_commands: float | None, keep_open: tuple[int, ...] | None
+    ) -> Callable[[], None]:
+        """What to do while a command runs: show progress, and prepare the next process.
+
+        Args:
+            stage: of the command.
+            by_commands: share of the stage that is done, where it does not know its own.
+            keep_open: file descriptors of the next process; None: there is no next command.
+        """
+
         def share_done() -> float | None:
             share = stage.progress()
             return by_commands if share is None else share
 
         def watch() -> None:
-            if self._waiting is None and not is_last:
+            if self._waiting is None and keep_open is not None:
                 self._waiting = WaitingProcess(keep_open)
             self.progress.tick(stage.name, share_done)
 
-        waiting, self._waiting = self._waiting, None
-        return run_command(command, log, waiting=waiting, keep_open=keep_open, watch=watch)
+        return watch
 
     def _has_commands_after(self, stage: Stage) -> bool:
         """Whether a later stage of this run may run a command."""
@@ -318,7 +331,7 @@ class Runner:
 
     def _fail(self, stage: Stage, reason: str, seconds: float) -> None:
         self.progress.fail(stage.name)
-        # On a full disk the entry goes on saying "running", which does as well.
+        # On a full disk the entry still says "running", which serves as well.
         with contextlib.suppress(OSError):
             self.manifest.update(
                 stage.name, status="failed", reason=reason, seconds=round(seconds, 2)
@@ -329,8 +342,8 @@ class Runner:
         if log.is_file():
             lines.append(f"Its log: {log}")
         lines.append(
-            "What was done before it is kept: the same command goes on from here; "
-            f"--force {stage.name} begins this stage anew."
+            "What was done before it is kept: the same command resumes from here; "
+            f"--force {stage.name} starts this stage again."
         )
         return "\n".join(lines)
 
@@ -338,9 +351,9 @@ class Runner:
         return self.folder / f"{stage.name}.previous"
 
     def _set_aside(self, stage: Stage, entry: Mapping[str, Any]) -> None:
-        """Make room for a stage that starts anew; what was there is kept until it is done.
+        """Make room for a stage that starts again; what was there is kept until it is done.
 
-        What was once whole is kept rather than what a later run began.
+        A complete result is kept rather than what a later run began.
         """
         folder, previous = self.folder / stage.name, self._previous(stage)
         if not folder.is_dir():
