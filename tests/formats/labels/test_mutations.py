@@ -143,7 +143,7 @@ def check_one(name, folder, data):
     content = mutated(example, place, value, remove)
     path = Path(folder, "labels.csv" if name in ("csv", "label studio") else "labels.json")
     path.write_bytes(text(content).encode("utf-8", "surrogatepass"))
-    reader = "csv" if name == "label studio" else name
+    reader = name.replace(" ", "-")
     assert reader in FORMATS
     labels = read_labels(path, reader, ReadOptions())
     if labels.problems or not labels.clicked:
