@@ -112,7 +112,8 @@ def test_files_of_supervision(tmp_path):
     ((name, found),) = drawn(tmp_path, 30, 40)
     # supervision's outlines pass through the middles of the outer pixels.
     assert name == "dog" and (found & mask).sum() / (found | mask).sum() > 0.6
-    detections.mask = None
+    boxes = sv.Detections(xyxy=detections.xyxy, class_id=detections.class_id)
+    dataset = sv.DetectionDataset(["cat", "dog"], images=[file], annotations={file: boxes})
     dataset.as_yolo(annotations_directory_path=str(tmp_path / "labels"))
     ((_, _, _, (x, y)),) = read(tmp_path, boxes_as_clicks=True)
     assert (x * 40, y * 30) == pytest.approx((10, 9), abs=1e-3)
