@@ -13,10 +13,10 @@ clicks assigns pixels to the clicks, unless switched off.
 
 import argparse
 
-from detectron2.engine import default_argument_parser
-
+from bestie.cli.arguments import named_dataset, process_parser
+from bestie.method import METHODS
 from bestie.training import merge_config, setup
-from bestie.training.export import USE_CLICKS, USE_TAGS, export_pseudo_labels
+from bestie.training.export import export_pseudo_labels
 from bestie.training.launch import launch_tool
 
 __all__ = ["main", "parse_arguments", "work"]
@@ -24,15 +24,7 @@ __all__ = ["main", "parse_arguments", "work"]
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """Parse a command line; None: that of this process."""
-    parser = default_argument_parser(epilog=__doc__)
-    parser.set_defaults(dist_url="auto")
-    parser.add_argument(
-        "--num-processes",
-        dest="num_gpus",
-        type=int,
-        default=argparse.SUPPRESS,
-        help="the same as --num-gpus, for MODEL.DEVICE cpu",
-    )
+    parser = process_parser(__doc__)
     parser.add_argument(
         "--dataset", metavar="NAME", help="data set to label (default: first of DATASETS.TRAIN)"
     )
@@ -69,21 +61,18 @@ def work(args: argparse.Namespace) -> None:
     Raises:
         ValueError: a mistake in the arguments, the config or the data.
     """
-    for key, flag in ((USE_TAGS, "--no-tags"), (USE_CLICKS, "--no-clicks")):
-        if key in args.opts:
-            raise ValueError(f"{key} is set by this tool: on by default, off with {flag}")
+    for method in METHODS.values():
+        for what, key in method.label_keys.items():
+            if key in args.opts:
+                raise ValueError(f"{key} is set by this tool: on by default, off with --no-{what}")
     if args.resume or args.eval_only:
         raise ValueError("--resume and --eval-only have no effect here; MODEL.WEIGHTS is exported")
-    named = (
-        [args.dataset] if args.dataset else merge_config(args.config_file, args.opts).DATASETS.TRAIN
-    )
-    if not named:
-        raise ValueError("no data set: give --dataset or DATASETS.TRAIN")
-    # Only this data set is needed; its classes are compared with those of the training, if at hand.
-    args.opts = [*args.opts, "DATASETS.TEST", str((named[0],))]
+    name = named_dataset(args, merge_config(args.config_file, args.opts))
+    # Only this data set is needed; its classes are compared with those of the training.
+    args.opts = [*args.opts, "DATASETS.TEST", str((name,))]
     summary = export_pseudo_labels(
         setup(args),
-        named[0],
+        name,
         args.output,
         score_threshold=args.score_threshold,
         min_area=args.min_area,
