@@ -36,6 +36,7 @@ from bestie.progress import track
 __all__ = [
     "Imported",
     "import_labels",
+    "make_ids",
 ]
 
 # Images of these suffixes are linked or copied; the others are converted to PNG.
@@ -131,7 +132,7 @@ def import_labels(
     _check_coordinates(source, items)
     if source.problems:
         raise formats.join_errors(source.problems)
-    ids = _make_ids(sorted(items), images)
+    ids = make_ids(sorted(items), images)
     splits = _draw_splits(sorted(ids), val_share, seed)
     kind = "clicks" if source.clicked else "tags"
     _write(output, {key: items[path] for key, path in ids.items()}, class_names, splits, kind, copy)
@@ -212,7 +213,7 @@ def _check_coordinates(source: Labels, items: dict[Path, Item]) -> None:
         source.report(message, source.rows[0].file)
 
 
-def _make_ids(paths: Sequence[Path], folder: Path) -> dict[str, Path]:
+def make_ids(paths: Sequence[Path], folder: Path) -> dict[str, Path]:
     """Id -> image: its path with unusual characters replaced, numbered where that is taken."""
     ids: dict[str, Path] = {}
     taken = set()
