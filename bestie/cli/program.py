@@ -21,7 +21,7 @@ COMMANDS = {
     "run": ("run", "from images with cheap labels to a trained detector and a report"),
     "predict": ("predict", "run a trained model on photos: overlays and a COCO json"),
     "train": ("train", "train or evaluate one model"),
-    "export": ("export", "write what a model finds in a data set as COCO json"),
+    "export": ("export", "write labels of a model or a file, as COCO json or for other tools"),
     "evaluate": ("evaluate", "score labels against ground truth"),
     "visualize": ("visualize", "draw data, labels and predictions"),
     "report": ("report", "write the report of a run again"),

@@ -50,9 +50,7 @@ def join_polygons(polygons: list[list[float]]) -> list[float]:
 
 def has_holes(mask: np.ndarray) -> bool:
     """Whether background is enclosed by an (H, W) bool mask."""
-    hierarchy = cv2.findContours(
-        mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE
-    )[1]
+    hierarchy = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)[1]
     return hierarchy is not None and bool((hierarchy[0, :, 3] >= 0).any())
 
 

@@ -4,31 +4,10 @@ import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from bestie.formats import decode_mask
 from bestie.formats.polygons import has_holes, join_polygons, mask_polygons
-
-
-@st.composite
-def masks(draw):
-    """Noise, lines, frames, single pixels and full images of small sizes."""
-    height, width = draw(st.integers(1, 14)), draw(st.integers(1, 18))
-    mask = np.zeros((height, width), bool)
-    kind = draw(st.sampled_from(["noise", "pixel", "row", "column", "frame", "full", "diagonal"]))
-    y, x = draw(st.integers(0, height - 1)), draw(st.integers(0, width - 1))
-    if kind == "noise":
-        seed, share = draw(st.integers(0, 10**6)), draw(st.floats(0.05, 0.95))
-        mask = np.random.default_rng(seed).random((height, width)) < share
-    mask[y, x] = True
-    mask[y] |= kind == "row"
-    mask[:, x] |= kind == "column"
-    mask |= kind in ("frame", "full")
-    if kind == "frame":
-        mask[1:-1, 1:-1] = False
-    if kind == "diagonal":
-        np.fill_diagonal(mask, True)
-    return mask
+from tests.formats.random_masks import masks
 
 
 def filled(polygons, shape):
@@ -55,7 +34,8 @@ def test_pycocotools_draws_exactly_the_mask(mask):
 @settings(max_examples=100)
 @given(masks())
 def test_opencv_draws_the_mask(mask):
-    assert iou(filled(mask_polygons(mask), mask.shape), mask) > 0.98 or mask.sum() < 60
+    # Lines to holes may run over a pixel of the background where parts touch at corners only.
+    assert (filled(mask_polygons(mask), mask.shape) != mask).sum() <= 2
 
 
 def test_single_pixel_and_empty_mask():

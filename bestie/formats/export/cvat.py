@@ -1,15 +1,24 @@
 """CVAT: ``annotations.xml`` in the format "CVAT for images 1.1", and ``images/``.
 
-Every part of an object is a polygon; the parts of one object share a ``group_id``. A task of these
-images takes the xml with "Upload annotations" if it has the labels that ``labels.json`` lists (for
-the field "Raw" of CVAT's form of labels).
+An object of one part without holes is a polygon; others are masks (the pixels of their box), which
+CVAT edits with its brush. A task of these images takes the xml with "Upload annotations" if it has
+the labels that ``labels.json`` lists (for the field "Raw" of CVAT's form of labels).
 """
 
 import json
 from xml.sax.saxutils import XMLGenerator
 
+import numpy as np
+
 from bestie.formats.base import atomic_write
-from bestie.formats.export.base import LabelledImage, LabelSet, Package, points_of
+from bestie.formats.export.base import (
+    LabelledImage,
+    LabelledObject,
+    LabelSet,
+    Package,
+    points_of,
+)
+from bestie.formats.polygons import has_holes, mask_polygons
 from bestie.progress import track
 
 __all__ = ["write_cvat"]
@@ -25,12 +34,11 @@ def write_cvat(labels: LabelSet, package: Package) -> None:
         xml.startElement("annotations", {})
         _write_element(xml, "version", "1.1")
         _write_meta(xml, labels)
-        group = 0
         for number, image in enumerate(track(labels.images, "images")):
             height, width = image.size
             sides = {"width": str(width), "height": str(height)}
             xml.startElement("image", {"id": str(number), "name": image.name} | sides)
-            group = _write_objects(xml, image, labels.class_names, package, group)
+            _write_objects(xml, image, labels.class_names, package)
             xml.endElement("image")
             xml.characters("\n")
             package.put_photo(image, f"images/{image.name}")
@@ -60,22 +68,44 @@ def _write_element(xml: XMLGenerator, tag: str, text: str) -> None:
 
 
 def _write_objects(
-    xml: XMLGenerator, image: LabelledImage, class_names: list[str], package: Package, group: int
-) -> int:
-    """Write the polygons of an image; the number of the last group."""
+    xml: XMLGenerator, image: LabelledImage, class_names: list[str], package: Package
+) -> None:
     for order, item in enumerate(image.objects):
-        polygons = package.polygons(item)
-        group += len(polygons) > 1
-        for polygon in polygons:
-            attributes = {
-                "label": class_names[item.class_id],
-                "source": "manual" if item.score is None else "auto",
-                "occluded": "0",
-                "points": ";".join(f"{x:.2f},{y:.2f}" for x, y in points_of(polygon)),
-                "z_order": str(order),
-            }
-            if len(polygons) > 1:
-                attributes["group_id"] = str(group)
-            xml.startElement("polygon", attributes)
-            xml.endElement("polygon")
-    return group
+        shape = _shape(item, package)
+        if shape is None:
+            continue
+        tag, geometry = shape
+        attributes = {
+            "label": class_names[item.class_id],
+            "source": "manual" if item.score is None else "auto",
+            "occluded": "0",
+            "z_order": str(order),
+        }
+        xml.startElement(tag, attributes | geometry)
+        xml.endElement(tag)
+
+
+def _shape(item: LabelledObject, package: Package) -> tuple[str, dict[str, str]] | None:
+    """Tag and attributes of an object's geometry; None: it has no pixel."""
+    mask = item.mask
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if not len(rows):
+        package.note_empty()
+        return None
+    polygons = mask_polygons(mask, package.options.tolerance)
+    if len(polygons) == 1 and not has_holes(mask):
+        return "polygon", {
+            "points": ";".join(f"{x:.2f},{y:.2f}" for x, y in points_of(polygons[0]))
+        }
+    package.notes["objects have holes or several parts: written as masks, not polygons"] += 1
+    window = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    box = {"left": columns[0], "top": rows[0], "width": window.shape[1], "height": window.shape[0]}
+    runs = ", ".join(map(str, _runs(window.reshape(-1))))
+    return "mask", {"rle": runs} | {name: str(side) for name, side in box.items()}
+
+
+def _runs(pixels: np.ndarray) -> list[int]:
+    """Lengths of the runs of (P,) bool, zeros first (0 if it begins with ones)."""
+    ends = np.flatnonzero(pixels[1:] != pixels[:-1]) + 1
+    lengths = np.diff(ends, prepend=0, append=len(pixels)).tolist()
+    return [0, *lengths] if pixels[0] else lengths

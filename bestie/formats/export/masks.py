@@ -11,10 +11,9 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from bestie.formats.base import DataError
-from bestie.formats.dataset_folder import DatasetFolder
+from bestie.formats.dataset_folder import DatasetFolder, make_ids
 from bestie.formats.export.base import LabelledImage, LabelSet, Package
 from bestie.formats.images import write_semantic_map
-from bestie.formats.labels.importer import make_ids
 from bestie.progress import track
 
 __all__ = ["SPLIT", "write_mask_root"]

@@ -182,8 +182,9 @@ def _chosen(labels: LabelSet, file: Path, source: Path) -> LabelSet:
     """The images that a list names, in its order."""
     known: dict[str, list[LabelledImage]] = defaultdict(list)
     for image in labels.images:
-        known[_key(image.name)].append(image)
-        known[_key(str(PurePosixPath(image.name).with_suffix("")))].append(image)
+        stem = str(PurePosixPath(image.name).with_suffix(""))
+        for key in {_key(image.name), _key(stem)}:
+            known[key].append(image)
     problems: list[DataError] = []
     chosen: dict[str, LabelledImage] = {}
     for number, line in enumerate(read_lines(file, reporter(file, None)) or [], 1):

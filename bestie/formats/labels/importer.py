@@ -7,7 +7,6 @@ once.
 
 import os
 import random
-import re
 import shutil
 import tempfile
 import unicodedata
@@ -20,7 +19,7 @@ from PIL import Image
 
 from bestie import formats
 from bestie.formats import DatasetFolder
-from bestie.formats.dataset_folder import CLICKS
+from bestie.formats.dataset_folder import CLICKS, make_ids
 from bestie.formats.instances import make_clicks
 from bestie.formats.labels.base import (
     Labels,
@@ -36,7 +35,6 @@ from bestie.progress import track
 __all__ = [
     "Imported",
     "import_labels",
-    "make_ids",
 ]
 
 # Images of these suffixes are linked or copied; the others are converted to PNG.
@@ -211,21 +209,6 @@ def _check_coordinates(source: Labels, items: dict[Path, Item]) -> None:
     if len(clicks) > 3 and all(max(yx) <= 1 for yx in clicks):
         message = "all coordinates lie in [0, 1]; pixels are expected, not shares of the image"
         source.report(message, source.rows[0].file)
-
-
-def make_ids(paths: Sequence[Path], folder: Path) -> dict[str, Path]:
-    """Id -> image: its path with unusual characters replaced, numbered where that is taken."""
-    ids: dict[str, Path] = {}
-    taken = set()
-    for path in paths:
-        relative = path.relative_to(folder).with_suffix("").as_posix()
-        stem = re.sub(r"[^\w.-]+", "_", relative).strip("._-") or "image"
-        key, number = stem, 2
-        while key.lower() in taken:  # some file systems do not tell A from a
-            key, number = f"{stem}_{number}", number + 1
-        taken.add(key.lower())
-        ids[key] = path
-    return ids
 
 
 def _draw_splits(ids: list[str], val_share: float, seed: int) -> dict[str, list[str]]:
