@@ -41,7 +41,7 @@ def export_pseudo_labels(
         use_tags: restrict the classes to the image's tags.
         use_clicks: let BESTIE assign pixels to the given clicks (MODEL.BESTIE.SUPERVISION clicks
             only).
-        masks: "rle" or "polygons" (holes are filled).
+        masks: "rle" or "polygons" (holes are cut in).
 
     Returns:
         What was exported, on the main process; None elsewhere.
