@@ -32,7 +32,10 @@ COMMANDS = {
     "prepare-voc": ("prepare_voc", "make a data set of the PASCAL VOC 2012 download"),
     "prepare-coco": ("prepare_coco", "make a data set of the COCO 2017 download"),
     "split": ("split_labels", "divide a training set into images with masks and with clicks"),
-    "combine": ("combine_labels", "combine labels of images with masks and with clicks"),
+    "combine": (
+        "combine_labels",
+        "combine labels with corrected ones, or with those of images with masks",
+    ),
     "benchmark": ("benchmark", "measure the speed"),
     "doctor": ("doctor", "look whether everything that is needed is installed and works"),
 }
