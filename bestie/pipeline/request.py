@@ -7,6 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
+from bestie.formats.labels.base import ReadOptions
 from bestie.pipeline.recipe import Recipe, recipe_for
 
 __all__ = ["Request"]
@@ -24,6 +25,7 @@ class Request:
         num_gpus: processes of a training.
         split, val_split: names of the splits of a root; val_split None: "val", if there is one.
         val: "coco:JSON:IMAGE_DIR" to evaluate on, with COCO data; "": none.
+        read (ReadOptions): which points and boxes of a COCO json are clicks.
         cues, maps (Path | None): folders of supplied points and semantic maps, absolute.
         options: KEY VALUE ..., as the user typed them.
         command: as the user typed it.
@@ -37,6 +39,7 @@ class Request:
     split: str = "train"
     val_split: str | None = None
     val: str = ""
+    read: ReadOptions = ReadOptions()
     cues: Path | None = None
     maps: Path | None = None
     options: tuple[str, ...] = ()
@@ -53,6 +56,11 @@ class Request:
         if self.is_coco and self.val_split is not None:
             raise ValueError(
                 "--val-split goes with a root; with --data coco:... say --val coco:..."
+            )
+        if self.read != ReadOptions() and not (self.is_coco and self.supervision == "clicks"):
+            raise ValueError(
+                "--keypoints and --boxes-as-clicks go with --data coco:JSON:IMAGE_DIR and "
+                "--supervision clicks"
             )
         for name in ("data", "val", "output", "cues", "maps"):
             _check_path(name, str(getattr(self, name) or ""))
