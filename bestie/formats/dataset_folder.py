@@ -25,6 +25,7 @@ from bestie.formats.text import (
 )
 
 __all__ = [
+    "CLASSES_FILE",
     "CLASS_MASKS",
     "CLICKS",
     "CUES",
@@ -43,6 +44,8 @@ __all__ = [
 ]
 
 CUES, CLICKS, MAPS = "Peak_points", "Center_points", "WSSS_maps"
+# Names of the classes; the tools of YOLO write a list of the same name.
+CLASSES_FILE = "classes.txt"
 INSTANCE_MASKS, CLASS_MASKS = "SegmentationObject", "SegmentationClass"
 # Supervision -> folder of its points: cues of a classifier, clicks.
 POINT_FOLDERS = {"tags": CUES, "clicks": CLICKS}
@@ -65,7 +68,7 @@ class DatasetFolder:
     @property
     def classes_file(self) -> str:
         """Class names, one per line."""
-        return self.path("classes.txt")
+        return self.path(CLASSES_FILE)
 
     @property
     def tags_file(self) -> str:

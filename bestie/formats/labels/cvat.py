@@ -57,8 +57,8 @@ def _read_image(element: Element, path: Path, labels: Labels, options: ReadOptio
     if not name.strip():
         labels.report("image without a name", path, element.line)
         return
-    sides = [parse_number(element.attributes.get(side)) for side in ("height", "width")]
-    labels.add_size(name, *sides, path)
+    height, width = (parse_number(element.attributes.get(side)) for side in ("height", "width"))
+    labels.add_size(name, height, width, path)
     labels.add(name, (), None, path, element.line)
     for child in element.children:
         place = Place(name, path, child.line, where=child.tag)
@@ -133,7 +133,8 @@ def _mask(element: Element) -> Shape | str:
         turn = parse_number(element.attributes.get("rotation", "0"))
         if numbers is None or turn is None or min(numbers[2:]) < 0:
             return "is not cx, cy, rx, ry of numbers"
-        return Outline.of_rings([ellipse_ring(*numbers, turn)])
+        cx, cy, rx, ry = numbers
+        return Outline.of_rings([ellipse_ring(cx, cy, rx, ry, turn)])
     if element.tag == "mask":
         return _bitmap(element)
     return "is not read; points, skeletons, tags, polygons, ellipses, masks and boxes are"

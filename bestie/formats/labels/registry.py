@@ -96,12 +96,20 @@ FORMATS = {
     "qupath": Format(
         "QuPath's GeoJSON", (".geojson", ".json"), read_qupath, (r'"type"\s*:\s*"Feature',)
     ),
-    "imagej": Format("ImageJ's ROIs", (".zip", ".roi"), read_imagej),
+    "imagej": Format("ImageJ's ROIs", (".zip", ".roi"), read_imagej, (r"\.roi|\AIout",)),
     "napari": Format("napari's points", (".csv",), read_napari, (), ("index", "axis-0")),
 }
 # What a file is taken for whose content matches no format, by its suffix: its reader's message then
 # says what is wrong with it.
-FALLBACKS = {".json": "coco", ".csv": "csv", ".tsv": "csv", ".txt": "csv", ".geojson": "qupath"}
+FALLBACKS = {
+    ".json": "coco",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".txt": "csv",
+    ".geojson": "qupath",
+    ".zip": "imagej",
+    ".roi": "imagej",
+}
 
 
 def read_labels(

@@ -176,12 +176,14 @@ def _parts(shape: Mapping[str, Any]) -> dict[str, Any] | str:
     if kind == "ellipse" and (found := numbers("cx", "cy", "rx", "ry")) and min(found[2:]) >= 0:
         turn = parse_numbers([shape.get("theta", 0)])
         if turn is not None:  # VIA's theta is in radians
-            return {"mask": Outline.of_rings([ellipse_ring(*found, math.degrees(turn[0]))])}
+            cx, cy, rx, ry = found
+            ring = ellipse_ring(cx, cy, rx, ry, math.degrees(turn[0]))
+            return {"mask": Outline.of_rings([ring])}
     if kind == "polygon":
         xs, ys = (shape.get(f"all_points_{side}") for side in "xy")
         if isinstance(xs, list) and isinstance(ys, list) and len(xs) == len(ys):
-            ring = parse_ring([list(pair) for pair in zip(xs, ys, strict=True)])
-            if ring is not None:
-                return {"mask": Outline.of_rings([ring])}
+            polygon = parse_ring([list(pair) for pair in zip(xs, ys, strict=True)])
+            if polygon is not None:
+                return {"mask": Outline.of_rings([polygon])}
     accepted = "points, rectangles, polygons, circles and ellipses are read"
     return f"has the shape {json.dumps(dict(shape))[:80]}; {accepted}"

@@ -42,16 +42,16 @@ def _read_image(
         labels.report(message, path)
         return
     for size in root.all("size"):
-        sides = [parse_number(size.child_text(side)) for side in ("height", "width")]
-        labels.add_size(image, *sides, path)
+        height, width = (parse_number(size.child_text(side)) for side in ("height", "width"))
+        labels.add_size(image, height, width, path)
     beside = (path.parent / image,)
     labels.add(image, (), None, path, None, beside)
     for number, element in enumerate(root.all("object"), 1):
         place = Place(image, path, element.line, beside, f"object {number}")
         name = element.child_text("name") or ""
         box, ring, point = _box(element), _ring(element), _point(element)
-        mistake = next((found for found in (box, ring, point) if isinstance(found, str)), None)
-        if mistake:
+        if isinstance(box, str) or isinstance(ring, str) or isinstance(point, str):
+            mistake = next(found for found in (box, ring, point) if isinstance(found, str))
             place.report(mistake, labels)
         elif box is ring is point is None:
             place.report("has no bndbox, polygon or point", labels)

@@ -20,15 +20,16 @@ from pathlib import Path
 import yaml
 
 from bestie.formats.base import DataError, read_lines
+from bestie.formats.dataset_folder import CLASSES_FILE
 from bestie.formats.labels.base import Labels, ReadOptions, list_files, parse_number
 from bestie.formats.labels.objects import Place, add_object, choose_point
 from bestie.formats.labels.shapes import Outline, parse_ring
 
 __all__ = ["read_yolo", "read_yolo_obb", "read_yolo_segment"]
 
-NAME_LISTS = ("classes.txt", "obj.names")
+NAME_LISTS = (CLASSES_FILE, "obj.names")
 YAML_FILES = ("data.yaml", "data.yml", "dataset.yaml")
-LEVELS = 3  # folders in which names of classes are looked for, upwards
+LEVELS = 2  # folders above the user's in which names of classes are looked for
 TOLERANCE = 1e-3  # tools round: shares may leave [0, 1] by this
 
 
@@ -58,10 +59,11 @@ def read_yolo_obb(path: Path, labels: Labels, options: ReadOptions) -> None:
 
 def _read(path: Path, labels: Labels, options: ReadOptions, kind: str) -> None:
     files = _label_files(path)
-    names = _find_names(path, labels)
-    if not files or names is None:
-        if not files:
-            labels.report("holds no .txt file of YOLO", path)
+    if not files:
+        labels.report("holds no .txt file of YOLO", path)
+        return
+    names = _find_names(files[0], path, labels)
+    if names is None:
         return
     lines = [(file, *line) for file in files for line in _lines(file, labels)]
     counts = {len(fields) for *_, fields in lines} - {5}
@@ -110,13 +112,17 @@ def _image_name(file: Path, path: Path) -> str:
     return "/".join(parts)
 
 
-def _find_names(path: Path, labels: Labels) -> _Names | None:
-    folder = path.absolute() if path.is_dir() else path.absolute().parent
-    for place in [folder, *folder.parents][:LEVELS]:
+def _find_names(file: Path, path: Path, labels: Labels) -> _Names | None:
+    """Names in the folder of a file of labels, or above it."""
+    places = list(file.absolute().parents)
+    depth = len(file.absolute().relative_to(path.absolute()).parts) if path.is_dir() else 1
+    for place in places[: depth + LEVELS]:
         found = [name for name in (*YAML_FILES, *NAME_LISTS) if (place / name).is_file()]
         if found:
-            file = place / found[0]
-            return _read_yaml(file, labels) if found[0] in YAML_FILES else _read_list(file, labels)
+            names = place / found[0]
+            return (
+                _read_yaml(names, labels) if found[0] in YAML_FILES else _read_list(names, labels)
+            )
     accepted = ", ".join((*YAML_FILES, *NAME_LISTS))
     labels.report(f"names of the classes are missing: none of {accepted} beside the files", path)
     return None
@@ -141,11 +147,11 @@ def _read_yaml(file: Path, labels: Labels) -> _Names | None:
     except (OSError, ValueError, yaml.YAMLError) as error:
         labels.report(f"cannot be read ({ascii(str(error))[:200]})", file)
         return None
-    names = content.get("names") if isinstance(content, dict) else None
-    if isinstance(names, list):
-        names = dict(enumerate(names))
-    accepted = isinstance(names, dict) and all(type(key) is int for key in names)
-    if not accepted or not all(isinstance(name, str) for name in names.values()):
+    found = content.get("names") if isinstance(content, dict) else None
+    names = dict(enumerate(found)) if isinstance(found, list) else found
+    if not isinstance(names, dict) or not all(
+        type(key) is int and isinstance(name, str) for key, name in names.items()
+    ):
         labels.report("has no names (a list, or number: name) of the classes", file)
         return None
     shape = content.get("kpt_shape")
@@ -212,7 +218,7 @@ def _parts(
         triples = [values[4 + i * size : 4 + (i + 1) * size] for i in range(number)]
         if size == 3 and any(triple[2] not in (0, 1, 2) for triple in triples):
             return "the visibility of a keypoint is not 0, 1 or 2"
-        visible = [(x, y) for x, y, *v in triples if v != [0]]
+        visible = [(triple[0], triple[1]) for triple in triples if triple[2:] != [0]]
         if not visible:
             return None
         point = choose_point(visible, options)
@@ -220,9 +226,9 @@ def _parts(
             return point
         return _outside([point]) or {"point": point}
     if kind == "obb" and len(values) == 8:
-        x, y = values[::2], values[1::2]
-        mistake = _outside([(min(x), min(y)), (max(x), max(y))])
-        return mistake or {"box": (min(x), min(y), max(x), max(y))}
+        xs, ys = values[::2], values[1::2]
+        mistake = _outside([(min(xs), min(ys)), (max(xs), max(ys))])
+        return mistake or {"box": (min(xs), min(ys), max(xs), max(ys))}
     if len(values) == 4 and kind != "obb":
         x, y, width, height = values
         box = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from bestie import formats
+from bestie.cli.split_labels import split_labels
 from bestie.data import survey_data
 from bestie.formats import DatasetFolder
 from bestie.formats.labels.base import ReadOptions
@@ -76,6 +77,12 @@ def test_masks_become_the_true_masks_of_the_splits(make, tmp_path):
     assert tags == {"a": [0, 1], "b": [1], "c": []}
     reports = survey_data(str(tmp_path / "root"))
     assert all(report.count("error") == 0 for report in reports.values())
+
+
+def test_imported_masks_can_be_split_into_strong_and_weak(make, tmp_path):
+    make(a=[MASK], b=[MASK], c=[MASK, MASK], d=[MASK])
+    numbers = split_labels(tmp_path / "root", "train", 50, clicks="nearest")
+    assert numbers["strong images"] == 2 and numbers["clicks made"] >= 2
 
 
 def test_images_with_masks_and_images_with_clicks_become_strong_and_weak(make, tmp_path):

@@ -52,4 +52,5 @@ def test_other_texts_beside_labels_are_no_labels(tmp_path):
     CASES["labelme"].write(tmp_path / "1.json", CASES["labelme"].example)
     (tmp_path / "notes.txt").write_text("5 images of cats, taken in 2024\n")
     (tmp_path / "list.csv").write_text("image,class\n1.png,cat\n")
+    (tmp_path / "backup.zip").write_bytes(b"PK of something else")
     assert _detect(tmp_path) == "labelme"
