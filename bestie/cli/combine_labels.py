@@ -2,7 +2,7 @@
 
 Examples:
     bestie combine correct --labels labels.json --output merged.json \\
-        --truth corrected/annotations/instances_train_s.json
+        --truth corrected/annotations/instances_train.json
     bestie combine pairs --truth strong.json --labels rough_early.json rough_late.json \\
         --output pairs.json
     bestie combine merge --truth strong.json --labels refined_weak.json \\
