@@ -4,6 +4,7 @@ import argparse
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from detectron2.data import MetadataCatalog
 
@@ -18,7 +19,7 @@ from bestie.training.run_files import find_run_files
 __all__ = ["add_arguments", "convert_predictions", "export_files", "is_of_files"]
 
 # Options of checkpoints -> the value that they have if they are not given.
-OF_CHECKPOINTS = {
+OF_CHECKPOINTS: dict[str, Any] = {
     "config_file": "",
     "dataset": None,
     "no_tags": False,

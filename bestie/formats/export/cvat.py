@@ -7,6 +7,7 @@ the labels that ``labels.json`` lists (for the field "Raw" of CVAT's form of lab
 
 import json
 from xml.sax.saxutils import XMLGenerator
+from xml.sax.xmlreader import AttributesImpl
 
 import numpy as np
 
@@ -31,13 +32,13 @@ def write_cvat(labels: LabelSet, package: Package) -> None:
     with atomic_write(package.folder / "annotations.xml") as file:
         xml = XMLGenerator(file, encoding="utf-8", short_empty_elements=True)
         xml.startDocument()
-        xml.startElement("annotations", {})
+        _start(xml, "annotations")
         _write_element(xml, "version", "1.1")
         _write_meta(xml, labels)
         for number, image in enumerate(track(labels.images, "images")):
             height, width = image.size
             sides = {"width": str(width), "height": str(height)}
-            xml.startElement("image", {"id": str(number), "name": image.name} | sides)
+            _start(xml, "image", {"id": str(number), "name": image.name} | sides)
             _write_objects(xml, image, labels.class_names, package)
             xml.endElement("image")
             xml.characters("\n")
@@ -46,13 +47,17 @@ def write_cvat(labels: LabelSet, package: Package) -> None:
         xml.endDocument()
 
 
+def _start(xml: XMLGenerator, tag: str, attributes: dict[str, str] | None = None) -> None:
+    xml.startElement(tag, AttributesImpl(attributes or {}))
+
+
 def _write_meta(xml: XMLGenerator, labels: LabelSet) -> None:
     for tag in ("meta", "task"):
-        xml.startElement(tag, {})
+        _start(xml, tag)
     _write_element(xml, "size", str(len(labels.images)))
-    xml.startElement("labels", {})
+    _start(xml, "labels")
     for name in labels.class_names:
-        xml.startElement("label", {})
+        _start(xml, "label")
         _write_element(xml, "name", name)
         _write_element(xml, "attributes", "")
         xml.endElement("label")
@@ -62,7 +67,7 @@ def _write_meta(xml: XMLGenerator, labels: LabelSet) -> None:
 
 
 def _write_element(xml: XMLGenerator, tag: str, text: str) -> None:
-    xml.startElement(tag, {})
+    _start(xml, tag)
     xml.characters(text)
     xml.endElement(tag)
 
@@ -81,7 +86,7 @@ def _write_objects(
             "occluded": "0",
             "z_order": str(order),
         }
-        xml.startElement(tag, attributes | geometry)
+        _start(xml, tag, attributes | geometry)
         xml.endElement(tag)
 
 

@@ -38,6 +38,7 @@ def write_label_studio(labels: LabelSet, package: Package) -> None:
 def _task(image: LabelledImage, class_names: list[str], package: Package) -> dict[str, Any]:
     height, width = image.size
     regions = []
+    scores = [item.score for item in image.objects if item.score is not None]
     for number, item in enumerate(image.objects, 1):
         polygon = package.one_polygon(item)
         if polygon is None:
@@ -58,7 +59,6 @@ def _task(image: LabelledImage, class_names: list[str], package: Package) -> dic
             },
         }
         regions.append(region if item.score is None else region | {"score": item.score})
-    scores = [region["score"] for region in regions if "score" in region]
     prediction: dict[str, Any] = {"model_version": "bestie", "result": regions}
     if scores:
         prediction["score"] = float(np.mean(scores))

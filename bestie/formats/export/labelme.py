@@ -36,7 +36,7 @@ def write_labelme(labels: LabelSet, package: Package) -> None:
     require_unique_stems(labels.images, "json of LabelMe")
     for image in track(labels.images, "images"):
         name = PurePosixPath(image.name)
-        content = {
+        content: dict[str, Any] = {
             "version": VERSION,
             "flags": {},
             "shapes": _shapes(image, labels.class_names, package),
@@ -55,7 +55,7 @@ def _shapes(image: LabelledImage, class_names: list[str], package: Package) -> l
     for number, item in enumerate(image.objects, 1):
         polygons = package.polygons(item)
         for polygon in polygons:
-            shape = {
+            shape: dict[str, Any] = {
                 "label": class_names[item.class_id],
                 "points": [list(point) for point in points_of(polygon)],
                 "group_id": number if len(polygons) > 1 else None,
