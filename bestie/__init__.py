@@ -1,4 +1,4 @@
-"""BESTIE in Detectron2: from cheap labels to instance segmentation.
+"""From cheap labels to instance segmentation, in Detectron2.
 
 Importing the package registers its backbones, heads, meta-architectures, mappers and built-in data
 sets with Detectron2; the imports below without a visible use are there for that.

@@ -5,7 +5,6 @@ does. ``docs/python-api.md`` has examples. The engine and the networks are impor
 first needed: every process of this package imports this module.
 """
 
-import json
 import os
 import sys
 import tempfile
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from detectron2.structures import Instances
 
 __all__ = ["Model", "load", "run"]
-
-CONFIG, MANIFEST = "config.yaml", "manifest.json"
 
 
 def run(
@@ -94,10 +91,11 @@ def load(
             the config, or a model that predicts no instances.
     """
     from bestie.training.predict import demo_overrides
+    from bestie.training.run_files import find_checkpoint
     from bestie.training.setup import load_model, read_config
 
-    weights = _find_weights(Path(source))
-    config = str(weights.with_name(CONFIG))
+    config_file, weights = find_checkpoint(source)
+    config = str(config_file)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     given: dict[str, Any] = dict(options or {})
     given |= {"MODEL.WEIGHTS": str(weights), "MODEL.DEVICE": device}
@@ -174,33 +172,6 @@ class Model:
         kept = (found.scores >= min_score) & torch.from_numpy(found.pred_masks.areas() > 0)
         order = torch.argsort(found.scores, descending=True, stable=True)
         return found[order[kept[order]]]
-
-
-def _find_weights(source: Path) -> Path:
-    """The checkpoint of a run, of a training or of its own path."""
-    from bestie.training.predict import find_run
-
-    if source.is_file():
-        if not source.with_name(CONFIG).is_file():
-            raise ValueError(f"{source}: no {CONFIG} lies beside it; a training writes one there")
-        return source
-    if not source.is_dir():
-        raise ValueError(f"{source}: no such file or folder")
-    is_run = (source / MANIFEST).is_file()
-    _, (_, weights) = find_run(_last_training(source) if is_run else source)
-    return Path(weights)
-
-
-def _last_training(folder: Path) -> Path:
-    """Folder of the last training that a run has started; a later one beats an earlier one."""
-    try:
-        stages = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["stages"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{folder / MANIFEST} is damaged: {error!r}") from None
-    started = [folder / name for name in stages if (folder / name / CONFIG).is_file()]
-    if not started:
-        raise ValueError(f"{folder}: this run has not trained a model yet")
-    return started[-1]
 
 
 def _as_pil(image: Any) -> Image.Image:

@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from detectron2.config import CfgNode
+from detectron2.modeling import META_ARCH_REGISTRY
+from torch import Tensor
 
-__all__ = ["METHODS", "AcceptedValues", "Method", "register_method"]
+__all__ = ["METHODS", "AcceptedValues", "Method", "predicts", "register_method"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,14 @@ def _no_problems(cfg: CfgNode) -> list[str]:
     return []
 
 
+def _no_weights(cfg: CfgNode) -> None:
+    """For a method without backbones of its own."""
+
+
+def _not_mine(state: Mapping[str, Tensor]) -> None:
+    """For a method without weights of its paper."""
+
+
 @dataclass(frozen=True)
 class Method:
     """A method, as the rooms around it see it.
@@ -58,6 +68,12 @@ class Method:
             MODEL.TIMM.WEIGHTS; a checkpoint replaces them.
         described_weights: those of them with keys about the labels behind the file, KEY_KIND and
             KEY_LABELS.
+        backbone_weights: what the config says of the file that a backbone of the method starts
+            from: path, kind and description of the labels; None for other backbones.
+        convert_weights: renames a state dict of the paper's own code to the layers of this project;
+            None for any other one.
+        label_keys: "tags", "clicks" -> key that lets inference use those of the image.
+        check_evaluation: gives one message per setting with which its models cannot be scored.
         replaced_models: Detectron2's meta-architecture -> the one that is built in its place.
     """
 
@@ -67,6 +83,10 @@ class Method:
     check_config: Callable[[CfgNode], list[str]] = _no_problems
     weights: tuple[str, ...] = ()
     described_weights: tuple[str, ...] = ()
+    backbone_weights: Callable[[CfgNode], tuple[str, str, str] | None] = _no_weights
+    convert_weights: Callable[[Mapping[str, Tensor]], dict[str, Tensor] | None] = _not_mine
+    label_keys: Mapping[str, str] = field(default_factory=dict)
+    check_evaluation: Callable[[CfgNode], list[str]] = _no_problems
     replaced_models: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -83,3 +103,9 @@ def register_method(method: Method) -> Method:
     if METHODS.setdefault(method.name, method) is not method:
         raise ValueError(f"a method named {method.name} is registered already")
     return method
+
+
+def predicts(cfg: CfgNode) -> str:
+    """What the model of a config finds: "instances", or "tags" where its class says so."""
+    model = META_ARCH_REGISTRY.get(cfg.MODEL.META_ARCHITECTURE)
+    return getattr(model, "predicts", "instances")

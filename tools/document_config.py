@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from detectron2.config import CfgNode
 
@@ -132,7 +133,7 @@ def comment_above(lines: list[str], number: int) -> str:
     return " ".join(found)
 
 
-def value_of(cfg: CfgNode, path: str):
+def value_of(cfg: CfgNode, path: str) -> Any:
     for name in path.split("."):
         cfg = cfg[name]
     return cfg

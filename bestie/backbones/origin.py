@@ -7,6 +7,7 @@ from detectron2.config import CfgNode
 
 from bestie.formats.ledger import IMAGENET_LABELS, UNKNOWN_LABELS
 from bestie.formats.supervision import LabelKind
+from bestie.method import METHODS
 
 __all__ = ["Weights", "backbone_weights", "model_weights"]
 
@@ -49,19 +50,15 @@ def backbone_weights(cfg: CfgNode) -> Weights | None:
     Labels that no key names are known of torchvision's VGG16, by the file's name, and of timm's
     own weights.
     """
-    model = cfg.MODEL
-    if model.BACKBONE.NAME == "build_vgg16_backbone":
-        pam = model.PAM
-        given = Weights(pam.VGG_WEIGHTS, pam.VGG_WEIGHTS_KIND, pam.VGG_WEIGHTS_LABELS)
-        is_imagenet = os.path.basename(given.file) == TORCHVISION_VGG16
-    elif "timm" in model.BACKBONE.NAME:
-        timm = model.TIMM
-        given = Weights(timm.WEIGHTS, timm.WEIGHTS_KIND, timm.WEIGHTS_LABELS)
-        is_imagenet = given.file == "timm"
-    else:
+    found = [method.backbone_weights(cfg) for method in METHODS.values()]
+    timm = cfg.MODEL.TIMM
+    if "timm" in cfg.MODEL.BACKBONE.NAME:
+        found.append((timm.WEIGHTS, timm.WEIGHTS_KIND, timm.WEIGHTS_LABELS))
+    given = next((Weights(*parts) for parts in found if parts is not None), None)
+    if given is None:
         return None
-    known = (LabelKind.TAGS, IMAGENET_LABELS) if is_imagenet else None
-    return _described(given, known)
+    is_imagenet = os.path.basename(given.file) == TORCHVISION_VGG16 or given.file == "timm"
+    return _described(given, (LabelKind.TAGS, IMAGENET_LABELS) if is_imagenet else None)
 
 
 def model_weights(cfg: CfgNode) -> Weights:

@@ -104,7 +104,7 @@ def build_timm_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> TimmBackbone:
 
 @BACKBONE_REGISTRY.register()
 def build_timm_fpn_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> FPN:
-    """Feature pyramid "p2".."p6" on MODEL.TIMM.NAME, for Mask R-CNN (MODEL.FPN.OUT_CHANNELS, NORM).
+    """Feature pyramid "p2".."p6" on MODEL.TIMM.NAME, for detectors (MODEL.FPN.OUT_CHANNELS, NORM).
 
     Raises:
         ValueError: as :func:`build_timm_backbone`; MODEL.TIMM.OUTPUT_STRIDE is not 32.
@@ -128,7 +128,7 @@ class PooledPyramid(Backbone):
     """Feature pyramid "p2".."p5" from one high-resolution map by average pooling (HRNetV2p).
 
     Sun et al., "High-Resolution Representations for Labeling Pixels and Regions", 2019. It reads
-    the same map as the BESTIE heads, so a BESTIE checkpoint fills the whole network below it.
+    one map of the network only, so a checkpoint of heads on that map fills the network completely.
     """
 
     def __init__(self, bottom_up: TimmBackbone, *, out_channels: int):
@@ -167,7 +167,7 @@ class PooledPyramid(Backbone):
 
 @BACKBONE_REGISTRY.register()
 def build_timm_hrfpn_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> PooledPyramid:
-    """Pooled pyramid "p2".."p5" on MODEL.TIMM.NAME, for Mask R-CNN (MODEL.FPN.OUT_CHANNELS)."""
+    """Pooled pyramid "p2".."p5" on MODEL.TIMM.NAME, for detectors (MODEL.FPN.OUT_CHANNELS)."""
     bottom_up = _build_timm_backbone(cfg, input_shape, FEATURES[:1])
     return PooledPyramid(bottom_up, out_channels=cfg.MODEL.FPN.OUT_CHANNELS)
 

@@ -1,19 +1,13 @@
-"""VGG16 with stride 8 as a backbone (MODEL.BACKBONE.NAME ``build_vgg16_backbone``).
+"""VGG16 with stride 8 as a backbone.
 
 Normalized images (B, 3, H, W) become {"conv5": (B, 512, H/8, W/8)}.
 """
 
-from pathlib import Path
-
 import fvcore.nn.weight_init as weight_init
-from detectron2.config import CfgNode
-from detectron2.layers import ShapeSpec
-from detectron2.modeling import BACKBONE_REGISTRY, Backbone
+from detectron2.modeling import Backbone
 from torch import Tensor, nn
 
-from bestie.backbones.weights import load_backbone_weights
-
-__all__ = ["VGG16", "build_vgg16_backbone"]
+__all__ = ["VGG16"]
 
 # Channels of the convolutions of each block.
 BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
@@ -54,24 +48,3 @@ class VGG16(Backbone):
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """{"conv5": (B, 512, H // 8, W // 8)} of normalized images (B, in_channels, H, W)."""
         return {"conv5": self.features(images)}
-
-
-@BACKBONE_REGISTRY.register()
-def build_vgg16_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> VGG16:
-    """VGG16 with the weights of MODEL.PAM.VGG_WEIGHTS, or random ones if that is "".
-
-    Raises:
-        ValueError: the file is missing (says where to get it) or does not fit.
-    """
-    backbone = VGG16(input_shape.channels)
-    path = cfg.MODEL.PAM.VGG_WEIGHTS
-    if path and not Path(path).is_file():
-        raise ValueError(
-            f"MODEL.PAM.VGG_WEIGHTS: {path} is not a file. Torchvision's ImageNet weights "
-            "belong there: https://download.pytorch.org/models/vgg16-397923af.pth, or python -c "
-            "'import torchvision; torchvision.models.vgg16(weights=\"IMAGENET1K_V1\")', which "
-            'downloads them and prints where to. Set the key to "" to start from random weights.'
-        )
-    if path:
-        load_backbone_weights(backbone, path, key="MODEL.PAM.VGG_WEIGHTS")
-    return backbone

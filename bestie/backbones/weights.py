@@ -2,41 +2,12 @@
 
 Weight files are read into networks completely, or an error says what is missing. The backbones use
 this for initial weights, the trainer for checkpoints (:class:`StrictCheckpointer`).
-
-Naming of the official weights (BESTIE's reference networks) in this project:
-
-Official HRNet: ``seg``, ``center`` and ``offset`` become ``head.semantic``, ``head.center`` and
-``head.offset``; anything else goes under ``backbone.network``.
-
-Official ResNet, D being ``semantic_decoder`` or ``instance_decoder``, and N ``center``, ``offset``
-or ``semantic`` (there ``seg``):
-
-===========================================  ===============================================
-official                                     ``BESTIE``
-===========================================  ===============================================
-``backbone.*``                               ``backbone.network.*``
-``decoder.D.aspp.convs.I.0`` (``.1``)        ``head.D.decoder.res5.project_conv.convs.I``
-``decoder.D.aspp.convs.4.aspp_pooling.1``    ``head.D.decoder.res5.project_conv.convs.4.1``
-``decoder.D.aspp.project.0`` (``.1``)        ``head.D.decoder.res5.project_conv.project``
-``decoder.D.project.I.0`` (``.1``)           ``head.D.decoder.res{4-I}.project_conv``
-``decoder.D.fuse.I.*``                       ``head.D.decoder.res{4-I}.fuse_conv.*``
-``decoder.*_head.classifier.N.0.*``          ``head.{N}_head.*``
-``decoder.*_head.classifier.N.1``            ``head.{N}_predictor``
-===========================================  ===============================================
-
-``(.1)`` is the norm of that convolution, ``.norm`` here. In ``fuse.I`` and ``N.0`` ``0.0.0`` and
-``0.0.1`` are the depthwise convolution and its norm, ``0.1`` and ``0.2`` the pointwise ones. The
-pooling's convolution has no bias there; here it is 0.
-
-Official PAM classifier: ``features`` goes under ``backbone``, ``extra_conv1`` to ``extra_conv3``
-become ``head.convs.0`` to ``head.convs.2``, ``extra_conv4`` becomes ``head.classifier``;
-``layerI_convJ`` are aliases and dropped.
 """
 
 import logging
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import IO, Any, cast
 
 import timm
@@ -47,12 +18,11 @@ from torch import Tensor, nn
 
 from bestie.backbones.weight_files import read_model_file, read_weights, strip_wrapper
 from bestie.formats import atomic_write
+from bestie.method import METHODS
 
 __all__ = [
     "StrictCheckpointer",
     "check_incompatible",
-    "convert_official_bestie",
-    "convert_official_pam",
     "load_backbone_weights",
     "load_timm_weights",
 ]
@@ -70,9 +40,9 @@ def load_backbone_weights(
 ) -> None:
     """Fill a backbone with the weights of a file; everything that it needs must be there.
 
-    Names as in timm, torchvision or official HRNet, or those of a checkpoint of this project (Mask
-    R-CNN included), of which the backbone is taken. Layers that the backbone does not have at all
-    (an ImageNet classifier, HRNet's classification head, a later stage) may be left over.
+    Names as in timm, torchvision or official HRNet, or those of a checkpoint of this project
+    (detectors included), of which the backbone is taken. Layers that the backbone does not have at
+    all (an ImageNet classifier, HRNet's classification head, a later stage) may be left over.
 
     Args:
         module: backbone, filled in place.
@@ -105,44 +75,10 @@ def load_timm_weights(module: nn.Module, name: str) -> None:
     _fill_backbone(module, state, source=f"timm's default weights of {name}")
 
 
-def convert_official_bestie(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """State dict of ``BESTIE`` from one of the official networks (tables in the module's
-    docstring).
-
-    Raises:
-        ValueError: these are not official BESTIE weights.
-    """
-    if "seg.2.weight" in state:
-        return {_rename_hrnet(name): value for name, value in state.items()}
-    if not any(name.startswith("decoder.semantic_decoder.") for name in state):
-        raise ValueError(
-            "These are not official BESTIE weights: neither seg.* nor decoder.* found."
-        )
-    converted = {_rename_resnet(name): value for name, value in state.items()}
-    for name in [name for name in converted if name.endswith("project_conv.convs.4.1.weight")]:
-        converted[name.removesuffix("weight") + "bias"] = torch.zeros(len(converted[name]))
-    return converted
-
-
-def convert_official_pam(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """State dict of ``PAMClassifier`` on VGG16 from the official one."""
-    converted = {}
-    for name, value in state.items():
-        if name.startswith("features."):
-            converted[f"backbone.{name}"] = value
-        elif match := re.match(r"extra_conv([1-4])\.(.*)", name):
-            index = int(match[1]) - 1
-            layer = "classifier" if index == 3 else f"convs.{index}"
-            converted[f"head.{layer}.{match[2]}"] = value
-        elif not re.match(r"layer\d_conv\d\.", name):
-            converted[name] = value
-    return converted
-
-
 class StrictCheckpointer(DetectionCheckpointer):
     """Detectron2's checkpointer, which loads all or nothing and never code.
 
-    Files are read with ``weights_only`` (.pkl: arrays only), official BESTIE and PAM weights are
+    Files are read with ``weights_only`` (.pkl: arrays only), official weights of the methods are
     renamed, and what does not fit is an error. Files are written to a temporary name and renamed.
     """
 
@@ -280,9 +216,10 @@ def check_incompatible(
     message = f"{source} does not fit the model: {_describe(missing, unexpected, mismatched)}."
     message += _class_hint(mismatched)
     if not mismatched and set(missing) == _needed_names(model):
+        keys = ["MODEL.TIMM.WEIGHTS", *(k for m in METHODS.values() for k in m.described_weights)]
         message += (
             " Nothing in the file has a name of the model; weights of the backbone alone belong to "
-            "MODEL.TIMM.WEIGHTS or MODEL.PAM.VGG_WEIGHTS."
+            f"{' or '.join(keys)}."
         )
     raise ValueError(message)
 
@@ -348,65 +285,12 @@ def _backbone_part(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _convert_official(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Rename official weights, recognized by their names; keep all others."""
-    if "extra_conv4.weight" in state:
-        return convert_official_pam(state)
-    if "seg.2.weight" in state or "decoder.semantic_decoder.project.0.0.weight" in state:
-        return convert_official_bestie(state)
+    """Rename official weights of a method, recognized by their names; keep all others."""
+    for method in METHODS.values():
+        converted = method.convert_weights(state)
+        if converted is not None:
+            return converted
     return dict(state)
-
-
-_HEADS = {"seg": "semantic", "center": "center", "offset": "offset"}
-
-
-def _rename_hrnet(name: str) -> str:
-    head, _, rest = name.partition(".")
-    return f"head.{_HEADS[head]}.{rest}" if head in _HEADS else f"backbone.network.{name}"
-
-
-_SEPARABLE = {
-    "0.0.0": "depthwise",
-    "0.0.1": "depthwise.norm",
-    "0.1": "pointwise",
-    "0.2": "pointwise.norm",
-}
-_NORM = {"0": "", "1": ".norm"}
-
-# Pattern of an official name, new name as a function of the match.
-_RESNET_RULES: tuple[tuple[str, Callable[[re.Match], str]], ...] = (
-    (r"backbone\.(.*)", lambda m: f"backbone.network.{m[1]}"),
-    (
-        r"decoder\.(\w+_decoder)\.aspp\.convs\.4\.aspp_pooling\.1\.(.*)",
-        lambda m: f"head.{m[1]}.decoder.res5.project_conv.convs.4.1.{m[2]}",
-    ),
-    (
-        r"decoder\.(\w+_decoder)\.aspp\.(convs\.\d|project)\.([01])\.(.*)",
-        lambda m: f"head.{m[1]}.decoder.res5.project_conv.{m[2]}{_NORM[m[3]]}.{m[4]}",
-    ),
-    (
-        r"decoder\.(\w+_decoder)\.project\.(\d)\.([01])\.(.*)",
-        lambda m: f"head.{m[1]}.decoder.res{4 - int(m[2])}.project_conv{_NORM[m[3]]}.{m[4]}",
-    ),
-    (
-        r"decoder\.(\w+_decoder)\.fuse\.(\d)\.(0\.0\.[01]|0\.[12])\.(.*)",
-        lambda m: f"head.{m[1]}.decoder.res{4 - int(m[2])}.fuse_conv.{_SEPARABLE[m[3]]}.{m[4]}",
-    ),
-    (
-        r"decoder\.\w+_head\.classifier\.(\w+)\.0\.(0\.0\.[01]|0\.[12])\.(.*)",
-        lambda m: f"head.{_HEADS[m[1]]}_head.{_SEPARABLE[m[2]]}.{m[3]}",
-    ),
-    (
-        r"decoder\.\w+_head\.classifier\.(\w+)\.1\.(weight|bias)",
-        lambda m: f"head.{_HEADS[m[1]]}_predictor.{m[2]}",
-    ),
-)
-
-
-def _rename_resnet(name: str) -> str:
-    for pattern, rename in _RESNET_RULES:
-        if match := re.fullmatch(pattern, name):
-            return rename(match)
-    return name
 
 
 def _describe(missing: list[str], unexpected: list[str], mismatched: list[Mismatch]) -> str:

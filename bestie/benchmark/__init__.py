@@ -18,8 +18,8 @@ from bestie.benchmark.label_rows import (
 from bestie.benchmark.map_rows import map_rows
 from bestie.benchmark.network_rows import network_rows, step_rows
 from bestie.benchmark.reference_rows import reference_rows
-from bestie.benchmark.rows import NOT_MEASURED, Bench, Row
-from bestie.benchmark.scaling import Curves, scaling_rows
+from bestie.benchmark.rows import NOT_MEASURED, Bench, Curves, Row
+from bestie.benchmark.scaling import scaling_rows
 
 __all__ = ["GROUPS", "Bench", "Row", "run_benchmark"]
 
@@ -59,18 +59,16 @@ def run_benchmark(bench: Bench, groups: Sequence[str]) -> tuple[list[Row], Curve
     if unknown or not groups:
         raise ValueError(f"rows must be some of {', '.join(GROUPS)}; got {', '.join(unknown)}")
     rows: list[Row] = []
-    curves: Curves = {}
     for name, measure_rows in GROUPS.items():
         if name not in groups:
             continue
         logger.info("Measuring %s.", name)
-        more = measure_rows(bench, curves) if name == "scaling" else measure_rows(bench)
-        for row in more:
+        for row in measure_rows(bench):
             logger.info("%s, %s: %s", row.name, row.setting, row.milliseconds or row.value)
             rows.append(row)
     if bench.device.type != "cuda":
         rows += _gpu_rows(groups)
-    return rows, curves
+    return rows, bench.curves
 
 
 def _gpu_rows(groups: Sequence[str]) -> list[Row]:

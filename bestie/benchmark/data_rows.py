@@ -5,7 +5,7 @@ Images and labels are made in a temporary folder.
 
 import itertools
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -46,7 +46,7 @@ def loader_rows(bench: Bench) -> Iterator[Row]:
         name = _write_root(Path(folder), images, size, bench.seed)
         for workers in bench.workers:
             cfg = _loader_config(name, workers)
-            mappers = {
+            mappers: dict[str, Callable[[dict], dict]] = {
                 "training loader": build_mapper(cfg, is_train=True),
                 "decode and augment": partial(_decode_and_augment, build_bestie_augmentation(cfg)),
             }

@@ -4,7 +4,7 @@ Every function here takes the settings of a run and yields rows.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import torch
@@ -16,7 +16,8 @@ from bestie.benchmark.timing import count_synchronisations, measure, measure_in_
 from bestie.methods.bestie.batch_labels import BatchLabels
 from bestie.methods.bestie.centers import ClusterSettings
 from bestie.methods.bestie.grouping import group_pixels
-from bestie.methods.bestie.meta_arch import BESTIE, Outputs, average_with_mirrored
+from bestie.methods.bestie.inference import average_with_mirrored
+from bestie.methods.bestie.meta_arch import BESTIE, Outputs
 from bestie.methods.bestie.refinement import RefineSettings
 from bestie.methods.pam.peak_points import find_peak_points
 
@@ -132,16 +133,10 @@ def grouping_rows(bench: Bench) -> Iterator[Row]:
             _, outputs, log_probability = _as_model_sees(scenes, bench.device)
             maps = log_probability.exp(), outputs.center
             mirrored = [map_.flip(3) for map_ in maps]
-
-            def group(maps=maps, offset=outputs.offset):
-                group_pixels(maps[0][0], maps[1][0], offset[0], cluster=ClusterSettings())
-
-            def average_and_group(maps=maps, mirrored=mirrored, group=group):
-                for map_, other in zip(maps, mirrored, strict=True):
-                    average_with_mirrored(map_, other)  # the mean of equals: nothing changes
-                group()
-
-            calls = {"without mirror": group, "with mirror": average_and_group}
+            calls = {
+                "without mirror": partial(_group, maps, outputs.offset),
+                "with mirror": partial(_average_and_group, maps, mirrored, outputs.offset),
+            }
             for name, measurement in measure_in_turn(calls, bench.device, bench.repeat).items():
                 setting = f"{size[0]}x{size[1]}, {density}, C {classes}, {name}"
                 judged = size == INFERENCE_SIZES[0] and bench.device.type == "cpu"
@@ -184,11 +179,24 @@ def synchronisation_rows(bench: Bench) -> Iterator[Row]:
         )
 
 
+def _group(maps: Sequence[torch.Tensor], offset: torch.Tensor) -> None:
+    group_pixels(maps[0][0], maps[1][0], offset[0], cluster=ClusterSettings())
+
+
+def _average_and_group(
+    maps: Sequence[torch.Tensor], mirrored: Sequence[torch.Tensor], offset: torch.Tensor
+) -> None:
+    for map_, other in zip(maps, mirrored, strict=True):
+        average_with_mirrored(map_, other)  # the mean of equals: nothing changes
+    _group(maps, offset)
+
+
 def _label_step(model: BESTIE, labels: BatchLabels, outputs: Outputs) -> None:
     log_probability = outputs.semantic.log_softmax(1)
     pseudo = model.pseudo_targets(labels, outputs.center.shape)
     refined = model.refined_targets(labels, log_probability, outputs, pseudo)
-    sum(model.losses(labels, log_probability, outputs, pseudo, refined).values()).backward()
+    losses = model.losses(labels, log_probability, outputs, pseudo, refined)
+    torch.stack(list(losses.values())).sum().backward()
 
 
 def _as_model_sees(

@@ -55,7 +55,7 @@ def _map_row(bench: Bench, name: str, setting: str, image: Tensor) -> Row:
     ]
 
     @torch.no_grad()
-    def run_network():
+    def run_network() -> None:
         for scaled in inputs:
             model.class_maps(scaled)
             model.class_maps(scaled.flip(-1))
@@ -63,7 +63,7 @@ def _map_row(bench: Bench, name: str, setting: str, image: Tensor) -> Row:
     with tempfile.TemporaryDirectory() as folder:
 
         @torch.no_grad()
-        def make_map():
+        def make_map() -> None:
             scores = image_scores(model, image, labels, options)[1]
             classes = labels.nonzero()[:, 0].to(bench.device)
             semantic_map = label_pixels(scores, classes, options.IGNORE_MARGIN)

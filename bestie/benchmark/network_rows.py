@@ -52,10 +52,10 @@ def network_rows(bench: Bench) -> Iterator[Row]:
     images = torch.randn(BATCH, 3, bench.side, bench.side, device=bench.device)
     images = images.contiguous(memory_format=torch.channels_last)
 
-    def forward_and_backward():
+    def forward_and_backward() -> None:
         model.zero_grad(set_to_none=True)
         outputs = model.head(model.backbone(images), images.shape[-2:])
-        sum(output.mean() for output in outputs).backward()
+        torch.stack([output.mean() for output in outputs]).sum().backward()
 
     measurement = measure(forward_and_backward, bench.device, network_repeat(bench))
     bench.network_seconds = measurement.median / BATCH

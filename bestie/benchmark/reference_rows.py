@@ -4,6 +4,7 @@ They show how much the fast version gains.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -17,8 +18,14 @@ from bestie.methods.bestie.meta_arch import Outputs
 
 __all__ = ["reference_rows"]
 
-REFINE = {"threshold": 0.3, "kernel": 41, "max_instances": 5, "sigma": 6.0, "min_area": 50}
-GROUP = {"threshold": 0.1, "kernel": 41, "min_area": 50, "keep_centerless": True}
+REFINE: dict[str, Any] = {
+    "threshold": 0.3,
+    "kernel": 41,
+    "max_instances": 5,
+    "sigma": 6.0,
+    "min_area": 50,
+}
+GROUP: dict[str, Any] = {"threshold": 0.1, "kernel": 41, "min_area": 50, "keep_centerless": True}
 
 
 def reference_rows(bench: Bench) -> Iterator[Row]:
@@ -29,19 +36,23 @@ def reference_rows(bench: Bench) -> Iterator[Row]:
     outputs = Outputs(scenes.logits, scenes.center, scenes.offset)
     pseudo = model.pseudo_targets(labels, scenes.center.shape)
     probability = log_probability[0].exp()
-    arrays = [maps[0].cpu().numpy() for maps in (scenes.logits, scenes.center, scenes.offset)]
+    logits, center, offset = (
+        maps[0].cpu().numpy() for maps in (scenes.logits, scenes.center, scenes.offset)
+    )
     tags = np.flatnonzero(scenes.samples[0]["image_labels"])
     weak_map = scenes.samples[0]["semantic_map"].numpy()
     cluster = ClusterSettings()
     pairs = {
         "self-refinement, tags": (
             lambda: model.refined_targets(labels, log_probability, outputs, pseudo),
-            lambda: reference.refine(*arrays, weak_map, tags, **REFINE, cluster=cluster),
+            lambda: reference.refine(
+                logits, center, offset, weak_map, tags, **REFINE, cluster=cluster
+            ),
         ),
         "grouping": (
             lambda: group_pixels(probability, *outputs_of_one(outputs), cluster=cluster),
             lambda: reference.group(
-                probability.cpu().numpy(), *arrays[1:], **GROUP, cluster=cluster
+                probability.cpu().numpy(), center, offset, **GROUP, cluster=cluster
             ),
         ),
     }

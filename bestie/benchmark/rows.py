@@ -3,13 +3,15 @@
 A measurement becomes a row with its ratio to the network and its target.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
+import numpy as np
 import torch
 
 from bestie.benchmark.timing import Measurement
 
-__all__ = ["NOT_MEASURED", "Bench", "Row", "density_name"]
+__all__ = ["NOT_MEASURED", "Bench", "Curves", "Row", "density_name"]
 
 NOT_MEASURED = "not measured (no GPU)"
 
@@ -43,9 +45,13 @@ class Row:
     met: bool | None = None
 
 
+# What was measured -> call -> (x, milliseconds).
+Curves = dict[str, dict[str, tuple[np.ndarray, np.ndarray]]]
+
+
 @dataclass
 class Bench:
-    """Settings of a run, and the network's time once it is known.
+    """Settings of a run, the network's time once it is known, and the curves that were measured.
 
     Attributes:
         device (torch.device): that labels and networks run on.
@@ -55,6 +61,7 @@ class Bench:
         workers (tuple[int, ...]): numbers of the loader's workers.
         network_seconds (float | None): forward and backward pass of the reference network, per
             image.
+        curves: see :data:`Curves`; rows about scaling add theirs.
     """
 
     device: torch.device
@@ -63,6 +70,7 @@ class Bench:
     seed: int = 0
     workers: tuple[int, ...] = (0, 2)
     network_seconds: float | None = None
+    curves: Curves = field(default_factory=dict)
 
     @property
     def side(self) -> int:
@@ -83,7 +91,7 @@ class Bench:
         *,
         limit_ms: float | None = None,
         limit_ratio: float | None = None,
-        **more,
+        **more: Any,
     ) -> Row:
         """A row of a time.
 

@@ -4,6 +4,7 @@ Yields rows with a fitted exponent, and curves to plot.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from bestie.methods.bestie.centers import ClusterSettings
 from bestie.methods.bestie.grouping import group_pixels
 from bestie.methods.bestie.meta_arch import Outputs
 
-__all__ = ["Curves", "fit_exponent", "scaling_rows"]
+__all__ = ["fit_exponent", "scaling_rows"]
 
 INSTANCES = (1, 2, 4, 8, 16, 32, 64)
 SIDES = (208, 294, 416, 588, 832)
@@ -24,23 +25,20 @@ CLASSES = 20
 # Cost ~ x^exponent; timings scatter.
 LINEAR = 1.1
 
-# What was measured -> call -> (x, milliseconds).
-Curves = dict[str, dict[str, tuple[np.ndarray, np.ndarray]]]
 
-
-def scaling_rows(bench: Bench, curves: Curves) -> Iterator[Row]:
-    """Rows of the exponents; the curves behind them are added to ``curves``."""
+def scaling_rows(bench: Bench) -> Iterator[Row]:
+    """Rows of the exponents; the curves behind them are added to those of ``bench``."""
     sides = tuple(side // 4 for side in SIDES) if bench.quick else SIDES
     middle = sides[len(sides) // 2]
     instances = _measure(bench, [(number, middle) for number in INSTANCES])
     yield from _rows(
         bench, "instances an image", f"1 to 64, {middle}x{middle}", INSTANCES, instances
     )
-    curves["instances an image"] = _curves(INSTANCES, instances)
+    bench.curves["instances an image"] = _curves(INSTANCES, instances)
     areas = [side**2 for side in sides]
     area = _measure(bench, [(8, side) for side in sides])
     yield from _rows(bench, "area", f"8 instances, {sides[0]}^2 to {sides[-1]}^2", areas, area)
-    curves["area, pixels"] = _curves(areas, area)
+    bench.curves["area, pixels"] = _curves(areas, area)
 
 
 def fit_exponent(x: Sequence[float], y: Sequence[float]) -> float:
@@ -72,12 +70,14 @@ def _calls(bench: Bench, number: int, side: int) -> dict[str, Callable[[], objec
     log_probability = scenes.logits.log_softmax(1)
     outputs = Outputs(scenes.logits, scenes.center, scenes.offset)
     maps = log_probability[0].exp(), scenes.center[0], scenes.offset[0]
-    calls = {"grouping": lambda: group_pixels(*maps, cluster=ClusterSettings())}
+    calls: dict[str, Callable[[], object]] = {
+        "grouping": partial(group_pixels, *maps, cluster=ClusterSettings())
+    }
     for supervision in ("tags", "clicks"):
         model = label_model(supervision, bench.device)
         pseudo = model.pseudo_targets(labels, scenes.center.shape)
-        calls[f"refinement, {supervision}"] = lambda model=model, pseudo=pseudo: (
-            model.refined_targets(labels, log_probability, outputs, pseudo)
+        calls[f"refinement, {supervision}"] = partial(
+            model.refined_targets, labels, log_probability, outputs, pseudo
         )
     return calls
 

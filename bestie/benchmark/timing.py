@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -70,7 +70,11 @@ class Measurement:
 
 
 def measure(
-    function: Callable[[], object], device: torch.device, repeat: int, warm_up: int = 1, **options
+    function: Callable[[], object],
+    device: torch.device,
+    repeat: int,
+    warm_up: int = 1,
+    **options: Any,
 ) -> Measurement:
     """Time a call ``repeat`` times after ``warm_up`` calls that do not count."""
     return measure_in_turn({"": function}, device, repeat, warm_up, **options)[""]
@@ -199,7 +203,9 @@ class _WaitingOperations(TorchDispatchMode):
         super().__init__()
         self._found = found
 
-    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+    def __torch_dispatch__(
+        self, operation: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
         name = operation.overloadpacket.__name__
         sized_by_mask = name.startswith(("index", "_index_put_impl")) and any(
             isinstance(index, Tensor) and index.dtype in (torch.bool, torch.uint8)
@@ -218,7 +224,9 @@ class _WaitingMethods(TorchFunctionMode):
         super().__init__()
         self._found = found
 
-    def __torch_function__(self, function, types, args=(), kwargs=None):
+    def __torch_function__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
         if function in WAITING_METHODS:
             self._found[WAITING_METHODS[function]] += 1
         return function(*args, **(kwargs or {}))

@@ -9,7 +9,7 @@ Examples:
 Everything that is there is checked: names, splits, images (each is decoded), tags, points, maps,
 ground truth, and whether they agree. Splits to train on (those named with --split, else those that
 begin with "train") must have tags, and with --supervision clicks also clicks. Errors have to be
-mended, warnings deserve a look. The exit status is 1 if there is an error, else 0.
+fixed, warnings should be reviewed. The exit status is 1 if there is an error, else 0.
 """
 
 import argparse

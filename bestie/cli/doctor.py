@@ -1,9 +1,9 @@
-"""Looks whether this machine can run the project: what is installed, and whether it works together.
+"""Checks whether this machine can run the project: what is installed, and whether it works.
 
-Comes in: nothing. Goes out: a table of versions and a verdict on standard output, exit status 0 if
-ready and 1 if not. Called by ``tools/doctor.py`` (works whatever is missing) and by ``python -m
-bestie.cli.doctor`` (needs what ``import bestie`` needs). Imports the standard library only, and
-nothing of the package: everything else is what it examines.
+Prints a table of versions and a verdict; the exit status is 0 if ready and 1 if not. Called by
+``tools/doctor.py`` (works whatever is missing) and by ``python -m bestie.cli.doctor`` (needs what
+``import bestie`` needs). Imports the standard library only, and nothing of the package: everything
+else is what it examines.
 """
 
 import importlib
@@ -135,7 +135,7 @@ def _torchvision_operators() -> str:
 
 
 def _detectron2() -> Finding:
-    """Detectron2's version and where it came from; its own ``__version__`` does not tell it all."""
+    """Detectron2's version and where it came from; its own ``__version__`` does not say enough."""
     finding = _library("detectron2")
     if finding.problem or "detectron2" not in sys.modules:
         return finding

@@ -23,12 +23,12 @@ docs/own-data.md says what each format holds, and how corrected labels come back
 import argparse
 from pathlib import Path
 
-from detectron2.engine import default_argument_parser
-
+from bestie.cli.arguments import named_dataset, process_parser
 from bestie.cli.export_files import add_arguments, convert_predictions, export_files, is_of_files
 from bestie.formats.export.registry import COCO
+from bestie.method import METHODS
 from bestie.training import merge_config, setup
-from bestie.training.export import USE_CLICKS, USE_TAGS, export_pseudo_labels
+from bestie.training.export import export_pseudo_labels
 from bestie.training.launch import launch_tool
 
 __all__ = ["main", "parse_arguments", "work"]
@@ -36,15 +36,7 @@ __all__ = ["main", "parse_arguments", "work"]
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """Parse a command line; None: that of this process."""
-    parser = default_argument_parser(epilog=__doc__)
-    parser.set_defaults(dist_url="auto")
-    parser.add_argument(
-        "--num-processes",
-        dest="num_gpus",
-        type=int,
-        default=argparse.SUPPRESS,
-        help="the same as --num-gpus, for MODEL.DEVICE cpu",
-    )
+    parser = process_parser(__doc__)
     parser.add_argument(
         "--dataset", metavar="NAME", help="data set to label (default: first of DATASETS.TRAIN)"
     )
@@ -82,22 +74,19 @@ def work(args: argparse.Namespace) -> None:
     Raises:
         ValueError: a mistake in the arguments, the config or the data.
     """
-    for key, flag in ((USE_TAGS, "--no-tags"), (USE_CLICKS, "--no-clicks")):
-        if key in args.opts:
-            raise ValueError(f"{key} is set by this tool: on by default, off with {flag}")
+    for method in METHODS.values():
+        for what, key in method.label_keys.items():
+            if key in args.opts:
+                raise ValueError(f"{key} is set by this tool: on by default, off with --no-{what}")
     if args.resume or args.eval_only:
         raise ValueError("--resume and --eval-only have no effect here; MODEL.WEIGHTS is exported")
-    named = (
-        [args.dataset] if args.dataset else merge_config(args.config_file, args.opts).DATASETS.TRAIN
-    )
-    if not named:
-        raise ValueError("no data set: give --dataset or DATASETS.TRAIN")
-    # Only this data set is needed; its classes are compared with those of the training, if at hand.
-    args.opts = [*args.opts, "DATASETS.TEST", str((named[0],))]
+    name = named_dataset(args, merge_config(args.config_file, args.opts))
+    # Only this data set is needed; its classes are compared with those of the training.
+    args.opts = [*args.opts, "DATASETS.TEST", str((name,))]
     if args.format == COCO and args.images is None:
-        _predict(args, named[0], args.output, args.masks or "rle")
+        _predict(args, name, args.output, args.masks or "rle")
     else:
-        convert_predictions(args, named[0], lambda file: _predict(args, named[0], file, "rle"))
+        convert_predictions(args, name, lambda file: _predict(args, name, file, "rle"))
 
 
 def _predict(args: argparse.Namespace, dataset: str, output: Path, masks: str) -> bool:

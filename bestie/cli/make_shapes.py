@@ -1,15 +1,13 @@
 """Make the built-in data set: rendered scenes in the folder contract, without any download.
 
-Comes in: a folder name, a seed and sizes. Goes out: a complete folder-contract root with images,
-tags, clicks, weak semantic maps and ground truth. Called by ``make demo`` and by the tests;
-``render`` draws the scenes. The same seed gives the same bytes; an image does not depend on
-how many there are.
+Writes a complete folder-contract root with images, tags, clicks, weak semantic maps and ground
+truth. The same seed gives the same bytes; an image does not depend on how many there are.
 
     bestie make-shapes --output datasets/shapes --seed 0 --train 400 --val 100
 
-The weak maps are the truth, degraded at random as a weakly supervised method would: they are no
-method's output, and results obtained with them are no results of a weakly supervised pipeline.
-With --tags-only they and the clicks are left out: then only tags are there to train on.
+The weak maps are the truth, degraded at random as a weakly supervised method would: they are
+not the output of a method, and results obtained with them are not those of a weakly supervised
+pipeline. With --tags-only they and the clicks are left out: only tags remain to train on.
 """
 
 import argparse

@@ -1,13 +1,13 @@
 """Run a checkpoint on images: an overlay per image, and a COCO json of all that it finds.
 
 Examples:
-    bestie predict --run output/training --input photo.jpg folder --output output/demo
+    bestie predict --run output/run --input photo.jpg folder --output output/demo
     bestie predict --config-file CONFIG --input folder --output output/demo \\
         --classes classes.txt MODEL.WEIGHTS model_final.pth MODEL.DEVICE cpu
 
 Any model of instances of this project; the images need not belong to a data set. Folders are
 searched with all that is below them. OUTPUT gets overlays/ and predictions.json. Images that cannot
-be read are passed over, and named at the end (exit status 1).
+be read are skipped, and named at the end (exit status 1).
 """
 
 import argparse
@@ -16,7 +16,8 @@ from pathlib import Path
 
 from bestie.formats import read_class_file
 from bestie.training import setup
-from bestie.training.predict import demo_overrides, find_images, find_run, run_demo, unreadable_text
+from bestie.training.predict import demo_overrides, find_images, run_demo, unreadable_text
+from bestie.training.run_files import find_checkpoint
 
 __all__ = ["main", "parse_arguments"]
 
@@ -29,7 +30,10 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--config-file", metavar="FILE", help="with MODEL.WEIGHTS at the end")
     source.add_argument(
-        "--run", metavar="DIR", help="OUTPUT_DIR of a training: its config.yaml, model_final.pth"
+        "--run",
+        metavar="PATH",
+        help="folder of a pipeline run (its last training), OUTPUT_DIR of a training, or a "
+        "checkpoint that lies in one",
     )
     parser.add_argument(
         "--input", nargs="+", required=True, metavar="PATH", help="images and folders of images"
@@ -38,7 +42,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--classes",
         metavar="FILE",
-        help="class names, one a line (default: those that the config keeps, or of its data)",
+        help="class names, one per line (default: those that the config keeps, or of its data)",
     )
     parser.add_argument(
         "--min-score", type=float, default=0.3, help="of drawn instances (%(default)s)"
@@ -48,7 +52,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="settings")
     args = parser.parse_intermixed_args(arguments)
-    # Settings may follow the images of --input: they go on where a key of a config is no file.
+    # Settings may follow the images of --input: they start at a key of a config that is not a file.
     keys = [n for n, text in enumerate(args.input) if is_key(text) and not Path(text).exists()]
     start = keys[0] if keys else len(args.input)
     args.input, args.opts = args.input[:start], [*args.input[start:], *args.opts]
@@ -75,8 +79,8 @@ def main(arguments: list[str] | None = None) -> None:
         raise ValueError("--input names no image")
     images = find_images(args.input, args.output)
     if args.run:
-        args.config_file, weights = find_run(args.run)
-        args.opts = [*weights, *args.opts]
+        config_file, weights = find_checkpoint(args.run)
+        args.config_file, args.opts = str(config_file), ["MODEL.WEIGHTS", str(weights), *args.opts]
     class_names = read_class_file(args.classes) if args.classes else []
     args.opts = demo_overrides(args.config_file, args.opts, class_names)
     result = run_demo(setup(args), images, args.output, min_score=args.min_score, side=args.side)

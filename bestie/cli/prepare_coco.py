@@ -1,14 +1,13 @@
 """Turn the official MS COCO 2017 download into a folder-contract root.
 
-Comes in: the folder with ``train2017/``, ``val2017/`` and ``annotations/instances_*2017.json``.
-Goes out: a new folder with links to the images (nothing is copied), class names, splits, tags,
-clicks and ground truth with categories 1..80 (COCO's own ids, 1..90, are kept as ``coco_id``).
-Called by hand, once.
+Reads the folder with ``train2017/``, ``val2017/`` and ``annotations/instances_*2017.json`` and writes
+a new folder with links to the images (nothing is copied), class names, splits, tags, clicks and
+ground truth with categories 1..80 (COCO's own ids, 1..90, are kept as ``coco_id``). Run it once.
 
     bestie prepare-coco --coco $DETECTRON2_DATASETS/coco \\
         --output $DETECTRON2_DATASETS/coco2017_wsis
 
-Existing clicks are kept, so a run that was cut short goes on where it stopped. Crowd regions have
+Existing clicks are kept, so an interrupted run is resumed. Crowd regions have
 no click and give no tag. Training images without any object are left out of the split.
 """
 
@@ -41,7 +40,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--coco", type=Path, default=datasets / "coco", help="official download")
     parser.add_argument("--output", type=Path, default=datasets / "coco2017_wsis")
     parser.add_argument("--splits", nargs="+", choices=SPLITS, default=list(SPLITS))
-    parser.add_argument("--overwrite", action="store_true", help="make existing files anew")
+    parser.add_argument("--overwrite", action="store_true", help="make existing files again")
     args = parser.parse_args(argv)
     report = prepare_coco(args.coco, args.output, args.splits, overwrite=args.overwrite)
     for split, numbers in report.items():
@@ -57,13 +56,13 @@ def prepare_coco(
         source: with ``<split>/`` and ``annotations/instances_<split>.json``; it stays as it is.
         output: root to make or to add to.
         splits: keys of :data:`SPLITS`; all, if omitted.
-        overwrite: make existing tags, clicks and json files anew.
+        overwrite: make existing tags, clicks and json files again.
 
     Returns:
         Split -> numbers of images and instances.
 
     Raises:
-        formats.DataError: the download is incomplete (everything that lacks is named), or broken.
+        formats.DataError: the download is broken or incomplete (names everything missing).
     """
     splits = list(SPLITS) if splits is None else splits
     if source.resolve() == output.resolve():
@@ -111,7 +110,7 @@ def _prepare_split(source: Path, output: Path, split: str, overwrite: bool) -> d
 
 
 def _select(coco: dict[str, Any], drop_empty: bool) -> dict[str, Any]:
-    """Sort the images by name and, if asked, keep only those with an object that is no crowd."""
+    """Sort the images by name and, if asked, keep only those with an object that is not a crowd."""
     images = sorted(coco["images"], key=lambda image: image["file_name"])
     if drop_empty:
         full = {a["image_id"] for a in coco["annotations"] if not a.get("iscrowd", 0)}

@@ -1,14 +1,13 @@
 """Turn the official PASCAL VOC 2012 download into a folder-contract root, in place.
 
-Comes in: ``VOCdevkit/VOC2012`` as downloaded, and SBD's extra masks if there. Goes out, in the
-same folder: what the contract wants besides, that is class names, tags, clicks and COCO ground
-truth; with SBD also its masks as PNG and the split ``train_aug`` (10,582 images). Called by hand,
-once.
+Adds to ``VOCdevkit/VOC2012`` as downloaded what the contract needs: class names, tags, clicks and
+COCO ground truth; with SBD also its masks as PNG and the split ``train_aug`` (10,582 images). Run
+it once.
 
     bestie prepare-voc --root $DETECTRON2_DATASETS/VOC2012 \\
         --sbd benchmark_RELEASE/dataset
 
-What exists is kept: a run that was cut short goes on where it stopped, and clicks of your own stay.
+What exists is kept: an interrupted run is resumed, and clicks of your own stay.
 """
 
 import argparse
@@ -53,7 +52,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--root", type=Path, default=default, help="VOCdevkit/VOC2012")
     parser.add_argument("--sbd", type=Path, help="SBD's benchmark_RELEASE/dataset, for train_aug")
-    parser.add_argument("--overwrite", action="store_true", help="make existing files anew")
+    parser.add_argument("--overwrite", action="store_true", help="make existing files again")
     args = parser.parse_args(argv)
     for split, numbers in prepare_voc(args.root, args.sbd, overwrite=args.overwrite).items():
         print(f"{split}: " + ", ".join(f"{number} {what}" for what, number in numbers.items()))
@@ -69,13 +68,13 @@ def prepare_voc(
     Args:
         root: the folder ``VOC2012``; it is added to, the official files stay as they are.
         sbd: the folder ``dataset`` of SBD.
-        overwrite: make existing tags, clicks and json files anew.
+        overwrite: make existing tags, clicks and json files again.
 
     Returns:
         Split -> numbers of images and instances.
 
     Raises:
-        formats.DataError: the download is incomplete (everything that lacks is named), or broken.
+        formats.DataError: the download is broken or incomplete (names everything missing).
     """
     splits = _official_splits(root)
     if sbd is not None:
@@ -142,7 +141,7 @@ def read_sbd_instances(path: Path) -> tuple[np.ndarray, np.ndarray]:
         truth = loadmat(path, squeeze_me=True, struct_as_record=False)["GTinst"]
         objects, classes = truth.Segmentation, np.atleast_1d(truth.Categories)
     except (MatReadError, NotImplementedError, ValueError, KeyError, AttributeError) as error:
-        raise formats.DataError(f"is no instance file of SBD ({error})", path) from error
+        raise formats.DataError(f"is not an instance file of SBD ({error})", path) from error
     if objects.max(initial=0) > len(classes):
         raise formats.DataError(f"{objects.max()} instances, {len(classes)} classes", path)
     objects = objects.astype(np.uint8)

@@ -8,7 +8,7 @@ Examples:
         --supervision clicks --output output/run
     bestie run ... SOLVER.IMS_PER_BATCH 8 bestie:SOLVER.MAX_ITER 3000 DEVICE cpu
 
-The same command again goes on where a run was stopped, and repeats nothing that is done and whose
+The same command again resumes an interrupted run, and repeats nothing that is done and whose
 inputs are the same. Settings (KEY VALUE) hold for every training that they mean something to, or
 for one of them, with its name in front: classifier:KEY.
 """
@@ -87,7 +87,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         default=[],
         choices=stages,
         metavar="STAGE",
-        help="run this stage anew, whatever its state",
+        help="run this stage again, whatever its state",
     )
     parser.add_argument(
         "--keep-code",

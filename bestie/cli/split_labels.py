@@ -155,7 +155,7 @@ def _masks_of(
 
 
 def _objects_by_id(coco: dict[str, Any] | None) -> dict[str, tuple[dict, list[dict]]]:
-    """Image and objects that are no crowds, by the image's id in the root."""
+    """Image and objects that are not crowds, by the image's id in the root."""
     if coco is None:
         return {}
     found: dict[Any, tuple[dict, list[dict]]] = {

@@ -1,4 +1,4 @@
-"""Draw what a data set holds and what label files say: a contact sheet, a row an image.
+"""Draw what a data set holds and what label files say: a contact sheet, one row per image.
 
     bestie visualize --dataset folder:ROOT:train --output sheet.png
     bestie visualize --dataset folder:ROOT:val --output sheet.png \\

@@ -6,19 +6,10 @@ inside are Detectron2's: (x, y), continuous, with (0.5, 0.5) in the middle of th
 
 Random numbers come from Python's, numpy's and torch's global generators, which the loader seeds per
 sample (``data.loader``).
-
-BESTIE's training transform, after the reference implementation: resize so that the longer side is
-the largest "multiple of 32, plus one" within INPUT.BASE_SIZE (480 gives 449), the shorter side
-keeping the aspect ratio and rounded up to such a number; a random scale; photometric distortion;
-a random crop, small images being placed at random on a mean-colored canvas; a horizontal flip.
-
-Differences: base size and scale make one resize instead of two; it averages when it shrinks, and
-its nearest-neighbor map and its points are aligned to the pixel centers of the image; the
-distortion comes after the resize, where it costs the same for images of any size; the canvas around
-the map is "ignore" (255), not background.
 """
 
 from collections.abc import Sequence
+from typing import overload
 
 import numpy as np
 from detectron2.config import CfgNode
@@ -51,6 +42,24 @@ def build_turn_augmentation(cfg: CfgNode) -> list[T.Augmentation]:
     if not cfg.INPUT.RANDOM_ROTATE90:
         return []
     return [RandomQuarterTurn(), T.RandomFlip(horizontal=False, vertical=True)]
+
+
+@overload
+def augment(
+    augmentation: T.AugmentationList,
+    image: np.ndarray,
+    semantic_map: np.ndarray,
+    points: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]: ...
+
+
+@overload
+def augment(
+    augmentation: T.AugmentationList,
+    image: np.ndarray,
+    semantic_map: np.ndarray | None = None,
+    points: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None, np.ndarray | None]: ...
 
 
 def augment(
@@ -271,7 +280,7 @@ class ColorJitterTransform(Transform):
 
 
 class InferenceSize:
-    """Brings a photo and its points to the size at which BESTIE's network sees it.
+    """Brings a photo and its points to the size at which a network sees it.
 
     Instances are grouped on a grid whose longer side is ``length``, in whose pixels all lengths of
     the method are counted. The network sees that grid, enlarged by ``scale``; both are made from
@@ -280,7 +289,7 @@ class InferenceSize:
     Args:
         length: INPUT.TEST_SIZE, pixels; 0: photos keep their size.
         kept: INPUT.TEST_SIZE_KEPT, shortest and longest longer side of photos that keep their size.
-        scale: MODEL.BESTIE.TEST.SCALE.
+        scale: side of what the network sees, in sides of the grid.
     """
 
     def __init__(self, length: int, kept: Sequence[int] = (0, 0), scale: float = 1.0):

@@ -1,7 +1,8 @@
 """Mappers: from a dataset dict to the input of a model.
 
 A mapper takes a dict of ``DatasetCatalog.get`` and returns tensors on the CPU; it runs in the
-workers of the loaders. ``INPUT.DATASET_MAPPER_NAME`` selects one from ``MAPPER_REGISTRY``.
+workers of the loaders. ``INPUT.DATASET_MAPPER_NAME`` selects one from ``MAPPER_REGISTRY``. Its
+class says what it reads, for the checks (:class:`ReadsImages`).
 
 Labels are sent in a sparse form: the components of the weak semantic map with class and centroid,
 which of them semantic knowledge transfer accepted, and the points. Dense targets are drawn on the
@@ -9,6 +10,7 @@ training device. Shape letters: H, W the crop (or image), C classes, P points, K
 """
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +20,9 @@ from detectron2.config import CfgNode
 from fvcore.common.registry import Registry
 from torch import Tensor
 
-from bestie.data.registration import POINT_FOLDERS
 from bestie.formats import DataError, read_image
 
-__all__ = [
-    "MAPPER_REGISTRY",
-    "build_mapper",
-    "points_folder",
-]
+__all__ = ["MAPPER_REGISTRY", "ReadsImages", "build_mapper", "mapper_class", "points_folder"]
 
 MAPPER_REGISTRY = Registry("MAPPER")
 MAPPER_REGISTRY.__doc__ = "Classes called with a dataset dict; built from (cfg, is_train)."
@@ -33,34 +30,66 @@ MAPPER_REGISTRY.__doc__ = "Classes called with a dataset dict; built from (cfg, 
 _COPIED_KEYS = ("file_name", "image_id", "height", "width")
 
 
-def build_mapper(cfg: CfgNode, is_train: bool):
-    """Build the mapper that INPUT.DATASET_MAPPER_NAME names.
+class ReadsImages:
+    """What the checks ask of the class of a mapper; a mapper that reads more overrides it.
+
+    Attributes:
+        trains_on: "folder" or "coco", the data sets that it trains on; "": both.
+        size_keys: keys of the size of its training samples, in words.
+    """
+
+    trains_on = ""
+    size_keys = "the size of the images"
+
+    @classmethod
+    def training_needs(cls, cfg: CfgNode) -> set[str]:
+        """What of a training set it reads (see ``data.checks.dataset.NEEDS``)."""
+        return {"images"}
+
+    @classmethod
+    def testing_needs(cls, cfg: CfgNode) -> set[str]:
+        """What of a test set it, or the model that it serves, reads."""
+        return {"images"}
+
+    @classmethod
+    def points_folder(cls, cfg: CfgNode) -> str:
+        """Folder of the points that it reads if INPUT.POINTS_DIR names none.
+
+        Raises:
+            ValueError: it reads no points, or settings do not say which.
+        """
+        raise ValueError(f"{cfg.INPUT.DATASET_MAPPER_NAME} reads no points")
+
+
+def mapper_class(cfg: CfgNode) -> Any:
+    """The class that INPUT.DATASET_MAPPER_NAME names; it answers what ``ReadsImages`` does.
 
     Raises:
-        ValueError: an unknown name, or INPUT settings that it cannot work with.
+        ValueError: an unknown name.
     """
     name = cfg.INPUT.DATASET_MAPPER_NAME
     if name not in MAPPER_REGISTRY:
         known = ", ".join(sorted(key for key, _ in MAPPER_REGISTRY))
         raise ValueError(f"INPUT.DATASET_MAPPER_NAME must be one of {known}, got '{name}'.")
-    return MAPPER_REGISTRY.get(name)(cfg, is_train)
+    return MAPPER_REGISTRY.get(name)
+
+
+def build_mapper(cfg: CfgNode, is_train: bool) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """Build the mapper that INPUT.DATASET_MAPPER_NAME names.
+
+    Raises:
+        ValueError: an unknown name, or INPUT settings that it cannot work with.
+    """
+    return mapper_class(cfg)(cfg, is_train)
 
 
 def points_folder(cfg: CfgNode) -> str:
-    """INPUT.POINTS_DIR, or the folder that belongs to MODEL.BESTIE.SUPERVISION.
+    """INPUT.POINTS_DIR, or the folder that the mapper reads without it.
 
     Raises:
-        ValueError: an unknown supervision.
+        ValueError: the mapper reads no points, or settings do not say which.
     """
-    supervision = cfg.MODEL.BESTIE.SUPERVISION
-    if cfg.INPUT.POINTS_DIR:
-        return cfg.INPUT.POINTS_DIR
-    if supervision not in POINT_FOLDERS:
-        raise ValueError(
-            f"MODEL.BESTIE.SUPERVISION must be one of {', '.join(POINT_FOLDERS)}, "
-            f"got '{supervision}'."
-        )
-    return POINT_FOLDERS[supervision]
+    return cfg.INPUT.POINTS_DIR or mapper_class(cfg).points_folder(cfg)
 
 
 def read_sample_image(dataset_dict: dict[str, Any], image_format: str) -> np.ndarray:
@@ -94,7 +123,7 @@ def _image_name(dataset_dict: dict[str, Any]) -> str:
 def required_path(path: str | None, dataset_dict: dict[str, Any], what: str) -> str:
     if path is None:
         raise DataError(
-            f"has no {what}; BESTIEMapper needs data sets named folder:ROOT:SPLIT",
+            f"has no {what}; only data sets with a root have them: folder:ROOT:SPLIT",
             dataset_dict["file_name"],
         )
     return path

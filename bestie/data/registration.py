@@ -266,7 +266,7 @@ def _read_json_images(root: str, split: str, class_names: list[str]) -> dict[str
     return images_by_name(coco)
 
 
-def ground_truth_json(root: str, split: str) -> str:
+def ground_truth_json(root: str | os.PathLike, split: str) -> str:
     """Path of the COCO ground truth of a split; the file need not exist."""
     return DatasetFolder(root).ground_truth_json(split)
 

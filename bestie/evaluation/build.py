@@ -11,6 +11,7 @@ from detectron2.evaluation import DatasetEvaluator, DatasetEvaluators
 from bestie.evaluation.coco import build_coco_evaluator
 from bestie.evaluation.tags import TagEvaluator
 from bestie.evaluation.voc_ap import VOCInstanceEvaluator
+from bestie.method import METHODS, predicts
 
 __all__ = ["build_evaluator"]
 
@@ -29,13 +30,10 @@ def build_evaluator(
         ValueError: an evaluator that is not known or does not fit the model, or a data set
             without the ground truth that one needs.
     """
-    if cfg.MODEL.META_ARCHITECTURE == "PromptedSOLO" and cfg.MODEL.POINTWSSIS.PROMPT != "none":
-        raise ValueError(
-            "evaluation of a detector needs MODEL.POINTWSSIS.PROMPT none, got "
-            f"{cfg.MODEL.POINTWSSIS.PROMPT!r}: with clicks given, the AP is that of labels"
-        )
-    is_classifier = cfg.MODEL.META_ARCHITECTURE == "PAMClassifier"
-    accepted = ("tags",) if is_classifier else ("voc", "coco")
+    problems = [text for method in METHODS.values() for text in method.check_evaluation(cfg)]
+    if problems:
+        raise ValueError("; ".join(problems))
+    accepted = ("tags",) if predicts(cfg) == "tags" else ("voc", "coco")
     wrong = [name for name in cfg.TEST.EVALUATORS if name not in accepted]
     if wrong:
         raise ValueError(

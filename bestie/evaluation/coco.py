@@ -17,6 +17,7 @@ import math
 import os
 from collections import Counter
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from detectron2.data import MetadataCatalog
@@ -74,7 +75,7 @@ class _MaskEvaluator(COCOEvaluator):
 
     Its results name the limit."""
 
-    def __init__(self, dataset_name: str, **options):
+    def __init__(self, dataset_name: str, **options: Any):
         super().__init__(dataset_name, tasks=("segm",), use_fast_impl=False, **options)
         _renumber(self._coco_api)
         limit, crowd = (
@@ -108,7 +109,9 @@ class _MaskEvaluator(COCOEvaluator):
             ]
             self._predictions.append({"image_id": given["image_id"], "instances": results})
 
-    def _derive_coco_results(self, coco_eval, iou_type, class_names=None) -> dict[str, float]:
+    def _derive_coco_results(
+        self, coco_eval: Any, iou_type: str, class_names: Any = None
+    ) -> dict[str, float]:
         results = super()._derive_coco_results(coco_eval, iou_type, class_names)
         return results | {"max_detections": self._max_dets_per_image[-1]}
 

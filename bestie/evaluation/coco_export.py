@@ -1,4 +1,4 @@
-"""Export of a model's instances as COCO JSON: the labels that Mask R-CNN (or any model) trains on.
+"""Export of a model's instances as COCO JSON: labels that any other model trains on.
 
 Predictions arrive image by image through Detectron2's ``inference_on_dataset``; the result is one
 JSON with every image of the data set and its labels.

@@ -1,10 +1,10 @@
 """The only reader and writer of point, label, map, image and COCO json files.
 
-Ground floor of the package: everybody who touches one of these files calls this module. Comes in: a
-path (or a folder-contract root). Goes out: plain arrays, lists and dicts in the package's
-convention, (y, x) and classes counted from 0. Every mistake in a file is a :class:`DataError` that
-names the file and, for text files, the line, says what was found and what is accepted. Every file
-is written to a temporary name and renamed, so that a reader never sees half of one.
+Everything that touches one of these files calls this module. A path (or a folder-contract root)
+gives plain arrays, lists and dicts in the package's convention, (y, x) and classes counted from 0.
+Every mistake in a file is a :class:`DataError` that names the file and, for text files, the line,
+says what was found and what is accepted. Every file is written to a temporary name and renamed, so
+that a reader never sees half of one.
 
 Files hold (x, y); the swap happens here and nowhere else (besides the augmentation).
 

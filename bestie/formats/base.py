@@ -1,7 +1,6 @@
 """What all readers and writers share: the error, line-wise reading, atomic writing.
 
-Comes in: paths. Goes out: lines, open files, errors. Called by the other modules of this package;
-:class:`DataError` and :func:`atomic_write` by everybody.
+:class:`DataError` and :func:`atomic_write` are used in the whole package.
 """
 
 import contextlib
@@ -139,7 +138,7 @@ def read_lines(path: Path, report: Callable[..., None], hint: str = "") -> list[
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        report("is no UTF-8 text", content.count(b"\n", 0, error.start) + 1)
+        report("is not UTF-8 text", content.count(b"\n", 0, error.start) + 1)
         return None
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1

@@ -1,7 +1,6 @@
 """COCO json with instance annotations, and its run-length encoded masks.
 
-Comes in: a path or a dict in COCO's format. Goes out: that dict, checked. Called through
-``bestie.formats`` by the registration, the exporter of labels, the evaluation and the checks.
+Whatever is read or written is checked first.
 """
 
 import codecs
@@ -77,9 +76,9 @@ def _read_json(path: str | os.PathLike) -> Any:
     if Path(path).read_bytes()[:3] == codecs.BOM_UTF8:
         raise DataError("starts with a byte order mark, which pycocotools cannot read", path, 1)
     try:
-        return json.loads("\n".join(lines))
+        return json.loads("\n".join(lines or []))
     except json.JSONDecodeError as error:
-        raise DataError(f"is no well-formed json ({error.msg})", path, error.lineno) from None
+        raise DataError(f"is not well-formed json ({error.msg})", path, error.lineno) from None
     except (ValueError, RecursionError) as error:  # a number of thousands of digits, endless lists
         raise DataError(f"cannot be read ({error})", path) from error
 
@@ -103,7 +102,7 @@ def write_coco_stream(
     images: Sequence[dict[str, Any]],
     annotations: Iterable[Sequence[dict[str, Any]]],
 ) -> None:
-    """Write the bytes of :func:`write_coco`, while only the annotations of one image are at hand.
+    """Write the bytes of :func:`write_coco`, with the annotations of one image in memory at a time.
 
     Args:
         path: file to write.

@@ -1,7 +1,7 @@
 """What is wrong with a dict in COCO's format: everything that would break, or be misread, later.
 
-Comes in: a dict (or list of results) as read from json. Goes out: messages. Called by
-``formats.coco``, whose readers and writers raise them.
+A dict (or list of results) as read from json gives messages; the readers and writers of
+``formats.coco`` raise them.
 """
 
 import math
@@ -18,8 +18,8 @@ def check_coco_dict(coco: Any) -> list[str]:
     """What Detectron2's loader or pycocotools would reject (or misread) in ``coco``."""
     if not isinstance(coco, dict):
         return [f"is a json {type(coco).__name__}; an object with images, annotations is expected"]
-    lists = {key: coco.get(key) for key in ("images", "annotations", "categories")}
-    mistakes = [f"'{k}' is no list of objects" for k, v in lists.items() if not is_table(v)]
+    lists: dict[str, Any] = {key: coco.get(key) for key in ("images", "annotations", "categories")}
+    mistakes = [f"'{k}' is not a list of objects" for k, v in lists.items() if not is_table(v)]
     if mistakes:
         return mistakes
     mistakes = [f"'{key}' is empty" for key in ("images", "categories") if not lists[key]]
@@ -143,7 +143,7 @@ def _wrong_fields(kind: str, entries: list[dict], fields: dict[str, tuple]) -> l
             if entry.get(key) is None:
                 mistakes.append(f"{name} has no '{key}'")
             elif not accepts(entry[key]):
-                mistakes.append(f"{name}: {key} {entry[key]!r} is no {accepted}")
+                mistakes.append(f"{name}: {key} {entry[key]!r} is not {accepted}")
     return mistakes
 
 
@@ -164,10 +164,10 @@ def _accept(function: Callable[[Any], bool], accepted: str) -> tuple[Callable[[A
 
 
 _ANYTHING = _accept(lambda value: True, "value")
-_INTEGER = _accept(_is_integer, "integer")
+_INTEGER = _accept(_is_integer, "an integer")
 _NAME = _accept(lambda value: isinstance(value, str) and bool(value), "text")
-_SIDE = _accept(lambda value: _is_integer(value) and value > 0, "number of pixels above 0")
-_AREA = _accept(lambda value: _is_finite(value) and value >= 0, "number of pixels, 0 or more")
+_SIDE = _accept(lambda value: _is_integer(value) and value > 0, "a number of pixels above 0")
+_AREA = _accept(lambda value: _is_finite(value) and value >= 0, "a number of pixels, 0 or more")
 _FLAG = _accept(lambda value: value in (0, 1), "0 or 1")
 _LIST_OF = {"image": "images", "category": "categories", "annotation": "annotations"}
 # Kind of entry -> key -> whether a value is accepted, and what is.

@@ -25,11 +25,13 @@ from bestie.formats.text import (
 )
 
 __all__ = [
+    "ANNOTATIONS",
     "CLASSES_FILE",
     "CLASS_MASKS",
     "CLICKS",
     "CUES",
     "INSTANCE_MASKS",
+    "LISTS",
     "MAPS",
     "POINT_FOLDERS",
     "DatasetFolder",
@@ -47,6 +49,7 @@ CUES, CLICKS, MAPS = "Peak_points", "Center_points", "WSSS_maps"
 # Names of the classes; the tools of YOLO write a list of the same name.
 CLASSES_FILE = "classes.txt"
 INSTANCE_MASKS, CLASS_MASKS = "SegmentationObject", "SegmentationClass"
+LISTS, ANNOTATIONS = "ImageSets", "annotations"
 # Supervision -> folder of its points: cues of a classifier, clicks.
 POINT_FOLDERS = {"tags": CUES, "clicks": CLICKS}
 
@@ -85,7 +88,7 @@ class DatasetFolder:
 
     @property
     def split_folder(self) -> str:
-        return self.path("ImageSets", "Segmentation")
+        return self.path(LISTS, "Segmentation")
 
     @property
     def has_tags(self) -> bool:
@@ -108,9 +111,13 @@ class DatasetFolder:
         """Points of an image; ``folder``: CUES or CLICKS."""
         return self.path(folder, f"{image_id}.txt")
 
+    @property
+    def map_folder(self) -> str:
+        return self.path(MAPS)
+
     def map_file(self, image_id: str) -> str:
         """Weak semantic map of an image."""
-        return self.path(MAPS, f"{image_id}.png")
+        return os.path.join(self.map_folder, f"{image_id}.png")
 
     def mask_files(self, image_id: str) -> tuple[str, str]:
         """True masks of an image: instances, classes."""
@@ -119,7 +126,7 @@ class DatasetFolder:
 
     def ground_truth_json(self, split: str) -> str:
         """COCO ground truth of a split."""
-        return self.path("annotations", f"instances_{split}.json")
+        return self.path(ANNOTATIONS, f"instances_{split}.json")
 
     def read_class_names(self) -> list[str]:
         """See :func:`read_class_names`."""
@@ -261,7 +268,7 @@ def missing_image(root: str | os.PathLike, image_id: str) -> DataError:
     """The error for an id without an image: what lies there in its place, if anything does."""
     stem = DatasetFolder(root).image_file(image_id, "")
     if image_id.endswith(IMAGE_SUFFIXES) and os.path.isfile(stem):
-        return DataError("ids stand in the split without the suffix of the image", stem)
+        return DataError("ids are listed in the split without the suffix of the image", stem)
     found = ""
     for path in sorted(glob.glob(f"{glob.escape(stem)}.*")):
         if os.path.islink(path) and not os.path.exists(path):

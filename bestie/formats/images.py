@@ -1,7 +1,6 @@
 """Image files of the folder contract: photographs, semantic maps, ground-truth masks.
 
-Comes in: a path. Goes out: uint8 arrays, (y, x). Called through ``bestie.formats`` by the mappers,
-the tool that makes maps, the evaluation and the checks.
+A path gives uint8 arrays, (y, x).
 """
 
 import contextlib
@@ -177,7 +176,7 @@ def read_instances(
 
 
 def voc_palette() -> np.ndarray:
-    """PASCAL VOC's colours, (256, 3) uint8 RGB: the index's bits, dealt to channels, reversed."""
+    """PASCAL VOC's colors, (256, 3) uint8 RGB: bits of the index spread over channels, reversed."""
     index = np.arange(256, dtype=np.uint8)
     palette = np.zeros((256, 3), dtype=np.uint8)
     for bit in range(8):
@@ -206,7 +205,7 @@ def _open_image(path: str | os.PathLike) -> Iterator[Image.Image]:
     except UnidentifiedImageError:
         if os.path.getsize(path) == 0:
             raise DataError("is empty (0 bytes); an image is expected", path) from None
-        raise DataError("is no image, or of a format that Pillow does not know", path) from None
+        raise DataError("is not an image, or of a format that Pillow does not know", path) from None
     except DataError:
         raise
     except DECODING_ERRORS as error:

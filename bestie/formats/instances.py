@@ -35,7 +35,7 @@ def mask_click(mask: np.ndarray) -> tuple[int, int]:
 
 
 def clicks_of_instances(instance_map: np.ndarray, classes: np.ndarray) -> Points:
-    """One click an instance, in the order of the instances.
+    """One click per instance, in the order of the instances.
 
     Args:
         instance_map: (H, W) integers, 0 none, i + 1 = instance i.
@@ -45,7 +45,7 @@ def clicks_of_instances(instance_map: np.ndarray, classes: np.ndarray) -> Points
     return make_clicks(clicks, classes)
 
 
-def make_clicks(yx: Sequence[tuple[float, float]], classes: Sequence[int]) -> Points:
+def make_clicks(yx: Sequence[tuple[float, float]], classes: Sequence[int] | np.ndarray) -> Points:
     """Points of confidence 1 at (y, x)."""
     return Points(
         yx=np.array(yx, dtype=np.float64).reshape(-1, 2),

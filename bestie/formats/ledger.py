@@ -32,7 +32,7 @@ def read_ledger(folder: str | os.PathLike) -> dict[str, dict]:
     """Split -> entry; empty if the folder has no ledger.
 
     Raises:
-        DataError: it is no well-formed json, or names a kind of labels that does not exist.
+        DataError: it is not well-formed json, or names a kind of labels that does not exist.
     """
     path = Path(folder, LEDGER)
     if not path.is_file():
@@ -40,9 +40,9 @@ def read_ledger(folder: str | os.PathLike) -> dict[str, dict]:
     try:
         ledger = json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
-        raise DataError(f"is no well-formed json ({error.msg})", path, error.lineno) from None
+        raise DataError(f"is not well-formed json ({error.msg})", path, error.lineno) from None
     except UnicodeDecodeError:
-        raise DataError("is no UTF-8 text", path) from None
+        raise DataError("is not UTF-8 text", path) from None
     if not isinstance(ledger, dict) or not all(map(_is_entry, ledger.values())):
         message = 'is not one entry per split, each with a list "consumed" of objects'
         raise DataError(message, path)

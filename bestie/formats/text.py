@@ -1,7 +1,6 @@
 """Text files of the folder contract: class names, splits, tags, points.
 
-Comes in: a root or a path. Goes out: lists, dicts and :class:`Points`. Called through
-``bestie.formats`` by the data package, the tools that extract points, and the checks.
+A path gives lists, dicts and :class:`Points`.
 """
 
 import math
@@ -45,7 +44,7 @@ class Points:
     scores: np.ndarray
     lines: np.ndarray | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         assert self.yx.shape == (len(self.classes), 2) and len(self.scores) == len(self.classes)
 
     def __len__(self) -> int:
@@ -79,7 +78,7 @@ def read_class_file(path: str | os.PathLike, problems: list[DataError] | None = 
         if not name:
             report("empty line between class names (it would shift the class ids)", number)
         elif name in first_line:
-            report(f"class name '{name}' stands in line {first_line[name]} already", number)
+            report(f"class name '{name}' is already in line {first_line[name]}", number)
         else:
             first_line[name] = number
     if len(names) > MAX_CLASSES:
@@ -90,7 +89,7 @@ def read_class_file(path: str | os.PathLike, problems: list[DataError] | None = 
 def read_ids(
     path: str | os.PathLike, problems: list[DataError] | None = None, hint: str = ""
 ) -> list[str]:
-    """Read a list of images: one image id a line.
+    """Read a list of images: one image id per line.
 
     Args:
         path: the file.
@@ -114,16 +113,16 @@ def read_ids(
         if not fields:
             continue
         if len(fields) > 1:
-            message = "one image id a line is expected (ids hold no spaces)"
+            message = "one image id per line is expected (ids hold no spaces)"
             report(f"'{line.strip()}': {message}", number)
         elif _id_mistake(fields[0]):
             report(f"id '{fields[0]}' {_id_mistake(fields[0])}", number)
         elif fields[0] in first_line:
-            report(f"id '{fields[0]}' stands in line {first_line[fields[0]]} already", number)
+            report(f"id '{fields[0]}' is already in line {first_line[fields[0]]}", number)
         else:
             first_line[fields[0]] = number
     if not first_line:
-        report("is empty; one image id a line is expected")
+        report("is empty; one image id per line is expected")
     return list(first_line)
 
 
@@ -147,9 +146,9 @@ def read_tag_lines(
     report = reporter(Path(path), problems)
     labels: dict[str, list[int]] = {}
     for number, line in enumerate(read_lines(Path(path), report) or [], 1):
-        image_id, *fields = line.split() or [None]
-        if image_id is None:
+        if not line.strip():
             continue
+        image_id, *fields = line.split()
         mistake = "is listed twice" if image_id in labels else _id_mistake(image_id)
         if mistake:
             report(f"id '{image_id}' {mistake}", number)
@@ -158,7 +157,7 @@ def read_tag_lines(
         tags = set()
         for field in fields:
             if not _is_class_id(field.removeprefix("-")):
-                report(f"'{field}' is no class id; {accepted}", number)
+                report(f"'{field}' is not a class id; {accepted}", number)
             elif not 0 <= int(field) < len(class_names):
                 report(f"class {field} is out of range; {accepted}", number)
             else:
@@ -183,9 +182,9 @@ def read_xml_labels(
     except OSError as error:
         report(f"cannot be read ({error.strerror})")
     except expat.ExpatError as error:
-        report(f"is no well-formed xml ({error})", error.lineno)
+        report(f"is not well-formed xml ({error})", error.lineno)
     except (ValueError, LookupError) as error:  # its declared encoding
-        report(f"is no well-formed xml ({error})", 1)
+        report(f"is not well-formed xml ({error})", 1)
     else:
         for line, name in names:
             if name not in class_names:
@@ -196,21 +195,25 @@ def read_xml_labels(
 
 def _object_names(xml: bytes) -> list[tuple[int, str]]:
     """Line and name of each ``<object>`` directly under the root of a VOC-style xml file."""
-    parser, path, found = expat.ParserCreate(), [], []
+    parser = expat.ParserCreate()
+    path: list[str] = []  # names of the elements around the present place
+    lines: list[int] = []
+    names: list[str] = []
 
     def start(tag: str, attributes: dict) -> None:
         path.append(tag)
         if path[1:] == ["object"]:
-            found.append([parser.CurrentLineNumber, ""])
+            lines.append(parser.CurrentLineNumber)
+            names.append("")
 
     def text(characters: str) -> None:
         if path[1:] == ["object", "name"]:
-            found[-1][1] += characters
+            names[-1] += characters
 
     parser.StartElementHandler, parser.CharacterDataHandler = start, text
     parser.EndElementHandler = lambda tag: path.pop()
     parser.Parse(xml, True)
-    return [(line, name.strip()) for line, name in found]
+    return [(line, name.strip()) for line, name in zip(lines, names, strict=True)]
 
 
 def read_points(path: str | os.PathLike, problems: list[DataError] | None = None) -> Points:
@@ -257,7 +260,7 @@ def _point_mistake(fields: list[str]) -> str | None:
     if not (math.isfinite(x) and math.isfinite(y)):
         return "a coordinate is not finite"
     if not _is_class_id(fields[2]):
-        return f"class '{fields[2]}' is no class id (0, 1, ...)"
+        return f"class '{fields[2]}' is not a class id (0, 1, ...)"
     return None if 0 <= score <= 1 else f"confidence {fields[3]} is not in [0, 1]"
 
 

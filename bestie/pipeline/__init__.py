@@ -171,6 +171,7 @@ def _open(request: Request, stack: ExitStack, dry_run: bool) -> Source:
     source = open_source(request, root)
     if not clicks or source.has_tags:
         return source
+    assert source.points is not None  # the clicks
     root_with_tags_of_clicks(source.root, source.points, derived)
     source = open_source(request, derived)
     source.notes.append("there are no tags: those of an image are the classes of its clicks")

@@ -1,7 +1,7 @@
-"""Roots that are made of another one: links to its folders, and something of their own.
+"""Roots made from another root: links to its folders, and something of their own.
 
-Comes in: a folder-contract root. Goes out: a folder that the tools take for a root. Called where
-the pipeline opens its data (clicks without tags) and where it measures on a part of the images.
+Used where the pipeline opens its data (clicks without tags) and where it measures on a part of the
+images.
 """
 
 import os

@@ -1,9 +1,8 @@
 """Fingerprints: what a stage read and wrote, as SHA-256 digests.
 
-Comes in: files, tables of files, sources. Goes out: hexadecimal digests that are equal if and only
-if the content is. Called by the other modules of the pipeline. Data files are hashed once: digests
-are kept in a file, and taken from there while size and time of change are the same. What the
-pipeline itself wrote is always read again.
+Digests are equal if and only if the content is. Data files are hashed once: their digests are kept
+in a file, and taken from there while size and modification time stay the same. What the pipeline
+itself wrote is always read again.
 """
 
 import hashlib
@@ -26,8 +25,8 @@ __all__ = [
 ]
 
 PROJECT = Path(__file__).resolve().parents[2]
-# A file that changed this short a time ago could change again without its time telling, seconds.
-SETTLED = 2.0
+# A file that changed less than this ago could change again within the same time stamp.
+SETTLE_SECONDS = 2.0
 
 # Files of a pattern: their number, their bytes, the digest of their names and contents.
 OutputRecord = dict[str, Any]
@@ -44,7 +43,7 @@ class FileHashes:
     def __init__(self, cache: str | os.PathLike | None):
         """
         Args:
-            cache: file that :meth:`save` writes; one that is missing or damaged is made anew.
+            cache: file that :meth:`save` writes; a missing or damaged one is made again.
         """
         self.cache = cache
         self._known: dict[str, list] = {}
@@ -57,7 +56,7 @@ class FileHashes:
             self._known = content
 
     def of(self, path: str | os.PathLike) -> str | None:
-        """Digest of a file's content; None if there is no such file."""
+        """Digest of a file's content; None if the file does not exist."""
         path = os.fspath(path)
         try:
             status = os.stat(path)
@@ -68,7 +67,7 @@ class FileHashes:
         if isinstance(known, list) and known[:2] == key and len(known) == 3:
             return known[2]
         digest = hash_file(path)
-        if time.time() - status.st_mtime > SETTLED:
+        if time.time() - status.st_mtime > SETTLE_SECONDS:
             self._known[path] = [*key, digest]
             self._changed = True
         return digest
@@ -91,7 +90,7 @@ def find_outputs(folder: str | os.PathLike, pattern: str) -> list[Path]:
 
 
 def record_outputs(folder: str | os.PathLike, patterns: Iterable[str]) -> dict[str, OutputRecord]:
-    """What stands in the manifest for the files of each pattern.
+    """Records of the files of each pattern, for the manifest.
 
     Returns:
         Pattern -> {"files": number, "size": bytes, "sha256": digest}.

@@ -127,6 +127,7 @@ class _Walk:
         if "." in module:
             self.add_module(module.rpartition(".")[0])
         path = self.package.file_of(module)
+        assert path is not None, module
         is_package = path.name == "__init__.py"
         if module not in self.closure.files:
             self.closure.files[module] = path
@@ -141,19 +142,21 @@ class _Walk:
         for module in self.package.modules():
             if module in self.closure.files or self._is_stopped(module):
                 continue
-            tree = _parsed(self.package.file_of(module))
+            path = self.package.file_of(module)
+            assert path is not None, module
+            tree = _parsed(path)
             for definition, registry in _registrations(tree):
-                if definition in names and self._is_reachable(module, tree, registry):
+                if definition in names and self._is_reachable(module, path, registry):
                     self.add_module(module)
         return len(self.closure.files) > before
 
-    def _is_reachable(self, module: str, tree: ast.Module, registry: str) -> bool:
+    def _is_reachable(self, module: str, path: Path, registry: str) -> bool:
         """Whether what the closure runs can look something up in a registry.
 
         Registries of other libraries always can; one of this package if its module is there.
         """
-        is_package = self.package.file_of(module).name == "__init__.py"
-        for given in _imports(tree, module, is_package):
+        tree = _parsed(path)
+        for given in _imports(tree, module, path.name == "__init__.py"):
             if given.bound == registry and self.package.file_of(given.module) is not None:
                 home = self._home_of(given)
                 return home in self.closure.files
@@ -281,7 +284,9 @@ def _registrations(tree: ast.Module) -> tuple[tuple[str, str], ...]:
     """(definition, registry) of ``@REGISTRY.register()`` over the definitions of a file."""
     found = []
     for node in tree.body:
-        for decorator in node.decorator_list if isinstance(node, DEFINITIONS) else []:
+        if not isinstance(node, DEFINITIONS):
+            continue
+        for decorator in node.decorator_list:
             called = decorator.func if isinstance(decorator, ast.Call) else decorator
             if isinstance(called, ast.Attribute) and called.attr == "register":
                 owner = called.value
@@ -305,5 +310,6 @@ def _called(call: ast.Call) -> str:
 def _literal(call: ast.Call) -> str:
     """The module that a call names in plain text; "" if it is computed."""
     first = call.args[0] if call.args else None
-    is_text = isinstance(first, ast.Constant) and isinstance(first.value, str)
-    return first.value if is_text and _called(call) in DYNAMIC[:2] else ""
+    if not (isinstance(first, ast.Constant) and isinstance(first.value, str)):
+        return ""
+    return first.value if _called(call) in DYNAMIC[:2] else ""

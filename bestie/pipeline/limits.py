@@ -12,8 +12,8 @@ from detectron2.config import CfgNode
 from bestie.data.registration import ground_truth_json
 from bestie.evaluation.coco import detection_limit
 from bestie.evaluation.masks import annotations_by_image
-from bestie.formats import DataError, read_coco, read_instances, read_points
-from bestie.pipeline.source import MASK_FOLDERS, Source
+from bestie.formats import DataError, DatasetFolder, read_coco, read_instances, read_points
+from bestie.pipeline.source import Source
 
 __all__ = ["LIMIT", "limit_settings", "most_objects", "too_small_limits"]
 
@@ -95,8 +95,6 @@ def _of_json(source: Source, part: str) -> list[int]:
 def _of_masks(root: Path, ids: Sequence[str]) -> Iterator[int]:
     for image_id in ids[:: max(1, len(ids) // SAMPLE)]:
         try:
-            yield len(
-                read_instances(*(root / f"{kind}/{image_id}.png" for kind in MASK_FOLDERS))[2]
-            )
+            yield len(read_instances(*DatasetFolder(root).mask_files(image_id))[2])
         except DataError:
             continue

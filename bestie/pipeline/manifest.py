@@ -1,8 +1,7 @@
 """The manifest of a pipeline's folder, and the lock that keeps two runs out of it.
 
-Comes in: the folder. Goes out: ``manifest.json``, rewritten at every change of a stage (to a
-temporary name, then renamed), and a lock that ends with the processes that hold it. Called by the
-pipeline's runner; the report reads the manifest.
+``manifest.json`` is rewritten at every change of a stage (to a temporary name, then renamed); the
+lock ends with the processes that hold it. The report reads the manifest.
 """
 
 import json
@@ -20,12 +19,12 @@ from bestie.report.run_folder import MANIFEST
 try:
     import fcntl
 except ImportError:  # Windows: hold_lock says what is supported
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]  # a module there, None here
 
 __all__ = ["LOCK", "MANIFEST", "VERSION", "Manifest", "hold_lock"]
 
 LOCK = ".lock"
-# Counts up whenever manifests of before cannot be gone on with.
+# Increased whenever runs of older manifests cannot be resumed.
 VERSION = 1
 # What a folder belongs to; another one needs another folder.
 IDENTITY = ("data", "supervision", "preset")
@@ -63,7 +62,7 @@ class Manifest:
         folder = Path(folder)
         path = folder / MANIFEST
         if folder.exists() and not folder.is_dir():
-            raise DataError("is no folder; name another --output", folder)
+            raise DataError("is not a folder; name another --output", folder)
         if not path.is_file():
             others = sorted(p.name for p in folder.glob("*") if not p.name.startswith("."))
             if others:
@@ -96,7 +95,7 @@ class Manifest:
         self.write()
 
     def replace(self, stage: str, **fields: Any) -> None:
-        """Make a stage's entry anew, and write the file."""
+        """Start a new entry of a stage, and write the file."""
         self.stages[stage] = fields
         self.write()
 
@@ -111,13 +110,13 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
-        message = f"is no well-formed json ({error.msg}); {advice}"
+        message = f"is not well-formed json ({error.msg}); {advice}"
         raise DataError(message, path, error.lineno) from None
     except UnicodeDecodeError:
-        raise DataError(f"is no UTF-8 text; {advice}", path) from None
+        raise DataError(f"is not UTF-8 text; {advice}", path) from None
     stages = content.get("stages") if isinstance(content, dict) else None
     if not isinstance(stages, dict) or not all(isinstance(s, dict) for s in stages.values()):
-        raise DataError(f"is no manifest of this pipeline; {advice}", path)
+        raise DataError(f"is not a manifest of this pipeline; {advice}", path)
     if content.get("version") != VERSION:
         raise DataError(
             f"is of version {content.get('version')}, this pipeline writes {VERSION}; {advice}",
@@ -135,7 +134,7 @@ def hold_lock(folder: Path, patience: float = PATIENCE) -> Iterator[int]:
     seconds to end; they are waited for.
 
     Raises:
-        DataError: another run is at work there.
+        DataError: another run uses the folder.
         ValueError: the operating system is not supported.
     """
     if fcntl is None:
@@ -152,7 +151,7 @@ def hold_lock(folder: Path, patience: float = PATIENCE) -> Iterator[int]:
             owner = os.pread(descriptor, 20, 0).decode(errors="replace").strip()
             if _is_alive(owner) or time.monotonic() > deadline:
                 raise DataError(
-                    f"another run (process {owner or 'unknown'}) is at work there; wait for it, "
+                    f"another run (process {owner or 'unknown'}) is running there; wait for it, "
                     "or name another --output",
                     folder,
                 )

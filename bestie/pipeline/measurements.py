@@ -20,6 +20,7 @@ from bestie.evaluation.agreement import measure_agreement
 from bestie.evaluation.masks import LabelledMasks, annotations_by_image
 from bestie.formats import (
     DataError,
+    DatasetFolder,
     Points,
     atomic_write,
     read_coco,
@@ -28,6 +29,7 @@ from bestie.formats import (
     to_json,
     write_coco,
 )
+from bestie.formats.dataset_folder import ANNOTATIONS, LISTS
 from bestie.pipeline.configs import TrainingConfigs
 from bestie.pipeline.derived import link_root
 from bestie.pipeline.process import Command
@@ -163,13 +165,12 @@ class Measurements:
         ids, root = self.source.ids["train"], self.quality / SUBSET
         chosen = [ids[i * len(ids) // MAX_IMAGES] for i in range(MAX_IMAGES)]
         chosen = ids if len(ids) <= MAX_IMAGES else chosen
-        split = root / f"ImageSets/Segmentation/{SUBSET}.txt"
-        with atomic_write(split) as file:
-            file.writelines(f"{image_id}\n" for image_id in chosen)
-        link_root(self.source.root, root, without=("ImageSets", "annotations"))
+        subset = DatasetFolder(root)
+        subset.write_split(SUBSET, chosen)
+        link_root(self.source.root, root, without=(LISTS, ANNOTATIONS))
         if self.source.truth["train"] == "json":
             whole = read_coco(ground_truth_json(self.source.root, self.source.splits["train"]))
-            write_coco(root / f"annotations/instances_{SUBSET}.json", _of_images(whole, chosen))
+            write_coco(subset.ground_truth_json(SUBSET), _of_images(whole, chosen))
 
     def _point(self, steps: int, coco: dict[str, Any]) -> dict[str, Any]:
         """One point of label quality over training, from labels of the subset."""
@@ -246,7 +247,7 @@ def _read_json(path: Path) -> Any:
     except FileNotFoundError:
         raise DataError("file does not exist", path) from None
     except ValueError as error:
-        raise DataError(f"is no well-formed json ({error})", path) from None
+        raise DataError(f"is not well-formed json ({error})", path) from None
 
 
 def _write_json(path: Path, content: Any) -> None:

@@ -24,6 +24,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from bestie.pipeline.fingerprint import PROJECT
 
@@ -218,7 +219,7 @@ def _end_with_parent() -> Callable[[], None] | None:
     return set_signal
 
 
-def _copy(pipe, log: Path, command: Command, tail: deque[str]) -> None:
+def _copy(pipe: IO[bytes], log: Path, command: Command, tail: deque[str]) -> None:
     """Copy what a command prints to its log; a log that cannot be written is given up."""
     file = None
     with contextlib.suppress(OSError):
@@ -252,7 +253,7 @@ def _wait(child: subprocess.Popen, watch: Callable[[], None]) -> float:
 
 
 def _peak_memory(process: int) -> float:
-    """Peak memory of a process or one of its children so far, MiB; 0 where it cannot be told."""
+    """Peak memory of a process or one of its children so far, MiB; 0 if unknown."""
     peaks = [0.0]
     processes = [str(process)]
     with contextlib.suppress(OSError):

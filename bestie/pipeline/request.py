@@ -66,7 +66,7 @@ class Request:
             _check_path(name, str(getattr(self, name) or ""))
         for name, folder in (("cues", self.cues), ("maps", self.maps)):
             if folder is not None and not folder.is_dir():
-                raise ValueError(f"--{name}: there is no folder {folder}")
+                raise ValueError(f"--{name}: there is not a folder {folder}")
         self.recipe.split_options(self.options)
 
     @property

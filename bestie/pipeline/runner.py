@@ -1,8 +1,8 @@
 """Goes through the stages: decides, runs, records.
 
-Comes in: the stages of a run and the manifest of its folder. Goes out: everything in that folder.
-Called by ``bestie.pipeline``. Nothing that an earlier run finished is touched before its
-stage starts anew, and then it is kept aside as ``<stage>.previous`` until the new one is done.
+Takes the stages of a run and the manifest of its folder. Nothing that an earlier run finished is
+touched before its stage starts again, and then it is kept aside as ``<stage>.previous`` until the
+new one is done.
 """
 
 import contextlib
@@ -160,7 +160,7 @@ class Runner:
             what = "was deleted" if table.get(name) is None else "was changed"
             path = self.source.files(component).get(name) or f"{self.source.root}: {name}"
             raise DataError(
-                f"{what} while the pipeline was at work ({component}); put it right and run again",
+                f"{what} while the pipeline was running ({component}); correct it and run again",
                 path,
             )
         return digest_of(table)
@@ -174,6 +174,7 @@ class Runner:
         except (ValueError, OSError) as error:
             raise StageError(f"stage {stage.name} cannot start: {error}") from error
         if decision.action == "keep":
+            assert entry is not None  # there is something to keep
             self.progress.passed(stage.name, decision, entry.get("seconds"))
             shutil.rmtree(self._previous(stage), ignore_errors=True)  # of a run that was killed
             self._keep(stage, entry, decision, inputs)
@@ -204,7 +205,7 @@ class Runner:
             self.manifest.replace(stage.name, **fields)
 
     def _require(self, stage: Stage) -> None:
-        """A stage before --from must have left what it leaves; after --to there is no need."""
+        """A stage before --from must have finished; one after --to need not."""
         later = [s.name for s in self.stages[self.stages.index(stage) :] if s.name in self.selected]
         if not later or stage.replaced:
             return
@@ -217,7 +218,7 @@ class Runner:
         if broken:
             raise StageError(
                 f"what stage {stage.name} left is damaged: {broken}; --from {stage.name} makes it "
-                "anew"
+                "again"
             )
 
     def _run(
@@ -318,7 +319,7 @@ class Runner:
 
     def _fail(self, stage: Stage, reason: str, seconds: float) -> None:
         self.progress.fail(stage.name)
-        # On a full disk the entry goes on saying "running", which does as well.
+        # On a full disk the entry still says "running", which serves as well.
         with contextlib.suppress(OSError):
             self.manifest.update(
                 stage.name, status="failed", reason=reason, seconds=round(seconds, 2)
@@ -329,8 +330,8 @@ class Runner:
         if log.is_file():
             lines.append(f"Its log: {log}")
         lines.append(
-            "What was done before it is kept: the same command goes on from here; "
-            f"--force {stage.name} begins this stage anew."
+            "What was done before it is kept: the same command resumes from here; "
+            f"--force {stage.name} starts this stage again."
         )
         return "\n".join(lines)
 
@@ -338,9 +339,9 @@ class Runner:
         return self.folder / f"{stage.name}.previous"
 
     def _set_aside(self, stage: Stage, entry: Mapping[str, Any]) -> None:
-        """Make room for a stage that starts anew; what was there is kept until it is done.
+        """Make room for a stage that starts again; what was there is kept until it is done.
 
-        What was once whole is kept rather than what a later run began.
+        A complete result is kept rather than what a later run began.
         """
         folder, previous = self.folder / stage.name, self._previous(stage)
         if not folder.is_dir():

@@ -1,4 +1,4 @@
-"""The data that a run of the pipeline stands on: what is there, and which files a stage reads.
+"""The data of a pipeline run: what is available, and which files a stage reads.
 
 The pipeline opens it before anything else; mistakes in the data are left to the check stage, which
 finds all of them.
@@ -10,13 +10,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bestie.data.registration import POINT_FOLDERS, dataset_name, ground_truth_json
-from bestie.formats import DataError, find_image, read_class_names, read_image_labels, read_split
-from bestie.formats.dataset_folder import list_splits
+from bestie.formats import (
+    DataError,
+    DatasetFolder,
+    find_image,
+    read_class_names,
+    read_image_labels,
+    read_split,
+)
+from bestie.formats.dataset_folder import INSTANCE_MASKS, list_splits
 from bestie.pipeline.request import Request
 
 __all__ = ["Source", "open_source"]
-
-MASK_FOLDERS = ("SegmentationObject", "SegmentationClass")
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,7 @@ class Source:
         splits: "train" and, if there is one to evaluate on, "val" -> name of the split.
         ids: "train", "val" -> image ids, as far as the split file can be read.
         truth: "train", "val" -> "json", "masks" or "": where the true instances are.
-        has_tags: image_labels.txt or Annotations.
+        has_tags: whether there are tags, in either form.
         points (Path | None): folder of supplied cues or of the clicks.
         maps (Path | None): folder of supplied semantic maps of the training split.
         val_maps (Path | None): likewise of the validation split.
@@ -60,8 +65,12 @@ class Source:
         return dataset_name("folder", self.root, self.splits[part])
 
     @property
+    def _files(self) -> DatasetFolder:
+        return DatasetFolder(self.root)
+
+    @property
     def image_dir(self) -> Path:
-        return self.root / "JPEGImages"
+        return Path(self._files.image_folder)
 
     def is_tagged(self, part: str) -> bool:
         """Whether all images of "train" or "val" have tags; these may be mistaken."""
@@ -79,44 +88,44 @@ class Source:
         """
         part, _, kind = component.rpartition(" ")
         if component == "classes":
-            return self._listed("classes.txt")
+            return self._listed(self._files.classes_file)
         if component == "tags":
             return self._tag_files()
         if component in ("points", "maps", "val maps"):
-            folder = {"points": self.points, "maps": self.maps, "val maps": self.val_maps}
+            folder = {"points": self.points, "maps": self.maps, "val maps": self.val_maps}[
+                component
+            ]
+            assert folder is not None, component
             suffix = ".txt" if component == "points" else ".png"
-            return self._of_ids(
-                part or "train", lambda i: os.path.join(folder[component], i + suffix)
-            )
+            return self._of_ids(part or "train", lambda i: os.path.join(folder, i + suffix))
         if part not in self.splits:
             return {}
         if kind == "split":
-            return self._listed(f"ImageSets/Segmentation/{self.splits[part]}.txt")
+            return self._listed(self._files.split_file(self.splits[part]))
         if kind == "images":
             return self._of_ids(part, lambda image_id: find_image(self.root, image_id))
         assert kind == "truth", component
         return self._truth_files(part)
 
-    def _listed(self, *names: str) -> dict[str, str | None]:
-        return {name: os.path.join(self.root, name) for name in names}
+    def _listed(self, *paths: str) -> dict[str, str | None]:
+        return {Path(path).relative_to(self.root).as_posix(): path for path in paths}
 
     def _of_ids(self, part: str, path_of: Callable[[str], str | None]) -> dict[str, str | None]:
         return {image_id: path_of(image_id) for image_id in self.ids.get(part, [])}
 
     def _tag_files(self) -> dict[str, str | None]:
-        if (self.root / "image_labels.txt").is_file() or not self.has_tags:
-            return self._listed("image_labels.txt")
+        if os.path.isfile(self._files.tags_file) or not self.has_tags:
+            return self._listed(self._files.tags_file)
         ids = [image_id for part in self.ids.values() for image_id in part]
-        return self._listed(*(f"Annotations/{image_id}.xml" for image_id in ids))
+        return self._listed(*map(self._files.xml_file, ids))
 
     def _truth_files(self, part: str) -> dict[str, str | None]:
         files = {}
         if self.truth[part]:
-            json_file = Path(ground_truth_json(self.root, self.splits[part]))
-            files = self._listed(json_file.relative_to(self.root).as_posix())
-        if self.truth[part] == "masks" or (self.root / MASK_FOLDERS[0]).is_dir():
-            for folder in MASK_FOLDERS:
-                files |= self._listed(*(f"{folder}/{i}.png" for i in self.ids[part]))
+            files = self._listed(ground_truth_json(self.root, self.splits[part]))
+        if self.truth[part] == "masks" or (self.root / INSTANCE_MASKS).is_dir():
+            for image_id in self.ids[part]:
+                files |= self._listed(*self._files.mask_files(image_id))
         return files
 
 
@@ -152,19 +161,21 @@ def open_source(request: Request, root: Path) -> Source:
     if "val" in splits and not truth["val"]:
         notes.append(f"the split '{wanted}' has no ground truth: nothing is evaluated")
     points = _points(request, root, ids["train"], notes)
-    maps = request.maps or _complete(root / "WSSS_maps", ids["train"], ".png", notes)
+    map_folder = Path(DatasetFolder(root).map_folder)
+    maps = request.maps or _complete(map_folder, ids["train"], ".png", notes)
     val_maps = None
     if "val" in splits:
-        val_maps = _complete(request.maps or root / "WSSS_maps", ids["val"], ".png", [])
-    has_tags = (root / "image_labels.txt").is_file() or (root / "Annotations").is_dir()
+        val_maps = _complete(request.maps or map_folder, ids["val"], ".png", [])
+    has_tags = DatasetFolder(root).has_tags
     return Source(root, splits, ids, truth, has_tags, points, maps, val_maps, notes)
 
 
 def _truth(root: Path, split: str, ids: list[str]) -> str:
     if os.path.isfile(ground_truth_json(root, split)):
         return "json"
-    folder = root / MASK_FOLDERS[0]
-    return "masks" if any((folder / f"{image_id}.png").is_file() for image_id in ids) else ""
+    folder = DatasetFolder(root)
+    found = any(os.path.isfile(folder.mask_files(image_id)[0]) for image_id in ids)
+    return "masks" if found else ""
 
 
 def _points(request: Request, root: Path, ids: list[str], notes: list[str]) -> Path | None:

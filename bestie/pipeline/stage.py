@@ -1,7 +1,6 @@
 """What a stage is, and whether it has to run: the bookkeeping's rules, free of what stages do.
 
-Comes in: stages, entries of the manifest, fingerprints. Goes out: decisions with reasons. Called
-by the pipeline's runner.
+Stages, entries of the manifest and fingerprints give decisions with reasons.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -33,11 +32,11 @@ class Stage:
         reads: (stage, pattern) pairs: outputs of others that it reads.
         outputs: patterns of the files that it leaves, relative to the pipeline's folder.
         runs_commands: whether it may run commands.
-        commands: what it runs, called when it starts; told whether it goes on with a stopped run.
+        commands: what it runs, called when it starts; with whether it resumes an interrupted run.
         finish: what is done in this process after the commands; its ValueError and OSError are
             mistakes or failures that end the run.
         replaced: why it is not needed, "" if it is.
-        can_go_on: whether there is something of a stopped run (of the same inputs) to go on with.
+        can_go_on: whether an interrupted run of the same inputs left something to resume.
         progress: share that is done, in [0, 1]; None: not known.
     """
 
@@ -65,8 +64,8 @@ class Decision:
     """What becomes of a stage, and why.
 
     Attributes:
-        action: "replaced" (not needed), "keep" (unchanged), "run" (anew) or "resume" (go on with
-            what a stopped run left).
+        action: "replaced" (not needed), "keep" (unchanged), "run" (from the start) or "resume"
+            (continue what an interrupted run left).
         reason: for people.
         kept: changed code in spite of which a finished stage is kept.
     """
@@ -140,13 +139,18 @@ def _shortened(names: Sequence[str]) -> str:
 
 
 def changed_inputs(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Names of the inputs that differ: "data (train images)", "settings", "code", ..."""
+    """Names of the inputs that differ.
+
+    Such as "data (train images)", "settings", "code (...)", "libraries (torch 2.14 -> 2.15)".
+    """
     names = []
     for kind in now:
         old, new = before.get(kind), now[kind]
         if isinstance(new, Mapping):
             old = old if isinstance(old, Mapping) else {}
             keys = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
+            if kind == "libraries":  # versions, which say more than that they differ
+                keys = [f"{key} {old.get(key, 'none')} -> {new.get(key, 'none')}" for key in keys]
             names += [f"{kind} ({key})" for key in keys]
         elif old != new:
             names.append(kind)

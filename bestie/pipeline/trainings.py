@@ -1,7 +1,6 @@
 """Training folders between two runs: the last checkpoint, the log of metrics, how far it got.
 
-Comes in: the OUTPUT_DIR of ``tools/train_net.py``. Goes out: what the pipeline needs to go on with
-a stopped training, and its metrics. Called by the pipeline's stages.
+Finds in the OUTPUT_DIR of a training what the stages need to resume it, and its metrics.
 """
 
 import json
@@ -39,7 +38,7 @@ def checkpoints(folder: Path) -> dict[int, Path]:
 
 
 def read_rows(folder: Path) -> list[dict[str, Any]]:
-    """Rows of metrics.json; a line that a killed process left unfinished is passed over."""
+    """Rows of metrics.json; a line that a killed process left unfinished is skipped."""
     try:
         lines = (folder / METRICS).read_text(encoding="utf-8", errors="replace").splitlines()
     except FileNotFoundError:

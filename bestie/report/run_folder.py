@@ -16,12 +16,11 @@ import yaml
 from detectron2.config import CfgNode
 
 from bestie.formats import DataError
+from bestie.training.run_files import MANIFEST
 from bestie.training.setup import default_config
 from bestie.visualization import read_metrics
 
 __all__ = ["MANIFEST", "ReportPlan", "RunFolder"]
-
-MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ class RunFolder:
                 f"cannot be read ({error.strerror}); is this the output folder of a pipeline?", path
             ) from None
         except ValueError as error:
-            raise DataError(f"is no well-formed json ({error})", path) from None
+            raise DataError(f"is not well-formed json ({error})", path) from None
         if not isinstance(manifest, dict) or not isinstance(manifest.get("stages"), dict):
             raise DataError("holds no object with 'stages'", path)
         self.manifest: dict[str, Any] = manifest

@@ -217,7 +217,8 @@ def _weights(run: RunFolder, stage: str, cfg: CfgNode) -> list[Ingredient]:
             kinds = (LabelKind.NONE,)
             found.append(Ingredient(what, kinds, "", title, _short(run, file), own=True))
         elif file:
-            found.append(Ingredient(what, (weights.kind,), weights.labels, title, file))
+            kinds = (LabelKind.parse(weights.kind),)
+            found.append(Ingredient(what, kinds, weights.labels, title, file))
     random = Ingredient(what, (LabelKind.NONE,), "", title, f"random, seed {cfg.SEED}")
     return found or [random]
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from detectron2.config import CfgNode, get_cfg
 from detectron2.projects.point_rend import add_pointrend_config
 
-__all__ = ["set_class_counts"]
+__all__ = ["set_class_counts", "stored_class_count"]
 
 KEY = "NUM_CLASSES"
 # Heads that predict semantic maps: they count the background as a class (see files of semantic
@@ -40,6 +40,14 @@ def set_class_counts(cfg: CfgNode, number: int, source: str) -> None:
         node[KEY] = count
     if wrong:
         raise ValueError(f"{'; '.join(wrong)}. Leave it out: the number is taken from the data.")
+
+
+def stored_class_count(cfg: CfgNode) -> int:
+    """Number of foreground classes that a training filled in, for every model; -1: none has."""
+    defaults = dict(_counts(get_cfg().MODEL, "MODEL"))
+    return max(
+        number for path, number in _counts(cfg.MODEL, "MODEL") if path not in (*defaults, POINTS)
+    )
 
 
 def _semantic_heads(cfg: CfgNode) -> tuple[str, ...]:

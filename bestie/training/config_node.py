@@ -3,15 +3,25 @@
 :class:`Config` is Detectron2's ``CfgNode`` with one rule for values of another type than the
 default: what is the same number is accepted (1 for 1.0, 1e4 for 10000), everything else is refused
 by a message that names the key, what was found and what is accepted; all mistakes at once.
+
+The ``config.yaml`` of a training that is older than a key is still read (see
+:func:`complete_stored_config`).
 """
 
 import copy
+import logging
 from collections.abc import Sequence
 from typing import Any
 
 from detectron2.config import CfgNode
+from detectron2.utils.logger import log_first_n
 
-__all__ = ["Config", "convert_value"]
+from bestie.formats.supervision import LabelKind
+
+__all__ = ["Config", "complete_stored_config", "convert_value"]
+
+# Keys that a training writes into its config.yaml and that nobody writes by hand.
+STORED = {"VERSION", "CUDNN_BENCHMARK", "GLOBAL"}
 
 # Lists that hold whole numbers by default or fractions by default, and take both: their meaning
 # depends on another key (shares of the image or pixels), or any length will do.
@@ -47,6 +57,13 @@ class Config(CfgNode):
         """
         problems: list[str] = []
         converted = copy.deepcopy(cfg_other)
+        added = complete_stored_config(converted, self)
+        if added:
+            text = (
+                f"This config was stored before there was {', '.join(added)}; read as "
+                f"'{LabelKind.UNKNOWN}': only words say which labels are behind those weights"
+            )
+            log_first_n(logging.WARNING, text, key="message", name=__name__)
         self._convert_node(self, converted, "", problems)
         _raise(problems)
         super().merge_from_other_cfg(converted)
@@ -89,6 +106,34 @@ class Config(CfgNode):
             problems.append(str(error))
         # Detectron2 decodes it once more.
         return repr(decoded) if isinstance(decoded, str) else decoded
+
+
+def complete_stored_config(given: CfgNode, defaults: CfgNode) -> list[str]:
+    """Add what older versions of this project did not write into a ``config.yaml``, in place.
+
+    Weights that KEY_LABELS describes in words got KEY_KIND later: it becomes "unknown". A file
+    that a person wrote is left alone, since both keys are needed there.
+
+    Args:
+        given: content of a file.
+        defaults: node with all keys that there are now.
+
+    Returns:
+        The keys that were added.
+    """
+    return _add_kinds(given, defaults, "") if STORED <= given.keys() else []
+
+
+def _add_kinds(given: CfgNode, defaults: CfgNode, start: str) -> list[str]:
+    added = []
+    for name, value in list(given.items()):
+        kind = f"{name.removesuffix('_LABELS')}_KIND"
+        if isinstance(value, CfgNode) and isinstance(defaults.get(name), CfgNode):
+            added += _add_kinds(value, defaults[name], f"{start}{name}.")
+        elif name.endswith("_LABELS") and value and kind in defaults and kind not in given:
+            given[kind] = str(LabelKind.UNKNOWN)
+            added.append(f"{start}{kind}")
+    return added
 
 
 def convert_value(key: str, value: Any, default: Any) -> Any:

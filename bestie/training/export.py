@@ -10,13 +10,12 @@ from detectron2.config import CfgNode
 from detectron2.evaluation import inference_on_dataset
 
 from bestie.data import build_mapper, build_test_loader, register_dataset
+from bestie.data.mappers import mapper_class
 from bestie.evaluation import COCOExporter, LabelSummary
+from bestie.method import METHODS, predicts
 from bestie.training.setup import load_model
 
-__all__ = ["USE_CLICKS", "USE_TAGS", "export_pseudo_labels"]
-
-# Keys that the arguments of the same names set.
-USE_TAGS, USE_CLICKS = "MODEL.BESTIE.TEST.USE_TAGS", "MODEL.BESTIE.TEST.USE_CLICKS"
+__all__ = ["export_pseudo_labels"]
 
 
 def export_pseudo_labels(
@@ -33,14 +32,13 @@ def export_pseudo_labels(
     """Export the instances that a model finds in a data set; to be called in every process.
 
     Args:
-        cfg: config of BESTIE, Mask R-CNN or any Detectron2 model of instances, with MODEL.WEIGHTS.
+        cfg: config of any model of instances, with MODEL.WEIGHTS.
         dataset_name: a data set; it is registered if need be.
         output: COCO JSON to write.
         score_threshold: labels need this score.
         min_area: labels need this many pixels.
         use_tags: restrict the classes to the image's tags.
-        use_clicks: let BESTIE assign pixels to the given clicks (MODEL.BESTIE.SUPERVISION clicks
-            only).
+        use_clicks: assign pixels to the given clicks, if the model trained on clicks.
         masks: "rle" or "polygons" (holes are cut in).
 
     Returns:
@@ -50,12 +48,17 @@ def export_pseudo_labels(
         ValueError: weights that do not fit, a data set without the tags or clicks that are asked
             for, or labels that Detectron2 or pycocotools would reject.
     """
-    if cfg.MODEL.META_ARCHITECTURE == "PAMClassifier":
-        raise ValueError("the PAM classifier predicts no instances; export from another model")
+    if predicts(cfg) != "instances":
+        raise ValueError(
+            f"{cfg.MODEL.META_ARCHITECTURE} predicts no instances; export from another model"
+        )
     cfg = cfg.clone()
     cfg.defrost()
-    cfg.MODEL.BESTIE.TEST.USE_TAGS = use_tags
-    cfg.MODEL.BESTIE.TEST.USE_CLICKS = use_clicks and cfg.MODEL.BESTIE.SUPERVISION == "clicks"
+    # Only for a model that trained on them: others read no points, or those of a classifier.
+    use_clicks = use_clicks and "clicks" in mapper_class(cfg).training_needs(cfg)
+    for method in METHODS.values():
+        for what, key in method.label_keys.items():
+            cfg.merge_from_list([key, {"tags": use_tags, "clicks": use_clicks}[what]])
     register_dataset(dataset_name)
     exporter = COCOExporter(
         dataset_name,

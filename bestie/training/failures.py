@@ -12,6 +12,8 @@ from pathlib import Path
 import torch
 from detectron2.config import CfgNode
 
+from bestie.data.mappers import mapper_class
+
 __all__ = ["TrainingError", "explain_failure", "hide_traceback", "memory_message"]
 
 # What PyTorch's allocators and its data loader say when memory ran out, apart from their types.
@@ -23,12 +25,6 @@ MEMORY_SIGNS = (
 )
 # A worker that the system killed: in nearly all cases, memory (or shared memory) ran out.
 WORKER_SIGN = re.compile(r"DataLoader worker \(pid.*\) (is killed by signal|exited unexpectedly)")
-# Settings that reduce the memory of a training step, by the mapper that makes its samples.
-SMALLER = {
-    "BESTIEMapper": "INPUT.CROP.SIZE",
-    "PAMMapper": "INPUT.CROP.SIZE",
-    "InstanceMapper": "INPUT.MIN_SIZE_TRAIN and INPUT.MAX_SIZE_TRAIN",
-}
 
 
 class TrainingError(Exception):
@@ -51,9 +47,8 @@ def explain_failure(error: BaseException, cfg: CfgNode, iteration: int) -> str |
     if reason is None:
         return None
     batch = cfg.SOLVER.IMS_PER_BATCH
-    size = SMALLER.get(cfg.INPUT.DATASET_MAPPER_NAME, "the size of the images")
     hints = [f"SOLVER.IMS_PER_BATCH below {batch} (and SOLVER.BASE_LR in proportion)"] * (batch > 1)
-    hints += [f"smaller {size}"]
+    hints += [f"smaller {mapper_class(cfg).size_keys}"]
     if cfg.MODEL.DEVICE.startswith("cuda") and not cfg.SOLVER.AMP.ENABLED:
         hints.append("SOLVER.AMP.ENABLED True")
     if WORKER_SIGN.search(str(error)) and cfg.DATALOADER.NUM_WORKERS:

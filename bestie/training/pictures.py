@@ -1,19 +1,25 @@
-"""Pictures of the training in TensorBoard: image, map, labels, refined labels and prediction.
+"""Pictures of the training in TensorBoard.
 
-A hook of the trainer asks the model for a picture and writes it to the event storage.
+A hook of the trainer asks a model that can draw them (``training_pictures``) for pictures of a few
+training images, with their labels and its predictions, and writes them to the event storage.
 """
 
 import torch
 from detectron2.config import CfgNode
 from detectron2.data import DatasetCatalog
 from detectron2.engine import HookBase
+from detectron2.modeling import META_ARCH_REGISTRY
 
 from bestie.data import build_mapper, seeded
-from bestie.visualization import NetworkView, training_picture
 
-__all__ = ["PictureHook"]
+__all__ = ["PictureHook", "draws_pictures"]
 
 NUMBER_OF_PICTURES = 4
+
+
+def draws_pictures(cfg: CfgNode) -> bool:
+    """Whether the model of a config draws pictures of its training."""
+    return hasattr(META_ARCH_REGISTRY.get(cfg.MODEL.META_ARCHITECTURE), "training_pictures")
 
 
 class PictureHook(HookBase):
@@ -38,19 +44,7 @@ class PictureHook(HookBase):
     def _draw(self) -> None:
         model = getattr(self.trainer.model, "module", self.trainer.model)
         model.eval()
-        pseudo, refined, outputs, instances = model.describe(self.samples, self.trainer.iter)
+        pictures = model.training_pictures(self.samples, self.trainer.iter, self.input_format)
         model.train()
-        for index, sample in enumerate(self.samples):
-            image = sample["image"]
-            if self.input_format == "BGR":
-                image = image.flip(0)
-            view = NetworkView(
-                outputs.semantic[index],
-                outputs.center[index],
-                outputs.offset[index],
-                instances[index].instance_map,
-            )
-            picture = training_picture(
-                image, sample["semantic_map"], pseudo, refined, view, index=index
-            )
+        for index, picture in enumerate(pictures):
             self.trainer.storage.put_image(f"training/{index}", picture.transpose(2, 0, 1) / 255.0)

@@ -20,13 +20,15 @@ from bestie.evaluation.coco_export import coco_labels, label_annotations
 from bestie.evaluation.masks import LabelledMasks
 from bestie.formats import DataError, read_image, write_coco
 from bestie.formats.images import PHOTO_SUFFIXES, list_photos
+from bestie.method import METHODS, predicts
 from bestie.progress import track
+from bestie.training.class_counts import stored_class_count
 from bestie.training.setup import load_model, merge_config
 from bestie.visualization import LayerSettings
 from bestie.visualization.canvas import save_jpeg
 from bestie.visualization.layers import ImageLayers
 
-__all__ = ["DemoResult", "demo_overrides", "find_images", "find_run", "run_demo", "unreadable_text"]
+__all__ = ["DemoResult", "demo_overrides", "find_images", "run_demo", "unreadable_text"]
 
 logger = logging.getLogger(__name__)
 
@@ -48,22 +50,6 @@ class DemoResult:
     images: int = 0
     instances: int = 0
     unreadable: list[DataError] = field(default_factory=list)
-
-
-def find_run(folder: str | os.PathLike) -> tuple[str, list[str]]:
-    """Config file of a training's OUTPUT_DIR and the overrides that name its weights.
-
-    Raises:
-        ValueError: it has no ``config.yaml`` or no ``model_final.pth``.
-    """
-    missing = [n for n in ("config.yaml", "model_final.pth") if not Path(folder, n).is_file()]
-    if missing:
-        raise ValueError(
-            f"{folder} has no {' and no '.join(missing)}; the OUTPUT_DIR of a finished training is "
-            "expected (bestie/ or maskrcnn/ in the folder of a pipeline)"
-        )
-    weights = str(Path(folder, "model_final.pth"))
-    return str(Path(folder, "config.yaml")), ["MODEL.WEIGHTS", weights]
 
 
 def find_images(inputs: Sequence[str | os.PathLike], output: str | os.PathLike) -> list[Path]:
@@ -104,11 +90,14 @@ def demo_overrides(
         ValueError: mistakes in the config, a classifier, or unknown classes.
     """
     cfg = merge_config(config_file, list(overrides))
-    if cfg.MODEL.META_ARCHITECTURE == "PAMClassifier":
-        raise ValueError("the PAM classifier does not predict instances; give BESTIE or Mask R-CNN")
+    if predicts(cfg) != "instances":
+        raise ValueError(
+            f"{cfg.MODEL.META_ARCHITECTURE} does not predict instances; give the training of a "
+            "model that does"
+        )
     names = list(class_names or cfg.DATASETS.CLASS_NAMES)
     names = names or _names_of_data([*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST])
-    number = cfg.MODEL.BESTIE.NUM_CLASSES  # a training fills it in for every model
+    number = stored_class_count(cfg)
     if class_names and number not in (-1, len(names)):
         raise ValueError(f"--classes holds {len(names)} names, the model has {number} classes")
     if not names:
@@ -121,7 +110,8 @@ def demo_overrides(
         names = [f"class {index}" for index in range(number)]
     settings: list[Any] = ["DATASETS.TRAIN", (), "DATASETS.TEST", ()]
     settings += ["DATASETS.CLASS_NAMES", names]
-    settings += ["MODEL.BESTIE.TEST.USE_TAGS", False, "MODEL.BESTIE.TEST.USE_CLICKS", False]
+    for method in METHODS.values():
+        settings += [part for key in method.label_keys.values() for part in (key, False)]
     return [*overrides, *settings]
 
 

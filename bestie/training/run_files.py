@@ -1,8 +1,10 @@
-"""The files of a pipeline run: its training data, cues, maps and labels.
+"""The files of a pipeline run: its last model, its training data, cues, maps and labels.
 
-``tools/visualize.py --run`` draws them.
+``bestie predict --run`` and ``bestie.load`` take the model, ``bestie visualize --run`` draws the
+rest.
 """
 
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +14,10 @@ from bestie.data.registration import parse_name
 from bestie.formats import DataError
 from bestie.training.setup import merge_config
 
-__all__ = ["RunFiles", "find_run_files"]
+__all__ = ["MANIFEST", "RunFiles", "find_checkpoint", "find_run_files"]
+
+# Of the folder of a run; the config and the last checkpoint of the folder of a training.
+MANIFEST, CONFIG, WEIGHTS = "manifest.json", "config.yaml", "model_final.pth"
 
 
 @dataclass(frozen=True)
@@ -20,9 +25,9 @@ class RunFiles:
     """Files of a run.
 
     Attributes:
-        dataset: name of the training data; "" if BESTIE's training has not started.
-        points, maps: folders of the points and semantic maps that BESTIE trains on, made by the
-            run or supplied; "" if they do not exist yet.
+        dataset: name of the training data; "" if the training on points and maps has not started.
+        points, maps: folders of the points and semantic maps that training reads, made by the run
+            or supplied; "" if they do not exist yet.
         labels: COCO JSON of the exported labels; "" if they do not exist yet.
         point_score: confidence above which points train; None if it is unknown.
     """
@@ -34,16 +39,59 @@ class RunFiles:
     point_score: float | None = None
 
 
+def find_checkpoint(source: str | os.PathLike) -> tuple[Path, Path]:
+    """The trained model that a path stands for.
+
+    Args:
+        source: the folder of a run (then its last training counts), the OUTPUT_DIR of a finished
+            training, or a checkpoint that lies in such a folder beside ``config.yaml``.
+
+    Returns:
+        The config, and the checkpoint beside it.
+
+    Raises:
+        ValueError: nothing to load there, or a training that has not finished.
+    """
+    source = Path(source)
+    if source.is_file():
+        config = source.with_name(CONFIG)
+        if not config.is_file():
+            raise ValueError(f"{source}: no {CONFIG} lies beside it; a training writes one there")
+        return config, source
+    if not source.is_dir():
+        raise ValueError(f"{source}: no such file or folder")
+    folder = _last_training(source) if (source / MANIFEST).is_file() else source
+    missing = [name for name in (CONFIG, WEIGHTS) if not (folder / name).is_file()]
+    if missing:
+        raise ValueError(
+            f"{folder} has no {' and no '.join(missing)}; the OUTPUT_DIR of a finished training or "
+            "the folder of a pipeline run is expected"
+        )
+    return folder / CONFIG, folder / WEIGHTS
+
+
+def _last_training(folder: Path) -> Path:
+    """Folder of the last training that a run has started, in the order of its stages."""
+    try:
+        stages = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["stages"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{folder / MANIFEST} is damaged: {error!r}") from None
+    started = [folder / name for name in stages if (folder / name / CONFIG).is_file()]
+    if not started:
+        raise ValueError(f"{folder}: this run has not trained a model yet")
+    return started[-1]
+
+
 def find_run_files(folder: str | os.PathLike) -> RunFiles:
     """Look at the folder of a run, which need not be finished.
 
     Raises:
         DataError: it is not the folder of a run.
-        ValueError: the config of BESTIE's training is damaged.
+        ValueError: the config of the training on points and maps is damaged.
     """
     folder = Path(folder)
-    if not (folder / "manifest.json").is_file():
-        raise DataError("is not the folder of a run of the pipeline (no manifest.json)", folder)
+    if not (folder / MANIFEST).is_file():
+        raise DataError(f"is not the folder of a run of the pipeline (no {MANIFEST})", folder)
     points, maps, labels = folder / "cues", folder / "maps", folder / "labels/labels.json"
     dataset, score = "", None
     if (folder / "bestie/config.yaml").is_file():

@@ -36,13 +36,16 @@ from detectron2.utils.events import (
 )
 from fvcore.common.param_scheduler import CosineParamScheduler
 from torch import nn
+from torch.optim.lr_scheduler import LRScheduler
+from torch.utils.data import DataLoader
 
 from bestie.backbones.weights import StrictCheckpointer
 from bestie.data import build_mapper, build_test_loader, build_train_loader, check_datasets
+from bestie.data.loader import BatchLoader
 from bestie.evaluation import build_evaluator
 from bestie.formats import atomic_write, to_json
 from bestie.training.failures import TrainingError, explain_failure, hide_traceback
-from bestie.training.pictures import PictureHook
+from bestie.training.pictures import PictureHook, draws_pictures
 from bestie.training.precision import BFloat16Trainer, describe_precision
 from bestie.training.setup import build_model
 
@@ -142,17 +145,17 @@ class Trainer(DefaultTrainer):
         return maybe_add_gradient_clipping(cfg, optimizer_class)(parameters, **settings)
 
     @classmethod
-    def build_lr_scheduler(cls, cfg: CfgNode, optimizer: torch.optim.Optimizer):
+    def build_lr_scheduler(cls, cfg: CfgNode, optimizer: torch.optim.Optimizer) -> LRScheduler:
         if cfg.SOLVER.LR_SCHEDULER_NAME == "WarmupCosineLR":
             return _warmup_cosine(cfg, optimizer)
         return build_lr_scheduler(cfg, optimizer)
 
     @classmethod
-    def build_train_loader(cls, cfg: CfgNode):
+    def build_train_loader(cls, cfg: CfgNode) -> BatchLoader:
         return build_train_loader(cfg, build_mapper(cfg, is_train=True))[0]
 
     @classmethod
-    def build_test_loader(cls, cfg: CfgNode, dataset_name: str):
+    def build_test_loader(cls, cfg: CfgNode, dataset_name: str) -> DataLoader:
         return build_test_loader(cfg, dataset_name, build_mapper(cfg, is_train=False))
 
     @classmethod
@@ -181,7 +184,7 @@ class Trainer(DefaultTrainer):
                 extra.append(
                     BestCheckpointer(cfg.TEST.EVAL_PERIOD, self.checkpointer, cfg.TEST.BEST_METRIC)
                 )
-            if cfg.VIS_PICTURE_PERIOD > 0 and cfg.MODEL.META_ARCHITECTURE == "BESTIE":
+            if cfg.VIS_PICTURE_PERIOD > 0 and draws_pictures(cfg):
                 extra.append(PictureHook(cfg))
         return [SeedStep(cfg.SEED), *before, *extra, *writer]
 

@@ -3,7 +3,7 @@
 ``canvas`` (text, titles, legends, tiling, sizes) is the base of ``draw`` (maps, points, instances,
 center heatmaps and offsets on images). ``layers`` draws the files of one image, ``label_file``
 finds the annotations of an image in a JSON, ``contact_sheet`` places many images side by side,
-``training_picture`` shows one training image in TensorBoard, ``plots`` makes the charts.
+``plots`` makes the charts.
 """
 
 from bestie.visualization.canvas import save_png
@@ -11,12 +11,10 @@ from bestie.visualization.contact_sheet import choose_evenly, contact_sheet, res
 from bestie.visualization.layers import LAYERS, LayerSettings, with_label_folders
 from bestie.visualization.plots import plot_bars, plot_curves, plot_histogram, read_metrics
 from bestie.visualization.selection import choose_images, name_label_files
-from bestie.visualization.training_picture import NetworkView, training_picture
 
 __all__ = [
     "LAYERS",
     "LayerSettings",
-    "NetworkView",
     "choose_evenly",
     "choose_images",
     "contact_sheet",
@@ -27,6 +25,5 @@ __all__ = [
     "read_metrics",
     "results_sheet",
     "save_png",
-    "training_picture",
     "with_label_folders",
 ]

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from bestie import formats
+from bestie.formats.dataset_folder import CLICKS, CUES
 from bestie.regions.components import count_points, find_components
 from bestie.visualization.canvas import add_legend, fit_size, resize_image, resize_nearest
 from bestie.visualization.draw import (
@@ -229,7 +230,7 @@ class ImageLayers:
     def _read_points(self) -> tuple[str, formats.Points]:
         paths = self.record.get("points_files", {})
         chosen = self.settings.points
-        folders = [chosen] if chosen else sorted(paths) or ["Center_points", "Peak_points"]
+        folders = [chosen] if chosen else sorted(paths) or [CLICKS, CUES]
         for folder in folders:
             if folder in paths and Path(paths[folder]).is_file():
                 points = formats.read_points(paths[folder])

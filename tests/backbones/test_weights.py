@@ -19,8 +19,6 @@ from bestie.backbones.vgg import VGG16
 from bestie.backbones.weight_files import read_model_file, read_weights
 from bestie.backbones.weights import (
     StrictCheckpointer,
-    convert_official_bestie,
-    convert_official_pam,
     load_backbone_weights,
     load_timm_weights,
 )
@@ -212,36 +210,6 @@ def test_weights_that_timm_cannot_get_are_an_error(monkeypatch):
 
 
 # --- official weights ----------------------------------------------------------------------------
-
-
-def test_official_names_of_each_network_are_renamed():
-    hrnet = {"seg.2.weight": 0, "offset.0.bias": 1, "stage4.2.branches.0.0.conv1.weight": 2}
-    assert convert_official_bestie(hrnet) == {
-        "head.semantic.2.weight": 0,
-        "head.offset.0.bias": 1,
-        "backbone.network.stage4.2.branches.0.0.conv1.weight": 2,
-    }
-    resnet = {
-        "decoder.semantic_decoder.fuse.1.0.0.1.running_mean": torch.ones(1),
-        "decoder.instance_head.classifier.offset.0.0.2.bias": torch.ones(1),
-        "decoder.instance_decoder.aspp.convs.4.aspp_pooling.1.weight": torch.ones(7, 1),
-    }
-    renamed = convert_official_bestie(resnet)
-    pooling = "head.instance_decoder.decoder.res5.project_conv.convs.4.1"
-    assert list(renamed) == [
-        "head.semantic_decoder.decoder.res3.fuse_conv.depthwise.norm.running_mean",
-        "head.offset_head.pointwise.norm.bias",
-        f"{pooling}.weight",
-        f"{pooling}.bias",
-    ]
-    assert not renamed[f"{pooling}.bias"].any() and len(renamed[f"{pooling}.bias"]) == 7
-    pam = {"features.0.weight": 0, "layer1_conv1.weight": 0, "extra_conv4.bias": 1}
-    assert convert_official_pam(pam) == {"backbone.features.0.weight": 0, "head.classifier.bias": 1}
-
-
-def test_other_weights_are_no_official_ones():
-    with pytest.raises(ValueError, match="not official BESTIE weights"):
-        convert_official_bestie({"conv1.weight": torch.ones(1)})
 
 
 def test_checkpointer_knows_official_weights_by_their_names(tmp_path):

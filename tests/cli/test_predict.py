@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from bestie.cli import predict as tool
+from tests.training.test_export import BESTIE
+from tests.training.test_predict import checkpoint, save_image
 
 TOOL = Path(__file__).parents[2] / "tools" / "demo.py"
 
@@ -45,6 +47,19 @@ def test_mistakes_are_named(tmp_path, arguments, message):
         given += ["--input", str(tmp_path / "a.png")]
     with pytest.raises(ValueError, match=message):
         tool.main(["--output", str(tmp_path / "out"), *given])
+
+
+def test_the_folder_of_a_run_and_of_a_training_give_the_same(tmp_path):
+    save_image(tmp_path / "a.jpg")
+    checkpoint(tmp_path / "run/last", BESTIE)
+    (tmp_path / "run/manifest.json").write_text('{"stages": {"check": {}, "last": {}}}')
+    found = []
+    for number, run in enumerate(("run", "run/last")):
+        given = ["--run", tmp_path / run, "--input", tmp_path / "a.jpg", "--min-score", "0"]
+        output = tmp_path / f"out{number}"
+        tool.main([*map(str, given), "--output", str(output), "MODEL.DEVICE", "cpu"])
+        found.append((output / "predictions.json").read_text())
+    assert found[0] == found[1]
 
 
 def test_a_mistake_ends_in_one_line(tmp_path):

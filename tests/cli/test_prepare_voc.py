@@ -174,7 +174,7 @@ def test_wrong_folder_says_which_one_is_wanted(voc, tmp_path):
 
 def test_broken_sbd_file_is_named(voc, sbd):
     (sbd / "inst" / "2008_000099.mat").write_bytes(b"no mat file")
-    with pytest.raises(formats.DataError, match="2008_000099.mat: is no instance file of SBD"):
+    with pytest.raises(formats.DataError, match="2008_000099.mat: is not an instance file of SBD"):
         prepare_voc.prepare_voc(voc, sbd)
 
 

@@ -62,7 +62,7 @@ def test_class_names_in_file_order_without_byte_order_mark(tmp_path):
     [
         ("", None, "is empty"),
         ("dog\n\ncat\n", 2, "empty line"),
-        ("dog\ncat\ndog\n", 3, "'dog' stands in line 1"),
+        ("dog\ncat\ndog\n", 3, "'dog' is already in line 1"),
         ("\n".join(f"class{i}" for i in range(255)), None, "at most 254"),
     ],
 )
@@ -210,7 +210,7 @@ def test_truncated_and_foreign_files_are_errors(tmp_path):
     with pytest.raises(DataError, match="cannot be decoded"):
         read_image(path)
     (tmp_path / "y.jpg").write_text("hello")
-    with pytest.raises(DataError, match="is no image"):
+    with pytest.raises(DataError, match="is not an image"):
         read_image(tmp_path / "y.jpg")
     with pytest.raises(DataError, match="does not exist"):
         read_image(tmp_path / "z.jpg")
@@ -332,7 +332,7 @@ def test_written_json_loads_in_detectron2(tmp_path, coco):
         (("annotations", 0, "bbox"), [0, 0, 2, 2], "its mask has area 3, bbox"),
         (("annotations", 0, "area"), 4, "area 4"),
         (("annotations", 0, "area"), None, "annotation 1 has no 'area'"),
-        (("annotations", 0, "area"), -1, "area -1 is no number of pixels"),
+        (("annotations", 0, "area"), -1, "area -1 is not a number of pixels"),
         (("annotations", 0, "iscrowd"), None, "annotation 1 has no 'iscrowd'"),
         (("annotations", 0, "segmentation"), [[0, 0, 1, 1]], "at least 3 points"),
         (("annotations", 0, "segmentation", "size"), [3, 2], "size"),
@@ -398,7 +398,7 @@ def test_repeated_ids_and_names_are_found(coco):
 
 def test_broken_json_names_the_line(tmp_path):
     (tmp_path / "x.json").write_text('{"images": [],\n "annotations": [}\n')
-    with pytest.raises(DataError, match="x.json, line 2: is no well-formed json"):
+    with pytest.raises(DataError, match="x.json, line 2: is not well-formed json"):
         read_coco(tmp_path / "x.json")
     (tmp_path / "x.json").write_text("[]")
     with pytest.raises(DataError, match="is a json list"):

@@ -13,9 +13,10 @@ import torch
 
 from bestie.backbones.timm_backbone import TimmBackbone
 from bestie.backbones.vgg import VGG16
-from bestie.backbones.weights import convert_official_bestie, convert_official_pam
 from bestie.methods.bestie.heads import HRNetHead, PanopticDeepLabHead
+from bestie.methods.bestie.official_names import convert_official_bestie
 from bestie.methods.pam.classifier import PAMClassifier, peak_attention
+from bestie.methods.pam.official_names import convert_official_pam
 from tests.conftest import reference_cases
 
 

@@ -1,13 +1,15 @@
 """Which edits make which stages run again: on a package of a few lines, and on this one."""
 
+import re
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 
 from bestie.methods.bestie.recipe import RECIPE
 from bestie.pipeline import code_version, stages
-from bestie.pipeline.code_version import DISPLAY_ONLY, code_of, strings_of
+from bestie.pipeline.code_version import DISPLAY_ONLY, code_of, library_versions, strings_of
 from bestie.pipeline.imports import Package, source_digest_text
 from bestie.pipeline.stage import Stage
 from bestie.training.setup import merge_config
@@ -125,6 +127,39 @@ def test_a_patch_of_a_library_changes_nothing_and_a_minor_version_does(toy, monk
 
     assert libraries("2.14.1") == libraries("2.14.2+cpu") == {"torch": "2.14"}
     assert libraries("2.15.0") == {"torch": "2.15"}
+
+
+def install(folder: Path, version: str, source: str) -> None:
+    """A library that is named as Detectron2."""
+    information = folder / f"detectron2-{version}.dist-info"
+    information.mkdir(parents=True)
+    (information / "METADATA").write_text(f"Name: detectron2\nVersion: {version}\n")
+    for name in ("__init__.py", "layers/nms.py", "projects/deeplab.py"):
+        (folder / "detectron2" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "detectron2" / name).write_text(source if name == "layers/nms.py" else "")
+
+
+def test_two_detectron2_of_one_version_are_told_apart_by_their_sources(toy, tmp_path, monkeypatch):
+    """The main branch and the release of 2021 call themselves 0.6."""
+    (toy.folder / "toy/engine.py").write_text("import detectron2\n")
+
+    def library(name: str, version: str, source: str) -> str:
+        install(tmp_path / name, version, source)
+        monkeypatch.delitem(sys.modules, "detectron2", raising=False)
+        monkeypatch.setattr(sys, "path", [str(tmp_path / name), *sys.path])
+        library_versions.cache_clear()
+        return code_of(["toy.engine"], package=toy)["libraries"]["detectron2"]
+
+    try:
+        main, release = library("a", "0.6", "x = 1"), library("b", "0.6", "x = 2")
+        assert re.fullmatch(r"0\.6 \(sources [0-9a-f]{8}\)", main)
+        assert release.startswith("0.6 ") and main != release
+        wheel = library("c", "0.6+python", "x = 2")
+        assert wheel == release.replace("0.6", "0.6+python")
+        (tmp_path / "a/detectron2/projects/deeplab.py").write_text("y = 1")
+        assert library("d", "0.6", "x = 1") == main
+    finally:
+        library_versions.cache_clear()
 
 
 @pytest.fixture(scope="module")

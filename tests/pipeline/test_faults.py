@@ -121,7 +121,7 @@ def test_a_second_run_into_the_same_folder_stops(root, tmp_path):
     wait_for(output, "classifier", first)
     first.send_signal(signal.SIGSTOP)  # so that it does not end before the second one begins
     text = run(root, output, status=1)
-    assert f"another run (process {first.pid}) is at work there" in text
+    assert f"another run (process {first.pid}) is running there" in text
     first.send_signal(signal.SIGCONT)
     assert first.wait(900) == 0, first.communicate()[0]
 
@@ -173,7 +173,9 @@ def test_corrupted_json_files_are_named(root, copy):
     assert "what stage labels left is damaged: labels/labels.json" in text
     (copy / "manifest.json").write_text('{"version": 1, "stages": {')
     text = run(root, copy, status=1)
-    assert "manifest.json, line 1: is no well-formed json" in text and "nothing was touched" in text
+    assert (
+        "manifest.json, line 1: is not well-formed json" in text and "nothing was touched" in text
+    )
     assert state_of(copy) == before
 
 

@@ -53,14 +53,14 @@ def test_a_folder_with_other_things_in_it_is_refused(tmp_path):
     (tmp_path / "thesis.tex").write_text("")
     with pytest.raises(ValueError, match="not empty .thesis.tex. and holds no manifest.json"):
         Manifest.open(tmp_path, HEADER)
-    with pytest.raises(ValueError, match="thesis.tex: is no folder"):
+    with pytest.raises(ValueError, match="thesis.tex: is not a folder"):
         Manifest.open(tmp_path / "thesis.tex", HEADER)
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b'{"version": 1,\n "stages": {', "line 2: is no well-formed json"),
+        (b'{"version": 1,\n "stages": {', "line 2: is not well-formed json"),
         (b"\xff\xfe", "no UTF-8 text"),
         (b"[]", "no manifest of this pipeline"),
         (b'{"version": 1, "stages": []}', "no manifest of this pipeline"),

@@ -22,7 +22,13 @@ from bestie.pipeline.source import open_source
 from bestie.pipeline.stage import Stage, broken_outputs, decide, is_finished
 from tests.pipeline.tiny_root import write_tiny_root
 
-INPUTS = {"data": {}, "settings": "1", "upstream": {}, "code": {"x.py": "1"}, "libraries": {}}
+INPUTS = {
+    "data": {},
+    "settings": "1",
+    "upstream": {},
+    "code": {"x.py": "1"},
+    "libraries": {"torch": "2.14", "timm": "1.0"},
+}
 HEADER = {"command": "c", "data": "d", "supervision": "tags", "preset": "quick", "options": []}
 NAMES = ("a", "b", "c")
 # What is on the disk for a stage: nothing, a part of it, all of it.
@@ -92,12 +98,12 @@ def test_changed_code_is_forgiven_to_finished_stages_only(history, tmp_path):
     put(tmp_path, "complete")
     entry = entry_after(history, tmp_path)
     stage = Stage("work", outputs=("work/*.txt",), can_go_on=lambda: True)
-    now = INPUTS | {"code": {"x.py": "2"}, "libraries": {"torch": "9.9"}}
+    now = INPUTS | {"code": {"x.py": "2"}, "libraries": {"torch": "2.15", "timm": "1.0"}}
     assert decide(stage, entry, now, tmp_path).action == "run"
     decision = decide(stage, entry, now, tmp_path, keep_code=True)
     if HISTORIES[history] == "keep":
         assert decision.action == "keep"
-        assert decision.kept == ("code (x.py)", "libraries (torch)")
+        assert decision.kept == ("code (x.py)", "libraries (torch 2.14 -> 2.15)")
         assert decide(stage, entry, now, tmp_path, keep_code=True, forced=True).action == "run"
         both = now | {"settings": "2"}
         assert decide(stage, entry, both, tmp_path, keep_code=True).action == "run"

@@ -7,6 +7,7 @@ from detectron2.config import CfgNode
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bestie.training.config_check import check_config
 from bestie.training.config_node import convert_value
 from bestie.training.launch import requested_device
 from bestie.training.setup import default_config, merge_config
@@ -121,3 +122,39 @@ def test_copies_keep_the_rule_and_groups_can_be_added():
         cfg.MODEL.OTHER = CfgNode({"SHARE": 0.5})
         cfg.merge_from_other_cfg(CfgNode({"MODEL": {"OTHER": {"SHARE": 1}}}))
         assert cfg.MODEL.OTHER.SHARE == 1.0 and type(cfg.MODEL.OTHER.SHARE) is float
+
+
+def stored_without_kinds(path, **labels) -> str:
+    """The config.yaml of a training from the time when there was no KIND; keys of ``MODEL``."""
+    cfg = default_config()
+    for name, prose in labels.items():
+        cfg.merge_from_list([f"MODEL.{name.replace('__', '.')}", prose])
+    text = "".join(line for line in cfg.dump().splitlines(True) if "WEIGHTS_KIND" not in line)
+    path.write_text(text)
+    return str(path)
+
+
+def test_a_stored_config_without_kinds_of_labels_is_read_as_unknown(tmp_path, caplog):
+    old = stored_without_kinds(
+        tmp_path / "config.yaml", TIMM__WEIGHTS_LABELS="Flickr tags", WEIGHTS_LABELS="our masks"
+    )
+    for _ in range(2):
+        cfg = merge_config(old, [])
+    check_config(merge_config(old, ["MODEL.DEVICE", "cpu"]))
+    model = cfg.MODEL
+    assert (model.TIMM.WEIGHTS_KIND, model.TIMM.WEIGHTS_LABELS) == ("unknown", "Flickr tags")
+    assert (model.WEIGHTS_KIND, model.PAM.VGG_WEIGHTS_KIND) == ("unknown", "")
+    (note,) = [record.message for record in caplog.records]
+    assert "before there was MODEL.TIMM.WEIGHTS_KIND, MODEL.WEIGHTS_KIND; read as" in note
+    assert merge_config(old, ["MODEL.WEIGHTS_KIND", "masks"]).MODEL.WEIGHTS_KIND == "masks"
+
+
+def test_a_config_that_a_person_wrote_needs_both_keys(tmp_path, caplog):
+    (tmp_path / "c.yaml").write_text("MODEL: {WEIGHTS_LABELS: our masks}\nOUTPUT_DIR: x\n")
+    with pytest.raises(ValueError, match="say with MODEL.WEIGHTS_KIND which kind"):
+        check_config(merge_config(str(tmp_path / "c.yaml"), []))
+    (tmp_path / "new.yaml").write_text(default_config().dump())  # nothing is described
+    assert merge_config(str(tmp_path / "new.yaml"), []).MODEL.WEIGHTS_KIND == ""
+    with pytest.raises(ValueError, match="say with MODEL.WEIGHTS_KIND which kind"):
+        check_config(merge_config("", ["MODEL.WEIGHTS_LABELS", "our masks"]))
+    assert not [record for record in caplog.records if "stored" in record.message]

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from bestie.formats import DataError, read_coco, read_image
-from bestie.training.predict import demo_overrides, find_images, find_run, run_demo
+from bestie.training.predict import demo_overrides, find_images, run_demo
+from bestie.training.run_files import find_checkpoint
 from bestie.training.setup import read_config
 from tests.evaluation.tiny_data import write_root
 from tests.training.test_export import BESTIE, MASK_RCNN, write_checkpoint
@@ -35,7 +36,8 @@ def checkpoint(folder: Path, text: str) -> tuple[str, list[str]]:
     (folder / "model.pth").rename(folder / "model_final.pth")
     (folder / "config.yaml").write_text(cfg.dump())
     shutil.rmtree(folder / "root")
-    return find_run(folder)
+    config_file, weights = find_checkpoint(folder)
+    return str(config_file), ["MODEL.WEIGHTS", str(weights)]
 
 
 def test_folders_are_searched_and_earlier_overlays_passed_over(photos):
@@ -75,7 +77,7 @@ def test_overlays_and_json_of_a_folder(text, tmp_path, photos):
 def test_no_readable_image_is_an_error(tmp_path, photos):
     config_file, weights = checkpoint(tmp_path / "run", BESTIE)
     cfg = read_config(config_file, demo_overrides(config_file, weights), training=False)
-    with pytest.raises(ValueError, match="none of the images can be read: .*: is no image"):
+    with pytest.raises(ValueError, match="none of the images can be read: .*: is not an image"):
         run_demo(cfg, [photos / "broken.jpg"], tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -107,13 +109,8 @@ def test_wrong_numbers_of_classes_and_classifiers_are_refused(tmp_path):
     unknown = ["DATASETS.CLASS_NAMES", "[]", "MODEL.BESTIE.NUM_CLASSES", "-1"]
     with pytest.raises(ValueError, match="the classes are unknown"):
         demo_overrides(config_file, [*unknown, "DATASETS.TRAIN", "()", "DATASETS.TEST", "()"])
-    with pytest.raises(ValueError, match="classifier does not predict instances"):
+    with pytest.raises(ValueError, match="PAMClassifier does not predict instances"):
         demo_overrides(config_file, ["MODEL.META_ARCHITECTURE", "PAMClassifier"])
-
-
-def test_a_folder_that_is_no_run_is_named(tmp_path):
-    with pytest.raises(ValueError, match="has no config.yaml and no model_final.pth"):
-        find_run(tmp_path)
 
 
 def test_other_classes_than_those_of_the_training_are_refused(tmp_path):

@@ -13,7 +13,8 @@ from bestie.data import build_mapper, build_test_loader
 from bestie.evaluation import VOCInstanceEvaluator
 from bestie.formats import decode_mask, read_image_size
 from bestie.training.export import export_pseudo_labels
-from bestie.training.predict import demo_overrides, find_images, find_run, run_demo
+from bestie.training.predict import demo_overrides, find_images, run_demo
+from bestie.training.run_files import find_checkpoint
 from bestie.training.setup import load_model, read_config
 from bestie.visualization.canvas import resize_nearest
 from tests.training.color_scene import OBJECTS, draw_scene, scene_config, size_of, write_scenes
@@ -82,8 +83,9 @@ def test_portraits_odd_sizes_and_tiny_photos_too(tmp_path):
 def test_the_demo_of_a_trained_run_does_the_same(scenes, tmp_path):
     cfg = scene_config(tmp_path, write_scenes(tmp_path / "trained", [500]))
     assert cfg.INPUT.TEST_SIZE == 500
-    config_file, weights = find_run(tmp_path)
-    cfg = read_config(config_file, demo_overrides(config_file, weights), training=False)
+    config_file, weights = map(str, find_checkpoint(tmp_path))
+    overrides = demo_overrides(config_file, ["MODEL.WEIGHTS", weights])
+    cfg = read_config(config_file, overrides, training=False)
     photos = find_images([Path(MetadataCatalog.get(scenes).root, "JPEGImages")], tmp_path / "out")
     result = run_demo(cfg, photos, tmp_path / "out")
     assert result.instances == len(SIZES) * len(OBJECTS)

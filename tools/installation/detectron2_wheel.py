@@ -180,13 +180,17 @@ def _packed_files(archive: Path) -> dict[str, bytes]:
             if not member.isfile():
                 continue
             if name == "LICENSE":
-                files[f"detectron2-{VERSION}.dist-info/licenses/LICENSE"] = packed.extractfile(
-                    member
-                ).read()
+                files[f"detectron2-{VERSION}.dist-info/licenses/LICENSE"] = _content(packed, member)
             for source, target in PACKAGES.items():
                 if name.startswith(f"{source}/") and name.endswith((".py", ".yaml")):
-                    files[target + name.removeprefix(source)] = packed.extractfile(member).read()
+                    files[target + name.removeprefix(source)] = _content(packed, member)
     return dict(sorted(files.items()))
+
+
+def _content(packed: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    file = packed.extractfile(member)
+    assert file is not None, f"{member.name} is not a file"
+    return file.read()
 
 
 def _metadata() -> str:

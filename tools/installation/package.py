@@ -8,6 +8,7 @@ import importlib
 import json
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
@@ -59,7 +60,7 @@ def is_current() -> bool:
         package = metadata.distribution(NAME)
     except metadata.PackageNotFoundError:
         return False
-    record = Path(package.locate_file(f"{NAME}-{package.version}.dist-info"), "RECORD")
+    record = Path(str(package.locate_file(f"{NAME}-{package.version}.dist-info")), "RECORD")
     setup = pip.PROJECT / "setup.py"
     return (
         _origin(package).get("url") == pip.PROJECT.as_uri()
@@ -73,7 +74,8 @@ def requirements() -> list[str]:
     importlib.import_module("setuptools")  # brings distutils, which Python 3.12 no longer has
     from distutils.core import run_setup
 
-    package = run_setup(str(pip.PROJECT / "setup.py"), stop_after="init")
+    # setuptools gives the two attributes to distutils' Distribution.
+    package: Any = run_setup(str(pip.PROJECT / "setup.py"), stop_after="init")
     return [*package.install_requires, *package.extras_require["dev"]]
 
 

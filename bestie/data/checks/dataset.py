@@ -1,9 +1,9 @@
 """Checks of data before anything is trained on it: every mistake, all of them at once.
 
-Comes in: a folder-contract root and a split, or a COCO json and its images. Goes out: a list of
-:class:`Problem` and counts per class. Called by the trainer (:func:`check_datasets`, for all data
-sets of a config), the check tool and the pipeline. Every image is really decoded, by threads
-(decoding releases Python's lock).
+A folder-contract root and a split, or a COCO json and its images, give a list of :class:`Problem`
+and counts per class. Called by the trainer (:func:`check_datasets`, for all data sets of a config),
+the check tool and the pipeline. Every image is decoded, by threads (decoding releases Python's
+lock).
 """
 
 import logging
@@ -25,6 +25,7 @@ from bestie.data.checks.images import (
     size_mismatch,
 )
 from bestie.data.checks.splits import SplitChecker, shared_ids
+from bestie.data.mappers import mapper_class
 from bestie.data.registration import (
     BUILTIN_DATASETS,
     categories_mistake,
@@ -156,7 +157,7 @@ def check_datasets(cfg: CfgNode) -> None:
     """Check all data sets of a config for what its mapper and its evaluators need.
 
     Warnings are logged. Names that are neither folder-contract roots nor COCO jsons (Detectron2's
-    own) are passed over.
+    own) are skipped.
 
     Raises:
         DataError: listing every error of every data set.
@@ -195,12 +196,11 @@ def _is_root(name: str) -> bool:
 
 def _check_named(cfg: CfgNode, name: str, needs: set[str]) -> list[Problem]:
     kind, first, second = parse_name(name)
-    mapper = cfg.INPUT.DATASET_MAPPER_NAME
-    wanted = {"BESTIEMapper": "folder", "InstanceMapper": "coco", "RefinerMapper": "coco"}
-    wanted = wanted.get(mapper, kind)
+    wanted = mapper_class(cfg).trains_on or kind
     if name in cfg.DATASETS.TRAIN and kind != wanted:
         form = {"folder": "folder:ROOT:SPLIT", "coco": "coco:JSON:IMAGE_DIR"}[wanted]
-        return [Problem("error", name, None, f"{mapper} trains on data sets named {form}")]
+        message = f"{cfg.INPUT.DATASET_MAPPER_NAME} trains on data sets named {form}"
+        return [Problem("error", name, None, message)]
     if kind == "coco":
         return check_coco(first, second)
     return inspect_dataset(
@@ -215,22 +215,13 @@ def _check_named(cfg: CfgNode, name: str, needs: set[str]) -> list[Problem]:
 
 def _needs_of_config(cfg: CfgNode) -> dict[str, set[str]]:
     """Data set name -> what the run needs of it."""
-    points = "clicks" if cfg.MODEL.BESTIE.SUPERVISION == "clicks" else "peak_points"
-    by_mapper = {
-        "BESTIEMapper": {"images", "tags", "maps", points},
-        "PAMMapper": {"images", "tags"},
-    }
-    needs = {
-        name: set(by_mapper.get(cfg.INPUT.DATASET_MAPPER_NAME, {"images"}))
-        for name in cfg.DATASETS.TRAIN
-    }
-    testing = {"images"}
+    mapper = mapper_class(cfg)
+    needs = {name: mapper.training_needs(cfg) for name in cfg.DATASETS.TRAIN}
+    testing = mapper.testing_needs(cfg)
     if {"voc", "coco"} & set(cfg.TEST.EVALUATORS):
         testing.add("ground_truth")
-    if "tags" in cfg.TEST.EVALUATORS or cfg.MODEL.BESTIE.TEST.USE_TAGS:
+    if "tags" in cfg.TEST.EVALUATORS:
         testing.add("tags")
-    if cfg.MODEL.BESTIE.TEST.USE_CLICKS:
-        testing.add(points)
     for name in cfg.DATASETS.TEST:
         needs[name] = needs.get(name, set()) | testing
     return needs
@@ -249,7 +240,7 @@ def inspect_coco(json_file: str | os.PathLike, image_dir: str | os.PathLike) -> 
         return DatasetReport([Problem.from_error(error)], [], 0, np.zeros(0, np.int64))
     problems = []
     if all(entry["iscrowd"] for entry in coco["annotations"]):
-        message = "has no annotation that is no crowd; there is nothing to learn or to evaluate"
+        message = "has no annotation that is not a crowd; there is nothing to learn or to evaluate"
         problems.append(Problem("error", os.fspath(json_file), None, message))
 
     def check(image: dict[str, Any]) -> list[Problem]:
@@ -293,7 +284,7 @@ def _count_objects(coco: dict[str, Any], category_ids: list[int]) -> tuple[np.nd
 def _folder_exists(path: str, errors: list[DataError]) -> bool:
     if os.path.isdir(path):
         return True
-    kind = "is no folder" if os.path.exists(path) else "folder does not exist"
+    kind = "is not a folder" if os.path.exists(path) else "folder does not exist"
     errors.append(DataError(kind, path))
     return False
 
@@ -335,7 +326,7 @@ def _check_ground_truth_json(
         errors.append(DataError(mistake, path))
     images = images_by_name(coco)
     errors += [
-        DataError(f"lacks the image '{image_id}' of the split", path)
+        DataError(f"does not list the image '{image_id}' of the split", path)
         for image_id in ids
         if image_id not in images
     ]

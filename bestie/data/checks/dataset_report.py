@@ -83,7 +83,7 @@ class DatasetReport:
         return tabulate(list(rows), headers=["id", "class", *columns])
 
     def problem_lines(self, shown: int) -> Sequence[str]:
-        """Errors first, then warnings, a line each, at most ``shown`` of either."""
+        """Errors first, then warnings, one per line, at most ``shown`` of either."""
         lines = []
         for severity in ("error", "warning"):
             these = [str(problem) for problem in self.problems if problem.severity == severity]

@@ -1,7 +1,6 @@
 """Checks of the files of one image: photograph, weak semantic map, points, ground-truth masks.
 
-Comes in: the id of an image and what is known of its data set. Goes out: problems and counts.
-Called by ``data.checks.dataset`` for every image of a split.
+Called by ``data.checks.dataset`` for every image of a split; gives problems and counts.
 """
 
 import os
@@ -56,7 +55,7 @@ class Problem:
 
     @classmethod
     def from_error(cls, error: DataError) -> "Problem":
-        return cls("error", error.file, error.line, error.message)
+        return cls("error", error.file or "", error.line, error.message)
 
     def __str__(self) -> str:
         place = self.file if self.line is None else f"{self.file}, line {self.line}"
@@ -188,13 +187,14 @@ class ImageChecker:
         found.problems += [Problem.from_error(error) for error in errors]
         num_classes = len(self.class_names)
         seen: dict[tuple, int] = {}
+        assert points.lines is not None  # they are read from a file
         rows = zip(np.floor(points.yx), points.classes, points.scores, points.lines, strict=True)
         for (y, x), class_id, score, line in rows:
             line = int(line)
             if num_classes and class_id >= num_classes:
                 found.error(path, f"class {class_id}; 0..{num_classes - 1} are accepted", line)
             elif tags is not None and class_id not in tags:
-                found.warning(path, f"{self._name(class_id)} is no tag of the image", line)
+                found.warning(path, f"{self._name(class_id)} is not a tag of the image", line)
             if clicks and score != 1:
                 found.warning(path, f"confidence {score:g}; clicks have 1.0", line)
             if shape is not None and not (0 <= y < shape[0] and 0 <= x < shape[1]):

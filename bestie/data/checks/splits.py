@@ -1,7 +1,6 @@
 """Checks that need the whole split: files that are in order, but hold nothing to learn from.
 
-Comes in: the counts of a split whose files were checked one by one. Goes out: problems. Called by
-``data.checks.dataset``.
+Called by ``data.checks.dataset`` with the counts of a split whose files were checked one by one.
 """
 
 import os
@@ -77,13 +76,14 @@ class SplitChecker:
         objects = report.objects_per_class
         if "ground_truth" in self.needs and objects is not None and not objects.any():
             name = os.path.relpath(ground_truth_json(self.root, self.split), self.root)
-            yield name, "has no annotation that is no crowd"
+            yield name, "has no annotation that is not a crowd"
 
     def _background_classes(self, report: DatasetReport) -> Iterator[Problem]:
         for line, name in enumerate(report.class_names, 1):
             if name.lower() in BACKGROUND_NAMES:
                 message = f"'{name}' is a class here; the background needs no line"
-                yield self._problem("warning", "classes.txt", message, line)
+                file = os.path.basename(DatasetFolder(self.root).classes_file)
+                yield self._problem("warning", file, message, line)
 
     def _absent_classes(self, report: DatasetReport) -> Iterator[Problem]:
         absent = np.flatnonzero(report.images_per_class == 0)
@@ -107,8 +107,9 @@ class SplitChecker:
             yield self._problem("warning", self._label_file(), message)
 
     def _label_file(self) -> str:
-        exists = os.path.exists(os.path.join(self.root, "image_labels.txt"))
-        return "image_labels.txt" if exists else "Annotations"
+        folder = DatasetFolder(self.root)
+        exists = os.path.exists(folder.tags_file)
+        return os.path.basename(folder.tags_file if exists else folder.xml_folder)
 
 
 def shared_ids(root: str, split: str, other: str) -> list[Problem]:
@@ -118,7 +119,7 @@ def shared_ids(root: str, split: str, other: str) -> list[Problem]:
     if not shared:
         return []
     message = (
-        f"{len(shared)} of its images stand in the split '{split}' too, '{shared[0]}' the first; "
+        f"{len(shared)} of its images are in the split '{split}' too, '{shared[0]}' the first; "
         "an evaluation on images that were trained on says little"
     )
     path = DatasetFolder(root).split_file(other)

@@ -1,7 +1,7 @@
 """A check of everything that a data set holds, whatever it is going to be used for.
 
-Comes in: a root, or the name of a data set. Goes out: a report for each split. Called by
-``tools/check_dataset.py``; a run checks what its config needs instead (``data.check_datasets``).
+Gives a report for each split. ``bestie check`` uses it; a run checks what its config needs instead
+(``data.check_datasets``).
 """
 
 import os
@@ -57,11 +57,11 @@ def _survey_root(
     root: str, splits: Sequence[str], supervision: str | None
 ) -> dict[str, DatasetReport]:
     if not os.path.isdir(root):
-        raise DataError("is no folder; the root of a data set is expected", root)
+        raise DataError("is not a folder; the root of a data set is expected", root)
     found = list_splits(root)
     if not found:
         folder = DatasetFolder(root).split_folder
-        raise DataError("there is no split, <split>.txt with one image id a line", folder)
+        raise DataError("there is no split, <split>.txt with one image id per line", folder)
     if supervision and not any(split.startswith("train") for split in found):
         found.append("train")  # whose absence is reported
     reports = {}

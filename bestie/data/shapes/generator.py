@@ -21,7 +21,8 @@ import numpy as np
 
 from bestie import formats
 from bestie.data.shapes.objects import CLASS_NAMES
-from bestie.data.shapes.render import Scene, draw_scene, smooth_noise
+from bestie.data.shapes.render import Scene, draw_scene
+from bestie.data.shapes.sprites import smooth_noise
 from bestie.formats import DatasetFolder
 from bestie.formats.dataset_folder import CLICKS
 from bestie.formats.instances import clicks_of_instances, coco_annotations, coco_categories
@@ -62,7 +63,7 @@ class Settings:
     size: int = 160
     tags_only: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, least in (("seed", 0), ("train", 1), ("val", 1), ("size", 64)):
             value = getattr(self, name)
             if value < least:
@@ -325,7 +326,9 @@ def _degrade_mask(rng: np.random.Generator, mask: np.ndarray, s: float) -> np.nd
     return found
 
 
-def _blob(rng: np.random.Generator, shape: tuple[int, int], y: float, x: float, radius: float):
+def _blob(
+    rng: np.random.Generator, shape: tuple[int, int], y: float, x: float, radius: float
+) -> np.ndarray:
     """(H, W) bool: an irregular ellipse around (y, x)."""
     rows, columns = np.ogrid[: shape[0], : shape[1]]
     squeeze = np.exp(rng.normal(0, 0.25))

@@ -67,7 +67,9 @@ class Look:
 # ------------------------------------------------------------------------------- outlines
 
 
-def _ellipse(x: float, y: float, rx: float, ry: float, start=0.0, stop=360.0) -> np.ndarray:
+def _ellipse(
+    x: float, y: float, rx: float, ry: float, start: float = 0.0, stop: float = 360.0
+) -> np.ndarray:
     angle = np.radians(np.linspace(start, stop, 40))
     return np.stack([x + rx * np.cos(angle), y + ry * np.sin(angle)], axis=1)
 

@@ -147,9 +147,10 @@ class Labels:
 
     def add_size(self, image: str, height: Any, width: Any, file: Path) -> None:
         """Note the size of an image, if the file states one."""
-        sides = [side for side in (height, width) if type(side) in (int, float)]
-        if len(sides) == 2 and all(side > 0 and side == int(side) for side in _finite(sides)):
-            self.sizes[file, image] = (int(height), int(width))
+        sides = [parse_number(side) for side in (height, width) if type(side) in (int, float)]
+        known = [side for side in sides if side is not None and side > 0 and side == int(side)]
+        if len(known) == 2:
+            self.sizes[file, image] = (int(known[0]), int(known[1]))
 
     @property
     def clicked(self) -> bool:
@@ -160,10 +161,6 @@ class Labels:
     def masked(self) -> bool:
         """Whether there are masks."""
         return any(row.mask is not None for row in self.rows)
-
-
-def _finite(numbers: list[float]) -> list[float]:
-    return numbers if all(map(math.isfinite, numbers)) else [-1]
 
 
 # ---- names of classes

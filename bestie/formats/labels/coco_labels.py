@@ -81,4 +81,4 @@ def _mask(segmentation: Any, image: dict[str, Any]) -> Shape | str | None:
         return f"its segmentation has the size {size}"
     if mistake := rle_mistake(segmentation, (height, width)):
         return f"its {mistake}"
-    return Coded(segmentation_rle(segmentation, height, width))
+    return Coded(segmentation_rle(segmentation, *size))

@@ -62,7 +62,9 @@ def _size(entry: Any) -> tuple[float, float] | None:
     if not isinstance(entry, dict):
         return None
     width, height = (parse_number(entry.get(f"original_{side}")) for side in ("width", "height"))
-    return (width, height) if width and height and min(width, height) > 0 else None
+    if not width or not height or min(width, height) < 0:
+        return None
+    return (width, height) if width == int(width) and height == int(height) else None
 
 
 def _label(entry: dict[str, Any]) -> str | None:

@@ -31,7 +31,7 @@ Ring = tuple[tuple[float, float], ...]
 # A vertex may lie this far outside the image, pixels: tools round.
 MARGIN = 1.0
 # More pixels than any photo has: a mask that states more is damaged.
-MAX_PIXELS = 1 << 30
+MAX_PIXELS = 1 << 28
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def ellipse_ring(cx: float, cy: float, rx: float, ry: float, degrees: float = 0)
         rx, ry: radii along its own axes.
         degrees: turn of its axes, clockwise in the image.
     """
-    number = min(max(16, math.ceil(math.pi * math.sqrt(max(rx, ry) / 0.04))), 4096)
+    number = math.ceil(min(max(16.0, math.pi * math.sqrt(max(rx, ry) / 0.04)), 4096.0))
     turn = math.radians(degrees)
     ring = []
     for step in range(number):

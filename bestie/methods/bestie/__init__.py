@@ -4,7 +4,8 @@ The paper as pure functions on arrays and tensors, in the order of the steps: ``
 (maps and points to accepted instances), ``targets`` (instances to regression targets), ``centers``
 and ``grouping`` (network outputs to instances), ``refinement`` (network outputs to refined
 targets); ``reference`` is the same written naively. The network: ``heads``, ``losses``,
-``meta_arch`` with ``settings`` and ``batch_labels``. ``mapper`` and ``augmentation`` feed it.
+``meta_arch`` with ``settings`` and ``batch_labels``, ``official_names`` (the paper's weights),
+``training_picture``. ``mapper`` and ``augmentation`` feed it.
 """
 
 from bestie.methods.bestie.heads import (

@@ -1,4 +1,15 @@
-"""Training transform of BESTIE, from the configuration."""
+"""Training transform of BESTIE, from the configuration.
+
+After the reference implementation: resize so that the longer side is
+the largest "multiple of 32, plus one" within INPUT.BASE_SIZE (480 gives 449), the shorter side
+keeping the aspect ratio and rounded up to such a number; a random scale; photometric distortion;
+a random crop, small images being placed at random on a mean-colored canvas; a horizontal flip.
+
+Differences: base size and scale make one resize instead of two; it averages when it shrinks, and
+its nearest-neighbor map and its points are aligned to the pixel centers of the image; the
+distortion comes after the resize, where it costs the same for images of any size; the canvas around
+the map is "ignore" (255), not background.
+"""
 
 from detectron2.config import CfgNode
 from detectron2.data import transforms as T

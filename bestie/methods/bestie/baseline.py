@@ -62,7 +62,9 @@ def labels_from_components(
         if points_dir is not None:
             path = os.path.join(points_dir, f"{record['image_name']}.txt")
             chosen = chosen[_accepted(components, path, score_threshold)]
-        every = LabelledMasks.from_label_map(components.map, components.classes, components.areas)
+        every = LabelledMasks.from_label_map(
+            components.map, components.classes, components.areas.tolist()
+        )
         found.append(every.select(np.isin(np.arange(len(every)), chosen)))
     largest = max((labels.scores.max(initial=1) for labels in found), default=1)
     annotations = [

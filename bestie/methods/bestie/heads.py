@@ -10,6 +10,7 @@ A head of your own: register a class with ``in_features`` (names of the maps tha
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import fvcore.nn.weight_init as weight_init
 import torch
@@ -68,7 +69,8 @@ def read_features(cfg: CfgNode) -> Sequence[str]:
     return _find_head(cfg).in_features
 
 
-def _find_head(cfg: CfgNode) -> type[nn.Module]:
+def _find_head(cfg: CfgNode) -> Any:
+    """A registered class; its ``in_features`` names the feature maps that it reads."""
     name = cfg.MODEL.BESTIE.HEAD
     if name not in BESTIE_HEADS_REGISTRY:
         known = ", ".join(sorted(found for found, _ in BESTIE_HEADS_REGISTRY))
@@ -149,7 +151,11 @@ class PanopticDeepLabHead(nn.Module):
         """
         super().__init__()
         shapes = {name: input_shape[name] for name in self.in_features}
-        decoder = {"input_shape": shapes, "norm": norm, "aspp_dropout": aspp_dropout}
+        decoder: dict[str, Any] = {
+            "input_shape": shapes,
+            "norm": norm,
+            "aspp_dropout": aspp_dropout,
+        }
         self.semantic_decoder = _Decoder(channels=256, project_channels=(32, 64, 128), **decoder)
         self.instance_decoder = _Decoder(channels=128, project_channels=(16, 32, 64), **decoder)
         self.semantic_head = _separable_conv(256, 256, norm)

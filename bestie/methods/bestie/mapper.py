@@ -24,6 +24,7 @@ from bestie.data.augmentation import (
 )
 from bestie.data.mappers import (
     MAPPER_REGISTRY,
+    ReadsImages,
     image_tensor,
     label_path,
     points_folder,
@@ -33,7 +34,7 @@ from bestie.data.mappers import (
     sample_identity,
 )
 from bestie.formats import DataError, Points, read_points, read_semantic_map
-from bestie.formats.dataset_folder import CUES, MAPS
+from bestie.formats.dataset_folder import CUES, MAPS, POINT_FOLDERS
 from bestie.methods.bestie.augmentation import build_bestie_augmentation
 from bestie.methods.bestie.pseudo_labels import accept_components
 from bestie.regions.components import find_components
@@ -42,7 +43,7 @@ __all__ = ["BESTIEMapper"]
 
 
 @MAPPER_REGISTRY.register()
-class BESTIEMapper:
+class BESTIEMapper(ReadsImages):
     """Image, weak semantic map, its components and the points.
 
     In training returns, besides ``file_name``, ``image_id``, ``image_name``, ``height`` and
@@ -63,6 +64,9 @@ class BESTIEMapper:
     photo, which the masks get, ``image_labels`` and ``points`` (pixels of the grid),
     ``point_classes`` if the root has them.
     """
+
+    trains_on = "folder"
+    size_keys = "INPUT.CROP.SIZE"
 
     @configurable
     def __init__(
@@ -122,11 +126,32 @@ class BESTIEMapper:
             ),
         }
 
+    @classmethod
+    def training_needs(cls, cfg: CfgNode) -> set[str]:
+        return {"images", "tags", "maps", _points_needed(cfg)}
+
+    @classmethod
+    def testing_needs(cls, cfg: CfgNode) -> set[str]:
+        test = cfg.MODEL.BESTIE.TEST
+        optional = {"tags": test.USE_TAGS, _points_needed(cfg): test.USE_CLICKS}
+        return {"images", *(need for need, used in optional.items() if used)}
+
+    @classmethod
+    def points_folder(cls, cfg: CfgNode) -> str:
+        supervision = cfg.MODEL.BESTIE.SUPERVISION
+        if supervision not in POINT_FOLDERS:
+            raise ValueError(
+                f"MODEL.BESTIE.SUPERVISION must be one of {', '.join(POINT_FOLDERS)}, "
+                f"got '{supervision}'."
+            )
+        return POINT_FOLDERS[supervision]
+
     def __call__(self, dataset_dict: dict[str, Any]) -> dict[str, Any]:
         image = read_sample_image(dataset_dict, self.image_format)
         sample = sample_identity(dataset_dict)
         points = self._read_points(dataset_dict)
         if self.is_train:
+            assert points is not None  # training requires them
             sample["image_labels"] = required_tags(dataset_dict, self.num_classes)
             sample.update(self._training_sample(dataset_dict, image, points))
             return sample
@@ -138,12 +163,12 @@ class BESTIEMapper:
     def _test_sample(self, image: np.ndarray, points: Points | None) -> dict[str, Any]:
         photo = image.shape[:2]
         sample: dict[str, Any] = dict(zip(("height", "width"), photo, strict=True))
-        yx = None if points is None else points.yx
+        yx = np.zeros((0, 2)) if points is None else points.yx
         grid = self.test_size.grid(*photo)
         if grid is not None:
             sample["grid_size"] = grid
             image = self.test_size.resize(image, grid)
-            yx = None if yx is None else self.test_size.move_points(yx, photo, grid)
+            yx = self.test_size.move_points(yx, photo, grid)
         sample["image"] = image_tensor(image)
         if points is not None:
             sample["points"] = torch.from_numpy(yx.astype(np.float32))
@@ -181,6 +206,7 @@ class BESTIEMapper:
         if not self.points_required and (path is None or not os.path.isfile(path)):
             return None
         points = read_points(required_path(path, dataset_dict, "points"))
+        assert points.lines is not None  # they are read from a file
         for class_id, line in zip(points.classes, points.lines, strict=True):
             if class_id >= self.num_classes:
                 accepted = f"0..{self.num_classes - 1} are accepted"
@@ -197,3 +223,7 @@ class BESTIEMapper:
                 path,
             )
         return semantic_map
+
+
+def _points_needed(cfg: CfgNode) -> str:
+    return "clicks" if cfg.MODEL.BESTIE.SUPERVISION == "clicks" else "peak_points"

@@ -6,19 +6,19 @@ It takes the dicts of ``BESTIEMapper`` and gives losses in training, instances a
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from detectron2.config import CfgNode, configurable
 from detectron2.modeling import META_ARCH_REGISTRY, build_backbone
-from detectron2.structures import Boxes, Instances
-from detectron2.utils.events import get_event_storage
+from detectron2.utils.events import EventStorage, get_event_storage
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bestie.formats import RLEMasks, encode_label_map
 from bestie.methods.bestie.batch_labels import BatchLabels, collate_labels
 from bestie.methods.bestie.centers import ClusterSettings, flat_indices
 from bestie.methods.bestie.grouping import GroupedInstances, group_pixels, group_pixels_by_points
 from bestie.methods.bestie.heads import build_bestie_head, read_features
+from bestie.methods.bestie.inference import average_with_mirrored, to_instances
 from bestie.methods.bestie.losses import guided_l1, guided_mse, hard_pixel_cross_entropy
 from bestie.methods.bestie.refinement import (
     RefineSettings,
@@ -34,6 +34,7 @@ from bestie.methods.bestie.settings import (
     refine_settings,
 )
 from bestie.methods.bestie.targets import CenterHeatmap, InstanceTargets
+from bestie.methods.bestie.training_picture import draw_batch
 
 __all__ = ["BESTIE", "Outputs", "average_with_mirrored", "to_instances"]
 
@@ -283,6 +284,18 @@ class BESTIE(nn.Module):
             F.l1_loss(outputs.offset, targets.offset),
         )
 
+    def training_pictures(
+        self, batched_inputs: list[dict], iteration: int, image_format: str
+    ) -> list[np.ndarray]:
+        """One (height, width, 3) uint8 RGB picture per image of a training batch.
+
+        Args:
+            batched_inputs, iteration: as for :meth:`describe`.
+            image_format: "RGB" or "BGR", of the images.
+        """
+        described = self.describe(batched_inputs, iteration)
+        return draw_batch(batched_inputs, *described, image_format=image_format)
+
     @torch.no_grad()
     def describe(
         self, batched_inputs: list[dict], iteration: int
@@ -397,40 +410,9 @@ class BESTIE(nn.Module):
         return Outputs(semantic, center, offset * shrink)
 
 
-def average_with_mirrored(maps: Tensor, mirrored: Tensor) -> None:
-    """Average maps (1, K, H, W) with those of the mirrored image, mirrored back, in place.
-
-    A few rows at a time, which stay in the CPU's cache: these are the largest tensors at inference.
-    """
-    for part, other in zip(maps.split(32, dim=2), mirrored.split(32, dim=2), strict=True):
-        part.add_(other.flip(3)).div_(2)
-
-
-def to_instances(found: GroupedInstances, size: tuple[int, int] | None = None) -> Instances:
-    """Detectron2's form of grouped instances.
-
-    Args:
-        found: instances on the grid of the network.
-        size: height and width of the photo, which the masks are brought to; None: the grid's.
-
-    Returns:
-        Instances with pred_masks as ``RLEMasks`` and pred_boxes, scores, pred_classes on the device
-        of ``found``. One that is too small for a pixel of the photo is left out.
-    """
-    if size is None:
-        height, width = found.instance_map.shape
-        size = (height, width)
-    instance_map = found.instance_map.to(torch.int32).cpu().numpy()
-    masks = RLEMasks(encode_label_map(instance_map, len(found.classes), size), size)
-    instances = Instances(size)
-    instances.pred_masks = masks
-    instances.pred_boxes = Boxes(torch.from_numpy(masks.boxes()).to(found.scores.device))
-    instances.scores = found.scores
-    instances.pred_classes = found.classes
-    return instances[torch.from_numpy(masks.areas() > 0).to(found.scores.device)]
-
-
-def _log_guidance(storage, pseudo: InstanceTargets, refined: InstanceTargets | None) -> None:
+def _log_guidance(
+    storage: EventStorage, pseudo: InstanceTargets, refined: InstanceTargets | None
+) -> None:
     """Share of guided pixels, and refined instances per image; waits once for the device."""
     numbers = {"guided_pixels/pseudo": (pseudo.weight > 0).float().mean()}
     if refined is not None:

@@ -2,6 +2,7 @@
 
 from bestie.method import Method, register_method
 from bestie.methods.bestie.config import ACCEPTED, add_bestie_keys, check_bestie_config
+from bestie.methods.bestie.official_names import convert_official_bestie
 
 __all__ = ["METHOD"]
 
@@ -11,5 +12,7 @@ METHOD = register_method(
         add_config=add_bestie_keys,
         accepted=ACCEPTED,
         check_config=check_bestie_config,
+        convert_weights=convert_official_bestie,
+        label_keys={"tags": "MODEL.BESTIE.TEST.USE_TAGS", "clicks": "MODEL.BESTIE.TEST.USE_CLICKS"},
     )
 )

@@ -84,8 +84,8 @@ def assign(mask: Array, offset: Array, centers: Sequence[tuple[int, int]]) -> Ar
     """(H, W) number of the center nearest to pixel + offset, from 1; 0 outside the mask."""
     pixel_owner = np.zeros(mask.shape, np.int64)
     for y, x in np.argwhere(mask):
-        target = np.float32([y, x]) + offset[:, y, x].astype(np.float32)
-        distance = [float(((np.float32(center) - target) ** 2).sum()) for center in centers]
+        target = np.array([y, x], np.float32) + offset[:, y, x].astype(np.float32)
+        distance = [((np.array(center, np.float32) - target) ** 2).sum() for center in centers]
         pixel_owner[y, x] = int(np.argmin(distance)) + 1
     return pixel_owner
 
@@ -161,13 +161,13 @@ def refine(
                 pixels = pixel_owner == number
                 score = probability[class_id + 1][pixels].mean()
                 masked = np.where(pixels, value, -np.inf)
-                y, x = np.unravel_index(masked.argmax(), masked.shape)
+                y, x = map(int, np.unravel_index(masked.argmax(), masked.shape))
                 if masked[y, x] < threshold:
                     ys, xs = np.nonzero(mask)
                     y, x, confidence = int(ys.mean()), int(xs.mean()), score
                 else:
                     confidence = masked[y, x] * score
-                draw_gaussian(out_center[class_id], int(y), int(x), sigma)
+                draw_gaussian(out_center[class_id], y, x, sigma)
                 confidence = min(max(confidence, 0), 1)
                 out_weight[pixels] = confidence
                 if confidence > 0:

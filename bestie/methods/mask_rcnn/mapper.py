@@ -6,15 +6,18 @@ from detectron2.config import CfgNode
 from detectron2.data import DatasetMapper
 
 from bestie.data.augmentation import build_turn_augmentation
-from bestie.data.mappers import MAPPER_REGISTRY
+from bestie.data.mappers import MAPPER_REGISTRY, ReadsImages
 from bestie.formats import DataError
 
 __all__ = ["InstanceMapper"]
 
 
 @MAPPER_REGISTRY.register()
-class InstanceMapper(DatasetMapper):
+class InstanceMapper(DatasetMapper, ReadsImages):
     """Detectron2's mapper (Mask R-CNN and its other models), with INPUT.RANDOM_ROTATE90."""
+
+    trains_on = "coco"
+    size_keys = "INPUT.MIN_SIZE_TRAIN and INPUT.MAX_SIZE_TRAIN"
 
     @classmethod
     def from_config(cls, cfg: CfgNode, is_train: bool = True) -> dict[str, Any]:

@@ -64,6 +64,7 @@ class PAMHead(nn.Module):
             weight_init.c2_msra_fill(conv)
         self.classifier = nn.Conv2d(channels, num_classes, 1)
         nn.init.normal_(self.classifier.weight, std=0.01)
+        assert self.classifier.bias is not None
         nn.init.zeros_(self.classifier.bias)
 
     def forward(self, feature: Tensor, attend: bool = True) -> Tensor:
@@ -81,6 +82,10 @@ class PAMHead(nn.Module):
 @META_ARCH_REGISTRY.register()
 class PAMClassifier(nn.Module):
     """Multi-label classifier with peak attention on any backbone (its deepest feature map)."""
+
+    predicts = "tags"
+    pixel_mean: Tensor  # (3, 1, 1) float32
+    pixel_std: Tensor
 
     @configurable
     def __init__(

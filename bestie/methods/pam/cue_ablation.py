@@ -17,6 +17,7 @@ from tabulate import tabulate
 from bestie.data import register_dataset
 from bestie.evaluation.ground_truth import has_ground_truth
 from bestie.formats import atomic_write
+from bestie.formats.dataset_folder import CUES
 from bestie.pipeline.process import Command, run_command
 from bestie.training.setup import merge_config
 
@@ -107,7 +108,7 @@ def ablate_cues(
         if key in options[::2]:
             raise ValueError(f"{key} differs between the trainings; {flag} says what it is to be")
     alphas, seeds = sorted(alphas), sorted(seeds)
-    cfg = merge_config(config_file, options)
+    cfg = merge_config(config_file, list(options))
     dataset_name = _training_data(cfg)
     if not cfg.DATASETS.TEST or "tags" not in cfg.TEST.EVALUATORS:
         raise ValueError(
@@ -136,7 +137,7 @@ def ablate_cues(
             quality = folder / "quality.json"
             run(
                 "evaluate", folder / "pseudo_labels.json", "--dataset", dataset_name,
-                "--baseline", "--maps", maps, "--points", folder / "Peak_points",
+                "--baseline", "--maps", maps, "--points", folder / CUES,
                 "--score-threshold", cfg.INPUT.POINT_SCORE_THRESH, "--json",
                 stdout=quality,
             )  # fmt: skip
@@ -166,7 +167,13 @@ def _claim(record: Path, settings: str) -> None:
 
 
 def _make_cues(
-    run: Callable, config_file: str, dataset: str, folder: Path, alpha: float, seed: int, options
+    run: Callable[..., None],
+    config_file: str,
+    dataset: str,
+    folder: Path,
+    alpha: float,
+    seed: int,
+    options: Sequence[str],
 ) -> None:
     run(
         "train", "--config-file", config_file, "--resume", "MODEL.PAM.ALPHA", float(alpha),
@@ -174,7 +181,7 @@ def _make_cues(
     )  # fmt: skip
     run(
         "extract-points", "--config-file", folder / "config.yaml", "--dataset", dataset,
-        "--output", folder / "Peak_points", "--report", folder / "cues", *_weights(folder),
+        "--output", folder / CUES, "--report", folder / "cues", *_weights(folder),
     )  # fmt: skip
 
 

@@ -79,7 +79,7 @@ class CueReport:
         return "\n\n".join([head, *tables])
 
     def _class_table(self) -> str:
-        columns = {"class": self.class_names, "cues": self.cues}
+        columns = {"cues": self.cues}
         if self.truth:
             columns["objects"] = np.sum([self.one, self.several, self.none], axis=0).tolist()
             columns |= {"one cue": self.one, "several": self.several, "none": self.none}
@@ -87,9 +87,13 @@ class CueReport:
             columns["class without a click"] = self.background
         elif self.truth:
             columns |= {"on background": self.background, "on other class": self.other_class}
-        rows = [row for row in zip(*columns.values(), strict=True) if any(row[1:])]
-        totals = [sum(column) for column in list(columns.values())[1:]]
-        return tabulate([*rows, ["total", *totals]], list(columns), tablefmt="pipe")
+        rows = [
+            [name, *counts]
+            for name, *counts in zip(self.class_names, *columns.values(), strict=True)
+            if any(counts)
+        ]
+        totals = ["total", *map(sum, columns.values())]
+        return tabulate([*rows, totals], ["class", *columns], tablefmt="pipe")
 
 
 def assign_cues(cues: Points, objects: LabelledMasks | Points) -> np.ndarray:

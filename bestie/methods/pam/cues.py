@@ -22,7 +22,6 @@ from bestie.methods.pam.classifier import PAMClassifier
 from bestie.methods.pam.cue_report import CueReport, report_cues
 from bestie.methods.pam.peak_points import find_peak_points
 from bestie.methods.pam.stage import ClassifierStage, mirrored_activation_maps, save_sheet
-from bestie.training.setup import load_model
 
 __all__ = ["extract_points", "image_cues"]
 
@@ -63,7 +62,7 @@ def extract_points(
         suffix=".txt",
         settings=options,
     )
-    model = load_model(cfg)
+    model = stage.load_model()
     pending = stage.begin(_is_complete, overwrite)
     for sample in stage.samples(pending):
         size = (sample["height"], sample["width"])
@@ -124,7 +123,7 @@ def _compared(stage: ClassifierStage) -> Iterator[tuple[Points, LabelledMasks | 
     clicks = [r.get("points_files", {}).get(CLICKS, "") for r in stage.records]
     all_clicks = all(os.path.isfile(path) for path in clicks)
     for record, click_file in zip(stage.records, clicks, strict=True):
-        objects = None
+        objects: LabelledMasks | Points | None = None
         if masks is not None:
             objects = masks.objects(record["image_id"])
         elif all_clicks:

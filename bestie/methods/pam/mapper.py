@@ -13,6 +13,7 @@ from fvcore.transforms.transform import Transform
 from bestie.data.augmentation import ResizeLongerSide, augment
 from bestie.data.mappers import (
     MAPPER_REGISTRY,
+    ReadsImages,
     image_tensor,
     read_sample_image,
     required_tags,
@@ -24,12 +25,14 @@ __all__ = ["PAMMapper"]
 
 
 @MAPPER_REGISTRY.register()
-class PAMMapper:
+class PAMMapper(ReadsImages):
     """Image and tags, for the classifier: ``image`` (3, H, W) uint8 and ``image_labels`` (C,) bool.
 
     In training a crop of INPUT.CROP.SIZE; at inference the image with INPUT.TEST_SIZE as its longer
     side, and the tags if the root has them. ``height`` and ``width`` are those of the photo.
     """
+
+    size_keys = "INPUT.CROP.SIZE"
 
     @configurable
     def __init__(
@@ -64,6 +67,10 @@ class PAMMapper:
             ),
             "image_format": cfg.INPUT.FORMAT,
         }
+
+    @classmethod
+    def training_needs(cls, cfg: CfgNode) -> set[str]:
+        return {"images", "tags"}
 
     def __call__(self, dataset_dict: dict[str, Any]) -> dict[str, Any]:
         image = read_sample_image(dataset_dict, self.image_format)

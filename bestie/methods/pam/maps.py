@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from detectron2.config import CfgNode
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.utils import comm
@@ -37,7 +38,6 @@ from bestie.methods.pam.stage import (
     save_sheet,
     stage_folder,
 )
-from bestie.training.setup import load_model
 
 __all__ = ["check_semantic_maps", "image_scores", "make_semantic_maps"]
 
@@ -84,7 +84,7 @@ def make_semantic_maps(
         suffix=".png",
         settings=options,
     )
-    model = load_model(cfg)
+    model = stage.load_model()
     pending = stage.begin(_is_complete, overwrite)
     confusions = _write_maps(stage, model, pending, options)
     if not comm.is_main_process():
@@ -141,12 +141,12 @@ def image_scores(
     Returns:
         Twice (K+1, H, W) float32, summing to 1 in each pixel, the background first.
     """
-    size = tuple(image.shape[-2:])
-    maps = 0
+    height, width = image.shape[-2:]
+    maps = torch.zeros((), device=model.device)
     for scale in options.SCALES:
-        scaled = tuple(max(MIN_SIDE, round(side * scale)) for side in size)
+        scaled = (max(MIN_SIDE, round(height * scale)), max(MIN_SIDE, round(width * scale)))
         maps = maps + mirrored_activation_maps(
-            model, image, image_labels, scaled, size, options.ATTENTION
+            model, image, image_labels, scaled, (height, width), options.ATTENTION
         )
     maps.div_(maps.amax(dim=(1, 2), keepdim=True) + 1e-5)
     scores = class_scores(maps, options.BACKGROUND_SCORE)
@@ -171,7 +171,9 @@ def _write_maps(
         size = (sample["height"], sample["width"])
         semantic_map = label_pixels(scores[1], classes, options.IGNORE_MARGIN, size)
         write_semantic_map(stage.path(sample), semantic_map.cpu().numpy())
-        for name, values in zip(names, scores, strict=False):
+        if truth is None:
+            continue
+        for name, values in zip(names, scores, strict=True):
             decided = label_pixels(values, classes, size=size).cpu().numpy()
             true_map = truth.read(sample["image_id"])
             confusions[name] += count_confusions(true_map, decided, num_classes)

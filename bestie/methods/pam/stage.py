@@ -24,6 +24,7 @@ from bestie.methods.pam.ledger_entry import classifier_entry
 from bestie.methods.pam.mapper import PAMMapper
 from bestie.methods.pam.peak_points import average_mirrored
 from bestie.progress import track
+from bestie.training.setup import load_model
 from bestie.visualization import LayerSettings, choose_evenly, results_sheet, save_png
 from bestie.visualization.layers import available_layers
 
@@ -86,6 +87,12 @@ class ClassifierStage:
                 f"{len(without_tags)} images of '{dataset_name}' have no tags, the first being "
                 f"{without_tags[0]}; add them to image_labels.txt"
             )
+
+    def load_model(self) -> PAMClassifier:
+        """The classifier with MODEL.WEIGHTS, in evaluation mode."""
+        model = load_model(self.cfg)
+        assert isinstance(model, PAMClassifier), type(model)
+        return model
 
     def path(self, record: dict[str, Any]) -> Path:
         """Path of the file of an image."""

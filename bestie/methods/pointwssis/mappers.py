@@ -17,7 +17,7 @@ from detectron2.structures import Instances
 from pycocotools import mask as mask_util
 from torch import Tensor
 
-from bestie.data.mappers import MAPPER_REGISTRY
+from bestie.data.mappers import MAPPER_REGISTRY, ReadsImages
 from bestie.data.registration import POINT_FOLDERS
 from bestie.formats import DataError, read_image, read_points, segmentation_rle
 from bestie.methods.pointwssis.crops import (
@@ -34,7 +34,7 @@ _COPIED_KEYS = ("file_name", "image_id", "image_name", "height", "width")
 
 
 @MAPPER_REGISTRY.register()
-class PromptMapper:
+class PromptMapper(ReadsImages):
     """Image, and the prompts that MODEL.POINTWSSIS.PROMPT and LEVEL need; inference only.
 
     Returns ``image`` (3, H, W) uint8; for points and filter ``points`` (P, 2) float32 (y, x) in its
@@ -140,13 +140,15 @@ class PromptMapper:
 
 
 @MAPPER_REGISTRY.register()
-class RefinerMapper:
+class RefinerMapper(ReadsImages):
     """In training a crop with rough and true mask, at inference an image with rough masks.
 
     Trains on a COCO JSON whose annotations hold the true mask as ``segmentation`` and the rough one
     as ``rough``, an annotation per pair; one pair is one sample. At inference ``segmentation`` is
     the rough mask and ``point`` its point. See ``MaskRefiner`` for what is returned.
     """
+
+    trains_on = "coco"
 
     @configurable
     def __init__(

@@ -6,6 +6,7 @@ selects its input. Its instances have, in addition to the fields of SOLO, ``poin
 """
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 from detectron2.config import CfgNode, configurable
@@ -38,7 +39,7 @@ class PromptedSOLO(SOLO):
         prompt: str = "none",
         level: str = "selected",
         nms_between: str = "cell",
-        **solo,
+        **solo: Any,
     ):
         """
         Args:
@@ -154,7 +155,7 @@ class PromptedSOLO(SOLO):
         image_size: tuple[int, int],
         candidates: Candidates,
         groups: Tensor | None,
-        **changes,
+        **changes: Any,
     ) -> tuple[Instances, Tensor]:
         settings = replace(self.rank_settings, **changes)
         return self.masks_of(sample, outputs, image_size, candidates, settings, groups)

@@ -94,7 +94,7 @@ class RankSettings:
     update_thresh: float = 0.05
     max_instances: int = 100
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.nms not in NMS:
             raise ValueError(f"MODEL.SOLO.TEST.NMS must be one of {', '.join(NMS)}, got {self.nms}")
 

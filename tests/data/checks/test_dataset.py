@@ -77,13 +77,13 @@ def list_size(number, **size):
 # fault, severity, file, line, part of the message
 FAULTS = [
     (remove(CLASSES), "error", CLASSES, None, "does not exist"),
-    (append(CLASSES, "disc\n"), "error", CLASSES, 4, "'disc' stands in line 1"),
+    (append(CLASSES, "disc\n"), "error", CLASSES, 4, "'disc' is already in line 1"),
     (put(CLASSES, "disc\n\nsquare\ncross\n"), "error", CLASSES, 2, "empty line"),
     (put(CLASSES, ""), "error", CLASSES, None, "is empty"),
     (remove(SPLIT), "error", SPLIT, None, "splits of this root: none"),
     (put(SPLIT, "\n"), "error", SPLIT, None, "is empty"),
-    (append(SPLIT, "b\n"), "error", SPLIT, 5, "'b' stands in line 2"),
-    (append(SPLIT, "e 1\n"), "error", SPLIT, 5, "one image id a line"),
+    (append(SPLIT, "b\n"), "error", SPLIT, 5, "'b' is already in line 2"),
+    (append(SPLIT, "e 1\n"), "error", SPLIT, 5, "one image id per line"),
     (append(SPLIT, "e\n"), "error", "JPEGImages/e", None, "image does not exist"),
     (remove("JPEGImages/a.png"), "error", "JPEGImages/a", None, "image does not exist"),
     (cut("JPEGImages/a.png"), "error", "JPEGImages/a.png", None, "cannot be decoded"),
@@ -92,7 +92,7 @@ FAULTS = [
     (remove(LABELS), "error", LABELS, None, "nor Annotations"),
     (put(LABELS, "a 0 1\nb 1\nc 2\n"), "error", LABELS, None, "no tags for the image 'd'"),
     (append(LABELS, "e 3\n"), "error", LABELS, 5, "class 3 is out of range; class ids 0..2"),
-    (append(LABELS, "e disc\n"), "error", LABELS, 5, "'disc' is no class id"),
+    (append(LABELS, "e disc\n"), "error", LABELS, 5, "'disc' is not a class id"),
     (append(LABELS, "a 0\n"), "error", LABELS, 5, "'a' is listed twice"),
     (remove(MAP), "error", MAP, None, "does not exist"),
     (move("WSSS_maps"), "error", "WSSS_maps", None, "folder does not exist"),
@@ -130,7 +130,7 @@ FAULTS = [
         "has the values [4]; accepted: 0..3, 255",
     ),
     (put(JSON, '{"images":\n]'), "error", JSON, 2, "no well-formed json"),
-    (edit_json(lambda c: c["images"].pop()), "error", JSON, None, "lacks the image 'd'"),
+    (edit_json(lambda c: c["images"].pop()), "error", JSON, None, "does not list the image 'd'"),
     (edit_json(lambda c: c["categories"].reverse()), None, None, None, None),
     (
         edit_json(lambda c: c["categories"][0].update(name="ring")),
@@ -203,7 +203,7 @@ def test_json_is_checked_whatever_is_needed(root):
     edit_json(lambda c: c["images"].pop())(root)
     problems = check_dataset(root, "train", needs={"tags"})
     assert [problem.file for problem in problems] == [str(root / JSON)] * 2
-    assert "lacks the image 'd'" in problems[0].message and "40 x 1 " in problems[1].message
+    assert "does not list the image 'd'" in problems[0].message and "40 x 1 " in problems[1].message
 
 
 def test_other_folders_can_be_named(root, tmp_path):
@@ -273,7 +273,9 @@ def test_coco_json_and_its_images(root):
 def test_coco_json_needs_an_annotation_that_is_no_crowd(root):
     edit_json(lambda c: [entry.update(iscrowd=1) for entry in c["annotations"]])(root)
     (problem,) = check_coco(root / JSON, root / "JPEGImages")
-    assert problem.file == str(root / JSON) and "no annotation that is no crowd" in problem.message
+    assert (
+        problem.file == str(root / JSON) and "no annotation that is not a crowd" in problem.message
+    )
 
 
 def test_all_data_sets_of_a_config_are_checked(cfg, root, caplog):

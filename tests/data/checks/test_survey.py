@@ -47,8 +47,8 @@ def test_what_some_images_have_all_need(root):
 
 def test_images_in_two_splits_are_warned_of_once(two_splits):
     reports = survey_data(str(two_splits))
-    (warning,) = [text for text in messages(reports) if "stand in the split" in text]
-    assert "val.txt: 1 of its images stand in the split 'train' too, 'd' the first" in warning
+    (warning,) = [text for text in messages(reports) if "are in the split" in text]
+    assert "val.txt: 1 of its images are in the split 'train' too, 'd' the first" in warning
 
 
 def test_data_sets_by_name(root):
@@ -76,7 +76,7 @@ def test_what_cannot_be_surveyed(root, tmp_path):
         survey_data(f"folder:{root}:train", ["val"])
     with pytest.raises(ValueError, match="supervision must be one of tags, clicks"):
         survey_data(str(root), supervision="boxes")
-    with pytest.raises(DataError, match="is no folder"):
+    with pytest.raises(DataError, match="is not a folder"):
         survey_data(str(root / "none"))
     with pytest.raises(DataError, match="there is no split"):
         survey_data(str(tmp_path))

@@ -17,7 +17,8 @@ from bestie.data.shapes.objects import (
     clutter_parts,
     texture,
 )
-from bestie.data.shapes.render import Scene, smooth_noise
+from bestie.data.shapes.render import Scene
+from bestie.data.shapes.sprites import smooth_noise
 from bestie.formats.instances import clicks_of_instances
 
 SMALL = Settings(seed=3, train=5, val=3, size=96)

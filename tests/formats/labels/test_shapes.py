@@ -49,6 +49,7 @@ def test_holes_and_parts():
         Outline.of_rings([rectangle(1, 1, 12, 5)]),
         Outline.of_rings([rectangle(-2, 1, 5, 5)]),
         Outline.of_rings([((1, 1), (1e9, 1), (5, 5))]),
+        Outline.of_rings([ellipse_ring(5, 5, 1e308, 1)]),
         Bitmap(np.ones((3, 3), bool), left=8, top=0),
         Bitmap(np.ones((3, 3), bool), left=-1, top=0),
         Coded(encode_mask(np.ones((9, 10), bool))),

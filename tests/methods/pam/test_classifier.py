@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bestie.backbones.timm_backbone import TimmBackbone
-from bestie.backbones.vgg import VGG16, build_vgg16_backbone
+from bestie.backbones.vgg import VGG16
 from bestie.config import add_bestie_config
+from bestie.methods.pam.backbone import build_vgg16_backbone
 from bestie.methods.pam.classifier import PAMClassifier, PAMHead, peak_attention
 
 NUM_CLASSES = 3

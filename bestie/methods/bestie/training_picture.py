@@ -6,12 +6,14 @@ which is written to TensorBoard from time to time.
 Shapes: B images, C foreground classes.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from bestie.methods.bestie.grouping import GroupedInstances
 from bestie.methods.bestie.targets import InstanceTargets
 from bestie.visualization.canvas import add_title, fit_size, resize_image, resize_nearest, tile
 from bestie.visualization.draw import (
@@ -24,7 +26,7 @@ from bestie.visualization.draw import (
     split_instance_map,
 )
 
-__all__ = ["NetworkView", "training_picture"]
+__all__ = ["NetworkView", "draw_batch", "training_picture"]
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,35 @@ def training_picture(
         rows.append([second, *_target_panels("refined", ground, refined, index, brightness)])
     rows.append(_prediction_panels(ground, prediction, brightness))
     return tile(rows, gap=6)
+
+
+def draw_batch(
+    samples: Sequence[Mapping[str, Tensor]],
+    pseudo: InstanceTargets,
+    refined: InstanceTargets | None,
+    outputs: Sequence[Tensor],
+    instances: Sequence[GroupedInstances],
+    *,
+    image_format: str,
+) -> list[np.ndarray]:
+    """:func:`training_picture` of each image of a training batch.
+
+    Args:
+        samples: with "image" (3, H, W) uint8 and "semantic_map" (H, W) uint8.
+        pseudo, refined: labels of the batch.
+        outputs: of the network: probabilities, center and offset, each (B, ..., H, W).
+        instances: of each image, grouped from the outputs.
+        image_format: "RGB" or "BGR".
+    """
+    pictures = []
+    for index, sample in enumerate(samples):
+        image = sample["image"].flip(0) if image_format == "BGR" else sample["image"]
+        probabilities, center, offset = (maps[index] for maps in outputs)
+        view = NetworkView(probabilities, center, offset, instances[index].instance_map)
+        pictures.append(
+            training_picture(image, sample["semantic_map"], pseudo, refined, view, index=index)
+        )
+    return pictures
 
 
 def _target_panels(

@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from bestie.methods.bestie.targets import CenterHeatmap, InstanceTargets
+from bestie.methods.bestie.training_picture import NetworkView, training_picture
 from bestie.regions import PointSet
-from bestie.visualization import NetworkView, training_picture
 
 CLASSES, HEIGHT, WIDTH = 2, 32, 48
 

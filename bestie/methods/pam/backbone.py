@@ -1,0 +1,33 @@
+"""The classifier's VGG16, with the weights that its config names."""
+
+from pathlib import Path
+
+from detectron2.config import CfgNode
+from detectron2.layers import ShapeSpec
+from detectron2.modeling import BACKBONE_REGISTRY
+
+from bestie.backbones.vgg import VGG16
+from bestie.backbones.weights import load_backbone_weights
+
+__all__ = ["build_vgg16_backbone"]
+
+
+@BACKBONE_REGISTRY.register()
+def build_vgg16_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> VGG16:
+    """VGG16 with the weights of MODEL.PAM.VGG_WEIGHTS, or random ones if that is "".
+
+    Raises:
+        ValueError: the file is missing (says where to get it) or does not fit.
+    """
+    backbone = VGG16(input_shape.channels)
+    path = cfg.MODEL.PAM.VGG_WEIGHTS
+    if path and not Path(path).is_file():
+        raise ValueError(
+            f"MODEL.PAM.VGG_WEIGHTS: {path} is not a file. Torchvision's ImageNet weights "
+            "belong there: https://download.pytorch.org/models/vgg16-397923af.pth, or python -c "
+            "'import torchvision; torchvision.models.vgg16(weights=\"IMAGENET1K_V1\")', which "
+            'downloads them and prints where to. Set the key to "" to start from random weights.'
+        )
+    if path:
+        load_backbone_weights(backbone, path, key="MODEL.PAM.VGG_WEIGHTS")
+    return backbone

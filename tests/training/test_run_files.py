@@ -1,0 +1,68 @@
+"""The files of a run: the model that a path stands for."""
+
+import json
+
+import pytest
+
+from bestie.formats import DataError
+from bestie.training.run_files import find_checkpoint, find_run_files
+
+
+def write_training(folder, *names):
+    folder.mkdir(parents=True)
+    for name in names or ("config.yaml", "model_final.pth"):
+        (folder / name).touch()
+
+
+def write_manifest(folder, *stages):
+    content = {"stages": dict.fromkeys(stages, {"status": "done"})}
+    (folder / "manifest.json").write_text(json.dumps(content))
+
+
+def test_the_last_training_of_a_run_counts(tmp_path):
+    for name in ("zebra", "ant"):
+        write_training(tmp_path / name)
+    write_manifest(tmp_path, "check", "zebra", "labels", "ant", "later", "report")
+    expected = tmp_path / "ant"
+    found = find_checkpoint(tmp_path)
+    assert found == (expected / "config.yaml", expected / "model_final.pth")
+
+
+def test_a_training_and_a_checkpoint_stand_for_themselves(tmp_path):
+    write_training(tmp_path / "t", "config.yaml", "model_final.pth", "model_0000099.pth")
+    config, weights = find_checkpoint(str(tmp_path / "t"))
+    assert (config.name, weights.name) == ("config.yaml", "model_final.pth")
+    assert find_checkpoint(tmp_path / "t/model_0000099.pth") == (
+        config,
+        tmp_path / "t/model_0000099.pth",
+    )
+
+
+def test_what_holds_no_model_is_named(tmp_path):
+    with pytest.raises(ValueError, match="nowhere: no such file or folder"):
+        find_checkpoint(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match="has no config.yaml and no model_final.pth"):
+        find_checkpoint(tmp_path)
+    write_training(tmp_path / "t", "config.yaml")
+    write_manifest(tmp_path, "check", "t")
+    with pytest.raises(ValueError, match="/t has no model_final.pth; the OUTPUT_DIR of a finished"):
+        find_checkpoint(tmp_path)
+    write_manifest(tmp_path, "check")
+    with pytest.raises(ValueError, match="this run has not trained a model yet"):
+        find_checkpoint(tmp_path)
+    (tmp_path / "manifest.json").write_text("[]")
+    with pytest.raises(ValueError, match="manifest.json is damaged"):
+        find_checkpoint(tmp_path)
+    (tmp_path / "a.pth").touch()
+    with pytest.raises(ValueError, match="a.pth: no config.yaml lies beside it"):
+        find_checkpoint(tmp_path / "a.pth")
+
+
+def test_files_of_a_run_that_has_just_started(tmp_path):
+    with pytest.raises(DataError, match="is not the folder of a run"):
+        find_run_files(tmp_path)
+    write_manifest(tmp_path)
+    found = find_run_files(tmp_path)
+    assert (found.dataset, found.points, found.maps, found.labels) == ("", "", "", "")
+    (tmp_path / "cues").mkdir()
+    assert find_run_files(tmp_path).points == str(tmp_path / "cues")
