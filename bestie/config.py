@@ -66,7 +66,8 @@ def _add_input(cfg: CN) -> None:
     cfg.INPUT.BASE_SIZE = 480
     # Length of the longer side of the image that the network sees at inference, pixels: larger and
     # smaller images are resized to it, and results are returned at the size of the image. 0: the
-    # original size, as the paper evaluates.
+    # original size, as the paper evaluates, or, for networks with grids of kernels, that of
+    # INPUT.MIN_SIZE_TEST and MAX_SIZE_TEST. Mask refiners use that image in training, too.
     cfg.INPUT.TEST_SIZE = 0
     # Random scale factors; one is drawn for each image.
     cfg.INPUT.SCALES = [0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3]

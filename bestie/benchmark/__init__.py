@@ -17,6 +17,7 @@ from bestie.benchmark.label_rows import (
 )
 from bestie.benchmark.map_rows import map_rows
 from bestie.benchmark.network_rows import network_rows, step_rows
+from bestie.benchmark.prompt_rows import prompt_rows
 from bestie.benchmark.reference_rows import reference_rows
 from bestie.benchmark.rows import NOT_MEASURED, Bench, Curves, Row
 from bestie.benchmark.scaling import scaling_rows
@@ -33,6 +34,7 @@ GROUPS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "grouping": grouping_rows,
     "peaks": peak_rows,
     "maps": map_rows,
+    "prompts": prompt_rows,
     "synchronisations": synchronisation_rows,
     "loader": loader_rows,
     "export": export_rows,

@@ -14,6 +14,7 @@ from typing import overload
 import numpy as np
 from detectron2.config import CfgNode
 from detectron2.data import transforms as T
+from detectron2.data.detection_utils import build_augmentation
 from fvcore.transforms.transform import NoOpTransform, Transform
 from PIL import Image
 from torchvision.transforms import ColorJitter
@@ -28,6 +29,7 @@ __all__ = [
     "InferenceSize",
     "augment",
     "build_turn_augmentation",
+    "inference_augmentation",
 ]
 
 IGNORE = 255
@@ -146,6 +148,16 @@ class ResizeLongerSide(T.Augmentation):
             return NoOpTransform()
         sides = (max(1, round(side * self.length / longer)) for side in (height, width))
         return T.ResizeTransform(height, width, *sides)
+
+
+def inference_augmentation(cfg: CfgNode) -> list[T.Augmentation]:
+    """How a photo becomes the network's image at inference, for models with a bound of its size.
+
+    INPUT.TEST_SIZE, if it is set; else Detectron2's INPUT.MIN_SIZE_TEST and MAX_SIZE_TEST.
+    """
+    if cfg.INPUT.TEST_SIZE:
+        return [ResizeLongerSide(cfg.INPUT.TEST_SIZE)]
+    return build_augmentation(cfg, is_train=False)
 
 
 class RandomQuarterTurn(T.Augmentation):

@@ -109,9 +109,11 @@ def encode_window(window: np.ndarray, top: int, left: int, size: tuple[int, int]
     changes = (left + column.astype(np.int64)) * height + top + row
     # A run that reaches the last row of the image continues in the first row of the next column:
     # its end and the start of the next run are the same place, so both changes are removed.
-    continued = np.flatnonzero(changes[1:] == changes[:-1])
-    changes = np.delete(changes, np.concatenate([continued, continued + 1]))
-    counts = np.diff(changes, prepend=0, append=height * width)
+    if top + window.shape[0] == height:
+        continued = np.flatnonzero(changes[1:] == changes[:-1])
+        changes = np.delete(changes, np.concatenate([continued, continued + 1]))
+    edges = np.concatenate([[0], changes, [height * width]])
+    counts = edges[1:] - edges[:-1]
     if len(counts) > 1 and counts[-1] == 0:
         counts = counts[:-1]
     code = {"size": [height, width], "counts": counts}

@@ -85,7 +85,7 @@ class WaitingProcess:
 
     def give(self, command: Command) -> subprocess.Popen:
         """Let it run the command; the process, which is the caller's from now on."""
-        content = {"name": command.name, "arguments": command.arguments}
+        content: dict[str, object] = {"name": command.name, "arguments": command.arguments}
         if command.stdout is not None:
             content["stdout"] = str(command.stdout)
         assert self._process.stdin is not None
@@ -175,20 +175,31 @@ def own_peak_memory() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * MIB_PER_MAXRSS
 
 
-def _start_command(command: Command, keep_open: tuple[int, ...], stdout, stderr):
+def _start_command(
+    command: Command, keep_open: tuple[int, ...], stdout: int | IO[bytes], stderr: int
+) -> subprocess.Popen:
     arguments = [command.name, *command.arguments]
     return _start(arguments, keep_open, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr)
 
 
-def _start(arguments: list[str], keep_open: tuple[int, ...], **streams) -> subprocess.Popen:
+def _start(
+    arguments: list[str],
+    keep_open: tuple[int, ...],
+    *,
+    stdin: int,
+    stdout: int | IO[bytes],
+    stderr: int,
+) -> subprocess.Popen:
     """Start the package's program in a process group of its own."""
     return subprocess.Popen(
         [sys.executable, "-m", PACKAGE, *arguments],
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
         env=_environment(),
         pass_fds=keep_open,
         start_new_session=True,
         preexec_fn=_end_with_parent(),
-        **streams,
     )
 
 

@@ -251,12 +251,7 @@ class Runner:
             self.manifest.replace(stage.name, **fields)
             commands = stage.commands(resume)
             self.manifest.update(stage.name, command="\n".join(map(str, commands)))
-            for number, command in enumerate(commands):
-                # Where a stage does not know its share, its finished commands give one.
-                by_commands = number / len(commands) if number else None
-                is_last = number == len(commands) - 1 and not self._has_commands_after(stage)
-                run = (stage, command, log, keep_open, by_commands, is_last)
-                memory = max(memory, self._command(*run))
+            memory = self._run_commands(stage, commands, log, keep_open)
             stage.finish()
             if not commands:
                 memory = own_peak_memory()
@@ -284,26 +279,43 @@ class Runner:
         shutil.rmtree(self._previous(stage), ignore_errors=True)
         self.progress.end(stage.name, seconds, memory)
 
-    def _command(
-        self,
-        stage: Stage,
-        command: Command,
-        log: Path,
-        keep_open: tuple[int, ...],
-        by_commands: float | None,
-        is_last: bool,
+    def _run_commands(
+        self, stage: Stage, commands: Sequence[Command], log: Path, keep_open: tuple[int, ...]
     ) -> float:
+        """Run them one after the other; peak memory of the largest, MiB."""
+        memory = 0.0
+        for number, command in enumerate(commands):
+            # Where a stage does not know its share, its finished commands give one.
+            by_commands = number / len(commands) if number else None
+            is_last = number == len(commands) - 1 and not self._has_commands_after(stage)
+
+            watch = self._watch(stage, by_commands, None if is_last else keep_open)
+            waiting, self._waiting = self._waiting, None
+            peak = run_command(command, log, waiting=waiting, keep_open=keep_open, watch=watch)
+            memory = max(memory, peak)
+        return memory
+
+    def _watch(
+        self, stage: Stage, by_commands: float | None, keep_open: tuple[int, ...] | None
+    ) -> Callable[[], None]:
+        """What to do while a command runs: show progress, and prepare the next process.
+
+        Args:
+            stage: of the command.
+            by_commands: share of the stage that is done, where it does not know its own.
+            keep_open: file descriptors of the next process; None: there is no next command.
+        """
+
         def share_done() -> float | None:
             share = stage.progress()
             return by_commands if share is None else share
 
         def watch() -> None:
-            if self._waiting is None and not is_last:
+            if self._waiting is None and keep_open is not None:
                 self._waiting = WaitingProcess(keep_open)
             self.progress.tick(stage.name, share_done)
 
-        waiting, self._waiting = self._waiting, None
-        return run_command(command, log, waiting=waiting, keep_open=keep_open, watch=watch)
+        return watch
 
     def _has_commands_after(self, stage: Stage) -> bool:
         """Whether a later stage of this run may run a command."""

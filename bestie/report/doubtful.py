@@ -135,7 +135,7 @@ def _classes(coco: Mapping[str, Any], class_names: Sequence[str]) -> dict[int, i
 def _with_files(record: Mapping[str, Any], run: RunFolder, cfg: CfgNode) -> dict[str, Any]:
     """A dataset dict with the points and the map that the labeler was trained with."""
     name, root = record["image_name"], record.get("root", "")
-    points = _folder(os.path.join(root, points_folder(cfg)), run.root / "cues")
+    points = _folder(os.path.join(root, _points_of(cfg)), run.root / "cues")
     maps = _folder(os.path.join(root, cfg.INPUT.MAPS_DIR), run.root / "maps")
     files = [Path(points, f"{name}.txt"), *map(Path, record.get("points_files", {}).values())]
     found = [file for file in files if file.is_file()][:1]
@@ -144,6 +144,14 @@ def _with_files(record: Mapping[str, Any], run: RunFolder, cfg: CfgNode) -> dict
         "points_files": {file.parent.name: str(file) for file in found},
         "semantic_map_file": str(Path(maps, f"{name}.png")),
     }
+
+
+def _points_of(cfg: CfgNode) -> str:
+    """Folder of the points that the labeler was trained with; "" if its mapper reads none."""
+    try:
+        return points_folder(cfg)
+    except ValueError:
+        return ""
 
 
 def _folder(configured: str, made: Path) -> Path:

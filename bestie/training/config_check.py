@@ -5,6 +5,7 @@ what the methods find in their own keys.
 """
 
 from detectron2.config import CfgNode
+from detectron2.modeling import META_ARCH_REGISTRY
 
 from bestie.formats.supervision import LabelKind
 from bestie.method import METHODS
@@ -74,10 +75,13 @@ def _problems_of_test_size(cfg: CfgNode) -> list[str]:
             f"INPUT.TEST_SIZE must be 0 (original size) or at least {MIN_TEST_SIZE} pixels, got "
             f"{size}."
         )
-    if size and cfg.INPUT.DATASET_MAPPER_NAME == "InstanceMapper":
+    name = cfg.MODEL.META_ARCHITECTURE
+    model = META_ARCH_REGISTRY.get(name) if name in META_ARCH_REGISTRY else None
+    takes_test_size = getattr(model, "takes_test_size", False)
+    if size and cfg.INPUT.DATASET_MAPPER_NAME == "InstanceMapper" and not takes_test_size:
         problems.append(
-            f"INPUT.TEST_SIZE {size} has no effect for {cfg.MODEL.META_ARCHITECTURE}: the size of "
-            "its images is INPUT.MIN_SIZE_TEST (shorter side), INPUT.MAX_SIZE_TEST (bound of the "
+            f"INPUT.TEST_SIZE {size} has no effect for {name}: the size of its images is "
+            "INPUT.MIN_SIZE_TEST (shorter side), INPUT.MAX_SIZE_TEST (bound of the "
             "longer side)."
         )
     return problems

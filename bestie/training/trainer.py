@@ -36,6 +36,7 @@ from detectron2.utils.events import (
 )
 from fvcore.common.param_scheduler import CosineParamScheduler
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
@@ -186,7 +187,15 @@ class Trainer(DefaultTrainer):
                 )
             if cfg.VIS_PICTURE_PERIOD > 0 and draws_pictures(cfg):
                 extra.append(PictureHook(cfg))
-        return [SeedStep(cfg.SEED), *before, *extra, *writer]
+        return [SeedStep(cfg.SEED), *self._hooks_of_the_model(), *before, *extra, *writer]
+
+    def _hooks_of_the_model(self) -> list[HookBase]:
+        """What a model adds to its training, before its checkpoints are written."""
+        model = self.model.module if isinstance(self.model, DistributedDataParallel) else self.model
+        hooks_of_model = getattr(model, "training_hooks", None)
+        if hooks_of_model is None or not comm.is_main_process():
+            return []
+        return hooks_of_model(self.cfg)
 
 
 class BestCheckpointer(hooks.BestCheckpointer):

@@ -20,3 +20,12 @@ def official_quarter(mask, feature):
     placed = np.zeros(feature, bool)
     placed[: small.shape[0], : small.shape[1]] = small
     return placed
+
+
+def masks_of_windows(windows, size):
+    """(N, H, W) bool array of the masks that windows of a photo hold."""
+    windows = list(windows)
+    masks = np.zeros((len(windows), *size), bool)
+    for mask, (inside, top, left) in zip(masks, windows, strict=True):
+        mask[top : top + inside.shape[0], left : left + inside.shape[1]] = inside
+    return masks

@@ -39,14 +39,14 @@ def read_masks(path: Path, size: tuple[int, int]) -> dict[str, list[tuple[int, n
     return {Path(image["file_name"]).stem: found[image["id"]] for image in content["images"]}
 
 
-def assert_same_instances(found: list, expected: list) -> None:
+def assert_same_instances(found: list, expected: list, least: float = 0.9) -> None:
     assert [c for c, _ in found].count(0) == [c for c, _ in expected].count(0)
     assert len(found) == len(expected)
     for class_id, mask in expected:
         overlaps = [
             (mask & other).sum() / (mask | other).sum() for c, other in found if c == class_id
         ]
-        assert max(overlaps) > 0.9
+        assert max(overlaps) > least
 
 
 def true_instances(longer: int, portrait: bool = False) -> list:

@@ -5,7 +5,7 @@ from typing import Any
 from detectron2.config import CfgNode
 from detectron2.data import DatasetMapper
 
-from bestie.data.augmentation import build_turn_augmentation
+from bestie.data.augmentation import build_turn_augmentation, inference_augmentation
 from bestie.data.mappers import MAPPER_REGISTRY, ReadsImages
 from bestie.formats import DataError
 
@@ -14,7 +14,11 @@ __all__ = ["InstanceMapper"]
 
 @MAPPER_REGISTRY.register()
 class InstanceMapper(DatasetMapper, ReadsImages):
-    """Detectron2's mapper (Mask R-CNN and its other models), with INPUT.RANDOM_ROTATE90."""
+    """Detectron2's mapper (Mask R-CNN and its other models), with INPUT.RANDOM_ROTATE90.
+
+    At inference INPUT.TEST_SIZE, if it is set, replaces INPUT.MIN_SIZE_TEST and MAX_SIZE_TEST; the
+    check of the configuration refuses it for models that do not take it (``takes_test_size``).
+    """
 
     trains_on = "coco"
     size_keys = "INPUT.MIN_SIZE_TRAIN and INPUT.MAX_SIZE_TRAIN"
@@ -24,6 +28,8 @@ class InstanceMapper(DatasetMapper, ReadsImages):
         arguments = super().from_config(cfg, is_train)
         if is_train:
             arguments["augmentations"] += build_turn_augmentation(cfg)
+        elif cfg.INPUT.TEST_SIZE:
+            arguments["augmentations"] = inference_augmentation(cfg)
         return arguments
 
     def __call__(self, dataset_dict: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from detectron2.config import CfgNode as CN
 __all__ = ["add_pointwssis_config", "check_pointwssis_config"]
 
 PROMPTS = ("none", "points", "sizes", "filter")
+# Besides the levels of MODEL.SOLO.IN_FEATURES.
+LEVELS = ("selected", "oracle")
 NMS_BETWEEN = ("cell", "class", "none")
 INPUTS = ("image", "mask", "point")
 
@@ -24,6 +26,7 @@ def add_pointwssis_config(cfg: CN) -> None:
     model.PROMPT = "none"
     # Level that a click reads: "selected" (best mask confidence x class score, the paper), "oracle"
     # (the level of the true object's size; needs annotations) or a level of MODEL.SOLO.IN_FEATURES.
+    # Only PROMPT points reads it, as NMS_BETWEEN.
     model.LEVEL = "selected"
     # Labels of clicks that may suppress each other: "cell" (one class and one cell, so one mask),
     # "class" (all labels of a class, by MODEL.SOLO.TEST.NMS_IOU: the official code) or "none".
@@ -59,10 +62,14 @@ def _add_refiner(cfg: CN) -> None:
     model.CROP_SCALE_TRAIN = [1.0, 2.0]
     # Inputs of the network (fewer for ablations): "image", "mask" (the rough one), "point".
     model.INPUTS = ["image", "mask", "point"]
-    # Rough masks smaller than this (pixels of the image) are not refined.
+    # Rough masks smaller than this (pixels of the network's image) are not refined.
     model.MIN_AREA = 1
     # Crops that are refined at once at inference.
     model.BATCH_SIZE = 16
+    # Share of the strong images that do not train the refiner but choose its checkpoint, by the
+    # mean IoU of their refined masks at every SOLVER.CHECKPOINT_PERIOD; model_final.pth gets the
+    # best weights. 0: all strong images train, and the last weights count.
+    model.HOLD_OUT = 0.05
 
 
 def check_pointwssis_config(cfg: CN) -> list[str]:
@@ -77,7 +84,7 @@ def check_pointwssis_config(cfg: CN) -> list[str]:
         if value not in accepted:
             problems.append(f"MODEL.{name} must be one of {', '.join(accepted)}, got {value!r}.")
     levels = cfg.MODEL.SOLO.IN_FEATURES
-    if node.LEVEL not in ("selected", "oracle", *levels):
+    if node.LEVEL not in (*LEVELS, *levels):
         problems.append(
             f"MODEL.POINTWSSIS.LEVEL must be selected, oracle or one of {', '.join(levels)} "
             f"(MODEL.SOLO.IN_FEATURES), got {node.LEVEL!r}."
@@ -91,6 +98,10 @@ def check_pointwssis_config(cfg: CN) -> list[str]:
         problems.append(
             "MODEL.REFINER.CROP_SCALE must be 1 or more and CROP_SCALE_TRAIN a range [low, high] "
             f"from 1, got {refiner.CROP_SCALE} and {scales}."
+        )
+    if not 0 <= refiner.HOLD_OUT < 1:
+        problems.append(
+            f"MODEL.REFINER.HOLD_OUT must be a share in [0, 1), 0 for none, got {refiner.HOLD_OUT}."
         )
     if refiner.SIZE < 32 or refiner.BATCH_SIZE < 1 or refiner.SIGMA <= 0:
         problems.append(

@@ -8,11 +8,12 @@ Shapes: N instances of B images, C classes, S side of the square. Boxes are (y0,
 row and column included; points are (y, x) in pixels of the image.
 """
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
-from bestie.methods.solo.grids import mask_boxes
-from bestie.methods.solo.kernels import CHUNK_VALUES
+from bestie.methods.solo.windows import MaskWindow
 from bestie.regions.gaussians import gaussian_profile
 
 __all__ = [
@@ -20,7 +21,7 @@ __all__ = [
     "crop_masks",
     "gaussian_maps",
     "loose_crops",
-    "paste_masks",
+    "paste_windows",
     "point_planes",
     "points_in_crops",
 ]
@@ -130,29 +131,26 @@ def point_planes(maps: Tensor, classes: Tensor, num_classes: int) -> Tensor:
     return planes
 
 
-def paste_masks(logits: Tensor, crops: Tensor, rough: Tensor) -> tuple[Tensor, Tensor]:
-    """The refiner's answer as masks of the image.
+def paste_windows(
+    logits: Tensor, crops: Tensor, image_size: tuple[int, int], output_size: tuple[int, int]
+) -> Iterator[MaskWindow]:
+    """The refiner's answers as masks of the photo, one after the other.
 
     Args:
         logits: (N, 2, S, S) float32, background and foreground.
-        crops: (N, 4) int64.
-        rough: (N, H, W) bool rough masks; where the answer is empty the rough mask stays.
+        crops: (N, 4) int64, in the network's image.
+        image_size: height and width of the network's image.
+        output_size: height and width of the photo.
 
-    Returns:
-        masks (N, H, W) bool, and refined (N,) bool: False where the rough mask stayed.
+    Yields:
+        N windows: the pixels of the photo whose centers lie in the crop.
     """
-    probability = logits.softmax(dim=1)
-    margin = probability[:, 1] - probability[:, 0]  # above 0: foreground
-    height, width = rough.shape[1:]
-    masks = torch.empty_like(rough)
-    step = max(1, CHUNK_VALUES // (height * width))
-    for begin in range(0, len(rough), step):  # bounds the float maps of image size
-        part = slice(begin, begin + step)
-        rows = _spread(crops[part, 0], crops[part, 2], height, logits.shape[-1])
-        columns = _spread(crops[part, 1], crops[part, 3], width, logits.shape[-1])
-        masks[part] = rows @ margin[part] @ columns.transpose(1, 2) > 0
-    refined = mask_boxes(masks)[0]
-    return torch.where(refined[:, None, None], masks, rough), refined
+    probability = logits.softmax(dim=1).cpu()
+    margins = probability[:, 1] - probability[:, 0]  # above 0: foreground
+    for margin, (y0, x0, y1, x1) in zip(margins, crops.tolist(), strict=True):
+        rows, top = _spread(y0, y1, image_size[0], output_size[0], margin.shape[0])
+        columns, left = _spread(x0, x1, image_size[1], output_size[1], margin.shape[1])
+        yield MaskWindow((rows @ margin @ columns.T > 0).numpy(), top, left)
 
 
 def _linear(first: Tensor, last: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -166,14 +164,18 @@ def _linear(first: Tensor, last: Tensor, size: int) -> tuple[Tensor, Tensor, Ten
     return first + before, first + after, position - before
 
 
-def _spread(first: Tensor, last: Tensor, whole: int, size: int) -> Tensor:
-    """(N, whole, S) float32: a row takes these shares of S values spread over [first, last]."""
-    pixel = torch.arange(whole, device=first.device)
-    length = (last - first + 1).unsqueeze(1)
-    offset = pixel - first.unsqueeze(1)
-    position = (offset.float() + 0.5) * (size / length.float()) - 0.5
+def _spread(first: int, last: int, image: int, output: int, size: int) -> tuple[Tensor, int]:
+    """How S values spread over the image's pixels [first, last] make pixels of the photo.
+
+    Returns:
+        (pixels, S) float32, the shares that each pixel of the photo takes, bilinearly, and the
+        first of these pixels; their centers lie in [first, last + 1) in the image.
+    """
+    center = (torch.arange(output) + 0.5) * (image / output) - first
+    length = last - first + 1
+    inside = ((center >= 0) & (center < length)).nonzero().squeeze(1)
+    position = center[inside] * (size / length) - 0.5
     position = position.clamp(min=0, max=size - 1)
     # A triangle of width 1 around the position: bilinear weights of its two neighbors.
-    shares = 1 - (position.unsqueeze(2) - torch.arange(size, device=first.device)).abs()
-    inside = (offset >= 0) & (offset < length)
-    return shares.clamp(min=0) * inside.unsqueeze(2)
+    shares = 1 - (position.unsqueeze(1) - torch.arange(size)).abs()
+    return shares.clamp(min=0), int(inside[0]) if len(inside) else 0

@@ -17,29 +17,37 @@ from detectron2.structures import Instances
 from pycocotools import mask as mask_util
 from torch import Tensor
 
-from bestie.data.mappers import MAPPER_REGISTRY, ReadsImages
+from bestie.data.augmentation import ResizeLongerSide, inference_augmentation
+from bestie.data.mappers import (
+    MAPPER_REGISTRY,
+    ReadsImages,
+    image_tensor,
+    read_sample_image,
+    sample_identity,
+)
 from bestie.data.registration import POINT_FOLDERS
-from bestie.formats import DataError, read_image, read_points, segmentation_rle
+from bestie.formats import DataError, RLEMasks, read_points, segmentation_rle
 from bestie.methods.pointwssis.crops import (
     crop_images,
     crop_masks,
     loose_crops,
     points_in_crops,
 )
+from bestie.methods.pointwssis.hold_out import held_out_images
+from bestie.methods.pointwssis.rough_masks import masks_at_size
 from bestie.methods.solo.grids import mask_boxes, mask_centers
 
 __all__ = ["PromptMapper", "RefinerMapper"]
-
-_COPIED_KEYS = ("file_name", "image_id", "image_name", "height", "width")
 
 
 @MAPPER_REGISTRY.register()
 class PromptMapper(ReadsImages):
     """Image, and the prompts that MODEL.POINTWSSIS.PROMPT and LEVEL need; inference only.
 
-    Returns ``image`` (3, H, W) uint8; for points and filter ``points`` (P, 2) float32 (y, x) in its
-    pixels and ``point_classes`` (P,) int64; for sizes and the oracle level ``instances`` with
-    gt_boxes, gt_classes and gt_masks.
+    Returns ``image`` (3, H, W) uint8 as the network is to see it, ``height`` and ``width`` of the
+    photo, which the masks get; for points and filter ``points`` (P, 2) float32 (y, x) in pixels of
+    ``image`` and ``point_classes`` (P,) int64; for sizes and the oracle level ``instances`` with
+    gt_boxes, gt_classes and gt_masks in it.
     """
 
     @configurable
@@ -88,17 +96,18 @@ class PromptMapper(ReadsImages):
             "prompt": cfg.MODEL.POINTWSSIS.PROMPT,
             "level": cfg.MODEL.POINTWSSIS.LEVEL,
             "num_classes": cfg.MODEL.SOLO.NUM_CLASSES,
-            "augmentation": detection_utils.build_augmentation(cfg, False),
+            "augmentation": inference_augmentation(cfg),
             "image_format": cfg.INPUT.FORMAT,
             "points_dir": cfg.INPUT.POINTS_DIR or POINT_FOLDERS["clicks"],
         }
 
     def __call__(self, dataset_dict: dict[str, Any]) -> dict[str, Any]:
-        sample = {key: dataset_dict[key] for key in _COPIED_KEYS if key in dataset_dict}
-        data = T.AugInput(read_image(dataset_dict["file_name"], self.image_format))
+        photo = read_sample_image(dataset_dict, self.image_format)
+        sample = sample_identity(dataset_dict)
+        sample["height"], sample["width"] = photo.shape[:2]
+        data = T.AugInput(photo)
         transform = self.augmentation(data)
-        image = np.ascontiguousarray(data.image.transpose(2, 0, 1))
-        sample["image"] = torch.from_numpy(image)
+        sample["image"] = image_tensor(data.image)
         if self.needs_points:
             yx, classes = self._read_points(dataset_dict)
             centers_xy = transform.apply_coords(yx[:, ::-1] + 0.5)  # of pixels, continuous
@@ -145,7 +154,8 @@ class RefinerMapper(ReadsImages):
 
     Trains on a COCO JSON whose annotations hold the true mask as ``segmentation`` and the rough one
     as ``rough``, an annotation per pair; one pair is one sample. At inference ``segmentation`` is
-    the rough mask and ``point`` its point. See ``MaskRefiner`` for what is returned.
+    the rough mask and ``point`` its point. Crops are cut out of the photo at INPUT.TEST_SIZE, in
+    training, too, so that both see objects alike. See ``MaskRefiner`` for what is returned.
     """
 
     trains_on = "coco"
@@ -159,6 +169,9 @@ class RefinerMapper(ReadsImages):
         scales: tuple[float, float],
         flip: bool = True,
         min_area: int = 1,
+        test_size: int = 0,
+        hold_out: float = 0.0,
+        seed: int = 0,
         image_format: str = "RGB",
     ):
         """
@@ -167,12 +180,17 @@ class RefinerMapper(ReadsImages):
             size: S, side of a crop.
             scales: range of the crop scale in training.
             flip: mirror half of the crops.
-            min_area: pairs with a smaller rough mask do not train, pixels.
+            min_area: pairs with a smaller rough mask do not train, pixels of the photo.
+            test_size: longer side of the network's image, pixels; 0: that of the photo.
+            hold_out: share of the images whose pairs do not train.
+            seed: of the draw of these images.
             image_format: "RGB" or "BGR".
         """
         self.is_train = is_train
         self.size, self.scales, self.flip = size, scales, flip
         self.min_area = max(1, min_area)
+        self.augmentation = ResizeLongerSide(test_size)
+        self.hold_out, self.seed = hold_out, seed
         self.image_format = image_format
 
     @classmethod
@@ -184,15 +202,28 @@ class RefinerMapper(ReadsImages):
             "scales": tuple(node.CROP_SCALE_TRAIN),
             "flip": cfg.INPUT.RANDOM_FLIP == "horizontal",
             "min_area": node.MIN_AREA,
+            "test_size": cfg.INPUT.TEST_SIZE,
+            "hold_out": node.HOLD_OUT,
+            "seed": cfg.SEED,
             "image_format": cfg.INPUT.FORMAT,
         }
 
     def samples(self, dicts: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """One dict per pair, with one annotation each; called by the training loader.
+        """One dict per pair that trains, with one annotation each; called by the training loader.
 
         Raises:
             DataError: annotations without a rough mask, or no pair at all.
         """
+        pairs, held_out = self._pairs(dicts)
+        return [pair for pair in pairs if pair["file_name"] not in held_out]
+
+    def held_out(self, dicts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The other ones: pairs of images that MODEL.REFINER.HOLD_OUT leaves out."""
+        pairs, held_out = self._pairs(dicts)
+        return [pair for pair in pairs if pair["file_name"] in held_out]
+
+    def _pairs(self, dicts: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], frozenset[str]]:
+        """All pairs, and the file names of the images that are held out."""
         found = []
         for record in dicts:
             for entry in _annotations(record, "pairs of rough and true masks"):
@@ -203,12 +234,13 @@ class RefinerMapper(ReadsImages):
                     found.append(record | {"annotations": [entry]})
         if not found:
             raise DataError("the refiner has no pair to train on", "DATASETS.TRAIN")
-        return found
+        names = {pair["file_name"] for pair in found}
+        return found, held_out_images(names, self.hold_out, self.seed)
 
     def __call__(self, dataset_dict: dict[str, Any]) -> dict[str, Any]:
-        sample = {key: dataset_dict[key] for key in _COPIED_KEYS if key in dataset_dict}
-        array = read_image(dataset_dict["file_name"], self.image_format)
-        image = torch.from_numpy(np.ascontiguousarray(array.transpose(2, 0, 1)))
+        photo = read_sample_image(dataset_dict, self.image_format)
+        sample = sample_identity(dataset_dict)
+        image = image_tensor(self.augmentation.get_transform(photo).apply_image(photo))
         annotations = _annotations(dataset_dict, "rough masks")
         if self.is_train:
             return sample | self._training_sample(image, annotations[0], dataset_dict)
@@ -219,11 +251,12 @@ class RefinerMapper(ReadsImages):
     def _training_sample(
         self, image: Tensor, annotation: dict[str, Any], record: dict[str, Any]
     ) -> dict[str, Tensor]:
-        rough = _mask(annotation["rough"], record)
-        truth = _mask(annotation["segmentation"], record)
+        size = (image.shape[1], image.shape[2])
+        codes = [_rle(annotation[key], record) for key in ("rough", "segmentation")]
+        rough, truth = masks_at_size(codes, size).split(1)
         points = mask_centers(truth)[1]
         scale = np.random.uniform(*self.scales)
-        crops = loose_crops(mask_boxes(rough)[1], points, scale, (image.shape[1], image.shape[2]))
+        crops = loose_crops(mask_boxes(rough)[1], points, scale, size)
         index = torch.zeros(1, dtype=torch.int64)
         crop = crop_images(image[None].float(), index, crops, self.size)[0]
         rough, target = (crop_masks(mask, crops, self.size)[0] for mask in (rough, truth))
@@ -259,9 +292,8 @@ def _rough_instances(annotations: list[dict[str, Any]], record: dict[str, Any]) 
             record["file_name"],
         )
     size = (record["height"], record["width"])
-    masks = [_mask(entry["segmentation"], record) for entry in annotations]
     instances = Instances(size)
-    instances.pred_masks = torch.cat([torch.zeros(0, *size, dtype=torch.bool), *masks])
+    instances.pred_masks = RLEMasks([_rle(e["segmentation"], record) for e in annotations], size)
     instances.pred_classes = torch.tensor(
         [entry["category_id"] for entry in annotations], dtype=torch.int64
     )
@@ -274,9 +306,7 @@ def _rough_instances(annotations: list[dict[str, Any]], record: dict[str, Any]) 
 
 
 def _rle(segmentation: Any, record: dict[str, Any]) -> dict:
-    return segmentation_rle(segmentation, record["height"], record["width"])
-
-
-def _mask(segmentation: Any, record: dict[str, Any]) -> Tensor:
-    """(1, H, W) bool."""
-    return torch.from_numpy(mask_util.decode(_rle(segmentation, record)).astype(bool))[None]
+    """Compressed run-length code whose counts are text, ready for json."""
+    rle = segmentation_rle(segmentation, record["height"], record["width"])
+    counts = rle["counts"]
+    return {**rle, "counts": counts.decode("ascii") if isinstance(counts, bytes) else counts}

@@ -14,15 +14,17 @@ from detectron2.modeling import META_ARCH_REGISTRY
 from detectron2.structures import Instances
 from torch import Tensor
 
+from bestie.methods.pointwssis.config import LEVELS, NMS_BETWEEN, PROMPTS
 from bestie.methods.pointwssis.prompts import (
     candidates_of_cells,
     candidates_of_points,
     filter_by_points,
+    first_of_cells,
     levels_of_sizes,
-    suppression_groups,
+    scale_points,
 )
 from bestie.methods.solo.grids import assign_cells, mask_centers
-from bestie.methods.solo.inference import Candidates, HeadOutputs
+from bestie.methods.solo.inference import HeadOutputs
 from bestie.methods.solo.meta_arch import SOLO, padded_masks
 
 __all__ = ["PromptedSOLO"]
@@ -49,6 +51,15 @@ class PromptedSOLO(SOLO):
             **solo: arguments of :class:`SOLO`.
         """
         super().__init__(**solo)
+        for name, value, accepted in (
+            ("PROMPT", prompt, PROMPTS),
+            ("LEVEL", level, (*LEVELS, *self.in_features)),
+            ("NMS_BETWEEN", nms_between, NMS_BETWEEN),
+        ):
+            if value not in accepted:
+                raise ValueError(
+                    f"MODEL.POINTWSSIS.{name} must be one of {', '.join(accepted)}, got {value!r}."
+                )
         self.prompt, self.level, self.nms_between = prompt, level, nms_between
 
     @classmethod
@@ -99,18 +110,17 @@ class PromptedSOLO(SOLO):
             self.rank_settings.mask_thresh,
             self._levels(sample, len(points)),
         )
-        between = self.nms_between
-        groups = None if between == "none" else suppression_groups(found.candidates, between)
-        # No click is dropped because an image has many of them.
-        limits = {"top_k": len(points), "max_instances": len(points)}
-        instances, index = self._ranked(
-            sample,
-            outputs,
-            image_size,
-            found.candidates,
-            groups,
-            nms="none" if groups is None else "mask",
-            **limits,
+        if self.nms_between == "cell":
+            found = found.select(first_of_cells(found.candidates))
+        settings = replace(
+            self.rank_settings,
+            nms="mask" if self.nms_between == "class" else "none",
+            # No click is dropped because an image has many of them.
+            top_k=len(points),
+            max_instances=len(points),
+        )
+        instances, index = self.masks_of(
+            sample, outputs, image_size, found.candidates, settings, found.measures
         )
         scores = found.class_scores[index]
         return _with_points(instances, points[found.points[index]], scores, image_size)
@@ -129,15 +139,14 @@ class PromptedSOLO(SOLO):
             centers, sizes, padded_size, self.grids, self.ranges, self.loss_settings.sigma
         )
         candidates, owners = candidates_of_cells(positives, objects.gt_classes)
-        instances, index = self._ranked(
-            sample, outputs, image_size, candidates, candidates.classes, nms="mask"
-        )
-        probability = outputs.class_probability()[candidates.cells, candidates.classes]
+        settings = replace(self.rank_settings, nms="mask")
+        instances, index = self.masks_of(sample, outputs, image_size, candidates, settings)
+        probability = outputs.class_probability(candidates.cells, candidates.classes)
         return _with_points(instances, centers[owners[index]], probability[index], image_size)
 
     def _filter(self, sample: dict, found: Instances, image_size: tuple[int, int]) -> Instances:
         points, classes = self._points(sample)
-        on_output = _scaled(points, image_size, found.image_size)
+        on_output = scale_points(points, image_size, found.image_size)
         limit = torch.tensor(found.image_size, device=self.device) - 1
         on_output = torch.minimum(on_output.round().clamp(min=0), limit)
         chosen = filter_by_points(
@@ -147,18 +156,6 @@ class PromptedSOLO(SOLO):
         instances = found[index]
         scores = instances.scores
         return _with_points(instances, points[chosen >= 0], scores, image_size)
-
-    def _ranked(
-        self,
-        sample: dict,
-        outputs: HeadOutputs,
-        image_size: tuple[int, int],
-        candidates: Candidates,
-        groups: Tensor | None,
-        **changes: Any,
-    ) -> tuple[Instances, Tensor]:
-        settings = replace(self.rank_settings, **changes)
-        return self.masks_of(sample, outputs, image_size, candidates, settings, groups)
 
     def _points(self, sample: dict) -> tuple[Tensor, Tensor]:
         return sample["points"].to(self.device), sample["point_classes"].to(self.device)
@@ -181,14 +178,6 @@ def _sizes(objects: Instances) -> Tensor:
 def _with_points(
     instances: Instances, points: Tensor, class_scores: Tensor, image_size: tuple[int, int]
 ) -> Instances:
-    instances.points = _scaled(points, image_size, instances.image_size)
+    instances.points = scale_points(points, image_size, instances.image_size)
     instances.class_scores = class_scores
     return instances
-
-
-def _scaled(points: Tensor, old: tuple[int, int], new: tuple[int, int]) -> Tensor:
-    """(P, 2) float64 points (y, x), pixel indices, of one size in pixels of another."""
-    factor = torch.tensor(
-        [new[0] / old[0], new[1] / old[1]], device=points.device, dtype=torch.float64
-    )
-    return (points.double() + 0.5) * factor - 0.5

@@ -10,27 +10,26 @@ There, points that share a cell overwrite each other, and coordinates are cut to
 Shapes: P points, L levels, K candidates, N instances, C classes. Coordinates are (y, x).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from bestie.methods.solo.grids import Positives, cell_numbers, cells_of_points
 from bestie.methods.solo.inference import Candidates, HeadOutputs
-from bestie.methods.solo.kernels import select_levels
+from bestie.methods.solo.kernels import MaskMeasures, measure_masks, select_levels
 
 __all__ = [
-    "NMS_BETWEEN",
     "PointCandidates",
     "candidates_of_cells",
     "candidates_of_points",
     "filter_by_points",
+    "first_of_cells",
     "levels_of_sizes",
-    "suppression_groups",
+    "scale_points",
 ]
-
-NMS_BETWEEN = ("cell", "class")
 
 
 class PointCandidates(NamedTuple):
@@ -41,14 +40,24 @@ class PointCandidates(NamedTuple):
         points (Tensor): (K,) int64 in [0, P), the point of each candidate.
         levels (Tensor): (K,) int64 in [0, L).
         class_scores (Tensor): (K,) float32, probability of the point's class in the chosen cell.
-        level_scores (Tensor): (P, L) float32, maskness x class probability of every level.
+        measures (MaskMeasures): of the candidates' masks.
     """
 
     candidates: Candidates
     points: Tensor
     levels: Tensor
     class_scores: Tensor
-    level_scores: Tensor
+    measures: MaskMeasures
+
+    def select(self, index: Tensor) -> "PointCandidates":
+        """Those of ``index``, (M,) int64."""
+        return PointCandidates(
+            Candidates(*(values[index] for values in self.candidates)),
+            self.points[index],
+            self.levels[index],
+            self.class_scores[index],
+            MaskMeasures(*(values[index] for values in self.measures)),
+        )
 
 
 def candidates_of_points(
@@ -71,20 +80,28 @@ def candidates_of_points(
     """
     grids = outputs.grids
     under = cells_of_points(points, padded_size, grids)  # (P, L, 2)
-    level = torch.arange(len(grids), device=points.device).expand(len(points), -1)
-    cells = cell_numbers(level, under[..., 0], under[..., 1], grids)  # (P, L)
-    probability = outputs.class_probability()[cells, classes.unsqueeze(1)]
-    choice = select_levels(outputs.kernels[cells], probability, outputs.features, mask_thresh)
-    if levels is None:
-        levels, found = choice.levels, choice.found
-    else:
-        found = choice.maskness.gather(1, levels.unsqueeze(1)).squeeze(1) > 0
-    index = found.nonzero().squeeze(1)
-    chosen = levels[index]
-    candidates = Candidates(
-        cells[index, chosen], classes[index], torch.ones_like(probability[index, chosen])
+    read = torch.arange(len(grids), device=points.device).expand(len(points), -1)
+    cells = cell_numbers(read, under[..., 0], under[..., 1], grids)
+    if levels is not None:  # the kernels of other levels are not needed
+        cells, read = (values.gather(1, levels.unsqueeze(1)) for values in (cells, read))
+    # Points share the large cells of coarse levels: each mask is measured once.
+    needed, place = torch.unique(cells, return_inverse=True)
+    measures = measure_masks(outputs.kernels[needed], outputs.features, mask_thresh)
+    probability = outputs.class_probability(cells, classes.unsqueeze(1))
+    # Given levels leave one column, which is chosen whatever its class score is.
+    weights = probability if levels is None else torch.ones_like(probability)
+    choice = select_levels(measures.maskness[place], weights)
+    point = choice.found.nonzero().squeeze(1)
+    column = choice.levels[point]
+    chosen = place[point, column]
+    ones = torch.ones(len(point), device=points.device)
+    return PointCandidates(
+        Candidates(cells[point, column], classes[point], ones),
+        point,
+        read[point, column],
+        probability[point, column],
+        MaskMeasures(*(values[chosen] for values in measures)),
     )
-    return PointCandidates(candidates, index, chosen, probability[index, chosen], choice.scores)
 
 
 def candidates_of_cells(positives: Positives, classes: Tensor) -> tuple[Candidates, Tensor]:
@@ -107,28 +124,15 @@ def candidates_of_cells(positives: Positives, classes: Tensor) -> tuple[Candidat
     return Candidates(keys // number, keys % number, ones), objects
 
 
-def suppression_groups(candidates: Candidates, between: str = "cell") -> Tensor:
-    """Groups of masks that may suppress each other.
-
-    Args:
-        candidates: of one image.
-        between: "cell": labels of one class in one cell only, whose masks are the same (two clicked
-            objects always keep both labels otherwise); "class": all labels of a class, as the
-            official code does.
-
-    Returns:
-        (K,) int64.
-
-    Raises:
-        ValueError: another name.
-    """
-    if between not in NMS_BETWEEN:
-        raise ValueError(
-            f"MODEL.POINTWSSIS.NMS_BETWEEN must be one of {', '.join(NMS_BETWEEN)}, got {between}."
-        )
-    if between == "class" or not len(candidates.cells):
-        return candidates.classes
-    return candidates.cells * (int(candidates.classes.max()) + 1) + candidates.classes
+def first_of_cells(candidates: Candidates) -> Tensor:
+    """(M,) int64, rising: the first candidate of each cell and class. The others have its mask."""
+    if not len(candidates.cells):
+        return candidates.cells
+    keys = candidates.cells * (candidates.classes.max() + 1) + candidates.classes
+    found, place = torch.unique(keys, return_inverse=True)
+    number = torch.arange(len(keys), device=keys.device)
+    first = torch.full_like(found, len(keys)).scatter_reduce_(0, place, number, "amin")
+    return first.sort().values
 
 
 def levels_of_sizes(sizes: Tensor, ranges: Sequence[tuple[float, float]]) -> Tensor:
@@ -147,15 +151,37 @@ def levels_of_sizes(sizes: Tensor, ranges: Sequence[tuple[float, float]]) -> Ten
     return (length >= bounds[:, 1]).sum(dim=1).clamp(max=len(ranges) - 1)
 
 
+def scale_points(points: Tensor, old: tuple[int, int], new: tuple[int, int]) -> Tensor:
+    """Points of an image in pixels of the same image at another size.
+
+    Args:
+        points: (P, 2) float (y, x), pixel indices.
+        old: height and width that they refer to.
+        new: the other height and width.
+
+    Returns:
+        (P, 2) float64, pixel indices.
+    """
+    if tuple(old) == tuple(new):
+        return points.double()
+    factor = [new[0] / old[0], new[1] / old[1]]
+    scale = torch.tensor(factor, device=points.device, dtype=torch.float64)
+    return (points.double() + 0.5) * scale - 0.5
+
+
 def filter_by_points(
-    masks: Tensor, mask_classes: Tensor, scores: Tensor, points: Tensor, classes: Tensor
+    masks: Iterable[np.ndarray],
+    mask_classes: Tensor,
+    scores: Tensor,
+    points: Tensor,
+    classes: Tensor,
 ) -> Tensor:
     """The best detection of the point's class that contains it: guidance without kernels.
 
     An ablation that works with any model: an object without a detection stays without a label.
 
     Args:
-        masks: (N, H, W) bool.
+        masks: N masks (H, W) bool, which are read one after the other.
         mask_classes: (N,) int64.
         scores: (N,) float32, all above 0.
         points: (P, 2) float, pixel indices inside the masks' image.
@@ -164,10 +190,10 @@ def filter_by_points(
     Returns:
         (P,) int64 in [0, N), or -1.
     """
-    if not len(masks):
+    if not len(scores):
         return torch.full_like(classes, -1)
-    pixel = points.floor().long()
-    inside = masks[:, pixel[:, 0], pixel[:, 1]].T  # (P, N)
-    matching = inside & (classes[:, None] == mask_classes[None, :])
+    rows, columns = points.floor().long().cpu().numpy().T
+    inside = torch.from_numpy(np.stack([mask[rows, columns] for mask in masks], axis=1))
+    matching = inside.to(classes.device) & (classes[:, None] == mask_classes[None, :])
     best = torch.where(matching, scores, 0.0).max(dim=1)
     return torch.where(best.values > 0, best.indices, -1)

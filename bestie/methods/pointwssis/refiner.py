@@ -4,30 +4,39 @@ In training it takes crops of ``RefinerMapper`` and returns the dice loss; at in
 whole images with rough masks and points and returns refined instances.
 """
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
 
 import torch
 from detectron2.config import CfgNode, configurable
+from detectron2.data import DatasetCatalog, MapDataset
+from detectron2.engine import HookBase
 from detectron2.modeling import META_ARCH_REGISTRY
-from detectron2.structures import Instances
+from detectron2.structures import Boxes, Instances
 from torch import Tensor, nn
 
 from bestie.backbones.norm import resolve_norm
+from bestie.formats import RLEMasks, encode_window
 from bestie.methods.pointwssis.crops import (
     crop_images,
     crop_masks,
     gaussian_maps,
     loose_crops,
-    paste_masks,
+    paste_windows,
     point_planes,
     points_in_crops,
 )
+from bestie.methods.pointwssis.hold_out import ChooseCheckpoint, mask_iou
 from bestie.methods.pointwssis.losses import two_class_dice
+from bestie.methods.pointwssis.mappers import RefinerMapper
+from bestie.methods.pointwssis.prompts import scale_points
 from bestie.methods.pointwssis.refiner_network import RefinerNetwork, load_encoder_weights
+from bestie.methods.pointwssis.rough_masks import masks_at_size
 from bestie.methods.solo.grids import mask_boxes
-from bestie.methods.solo.meta_arch import to_boxes
 
 __all__ = ["MaskRefiner"]
+
+logger = logging.getLogger(__name__)
 
 
 @META_ARCH_REGISTRY.register()
@@ -62,7 +71,7 @@ class MaskRefiner(nn.Module):
             sigma: of the Gaussian at the point, pixels of the crop.
             crop_scale: side of the crop as a multiple of the rough mask's box, at inference.
             inputs: some of "image", "mask", "point": what the network sees.
-            min_area: smaller rough masks stay as they are, pixels.
+            min_area: smaller rough masks stay as they are, pixels of the network's image.
             batch_size: crops that are refined at once.
         """
         super().__init__()
@@ -111,54 +120,104 @@ class MaskRefiner(nn.Module):
         Args:
             batched_inputs: in training, dicts of ``RefinerMapper``: "crop" (K, S, S), "rough" and
                 "target" (S, S) bool, "point" (2,) int64 and "point_class" () int64. At inference
-                "image" (K, H, W) and "instances" with pred_masks (N, H, W) bool, pred_classes and
-                points (N, 2) (y, x).
+                "image" (K, H, W), the photo at the network's size, and "instances" of the photo
+                with pred_masks as ``RLEMasks``, pred_classes and points (N, 2) (y, x).
 
         Returns:
-            In training: dict with the loss. At inference, one dict per image: "instances" with
-            refined pred_masks and pred_boxes, and ``refined`` (N,) bool, False where the rough mask
-            stayed; all other fields as given.
+            In training: dict with the loss. At inference, one dict per image: "instances" of the
+            photo with refined pred_masks (``RLEMasks``) and pred_boxes, and ``refined`` (N,) bool,
+            False where the rough mask stayed; all other fields as given.
         """
         if not self.training:
             return [{"instances": self.refine(sample)} for sample in batched_inputs]
+        logits, _, target = self._predict_samples(batched_inputs)
+        return {"loss_dice": two_class_dice(logits, target)}
+
+    def training_hooks(self, cfg: CfgNode) -> list[HookBase]:
+        """The choice of the checkpoint by MODEL.REFINER.HOLD_OUT; none if that is 0."""
+        if not cfg.MODEL.REFINER.HOLD_OUT:
+            return []
+        mapper = RefinerMapper(cfg, is_train=True)
+        scale = cfg.MODEL.REFINER.CROP_SCALE
+        mapper.scales, mapper.flip = (scale, scale), False  # crops as at inference
+        dicts = [record for name in cfg.DATASETS.TRAIN for record in DatasetCatalog.get(name)]
+        held_out = mapper.held_out(dicts)
+        if not held_out:
+            logger.warning("Only one image has pairs: none is held out, the last weights count.")
+            return []
+        hook = ChooseCheckpoint(
+            MapDataset(held_out, mapper),
+            self.overlaps,
+            period=cfg.SOLVER.CHECKPOINT_PERIOD,
+            batch_size=cfg.MODEL.REFINER.BATCH_SIZE,
+            output_dir=cfg.OUTPUT_DIR,
+        )
+        return [hook]
+
+    def overlaps(self, samples: list[dict]) -> tuple[Tensor, Tensor]:
+        """IoU of refined and of rough masks with the true ones, within their crops.
+
+        Args:
+            samples: N training samples; see :meth:`forward`.
+
+        Returns:
+            (N,) float32 each; an empty answer counts as the rough mask, which stays then.
+        """
+        logits, rough, target = self._predict_samples(samples)
+        refined = logits[:, 1] > logits[:, 0]
+        refined = torch.where(refined.flatten(1).any(1)[:, None, None], refined, rough)
+        return mask_iou(refined, target), mask_iou(rough, target)
+
+    def _predict_samples(self, samples: list[dict]) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits (N, 2, S, S), rough and true masks (N, S, S) of training samples."""
         crops, rough, points, classes, target = (
-            torch.stack([sample[key] for sample in batched_inputs]).to(self.device)
+            torch.stack([sample[key] for sample in samples]).to(self.device)
             for key in ("crop", "rough", "point", "point_class", "target")
         )
-        logits = self._predict(self._normalized(crops), rough, points, classes)
-        return {"loss_dice": two_class_dice(logits, target)}
+        return self._predict(self._normalized(crops), rough, points, classes), rough, target
 
     @torch.no_grad()
     def refine(self, sample: dict) -> Instances:
         """Refined instances of one image; see :meth:`forward`."""
         instances = sample["instances"].to(self.device)
-        rough = instances.pred_masks
-        refined = torch.zeros(len(rough), dtype=torch.bool, device=self.device)
-        masks = rough.clone()
-        large = rough.sum(dim=(1, 2)) >= max(1, self.min_area)
+        codes = list(instances.pred_masks.rles)
+        refined = torch.zeros(len(codes), dtype=torch.bool)
         image = self._normalized(sample["image"].to(self.device)).unsqueeze(0)
-        for part in large.nonzero().squeeze(1).split(self.batch_size):
-            if len(part):
-                masks[part], refined[part] = self._refine_part(image, instances, part)
+        for part in torch.arange(len(codes)).split(self.batch_size):
+            for index, code in self._refine_part(image, instances, part):
+                codes[index], refined[index] = code, True
         # Copied field by field: Instances has no shallow copy.
         result = Instances(instances.image_size, **instances.get_fields())
-        result.pred_masks, result.refined = masks, refined
-        result.pred_boxes = to_boxes(mask_boxes(masks)[1])
+        result.pred_masks = RLEMasks(codes, instances.image_size)
+        result.pred_boxes = Boxes(torch.from_numpy(result.pred_masks.boxes()).to(self.device))
+        result.refined = refined.to(self.device)
         return result
 
     def _refine_part(
         self, image: Tensor, instances: Instances, part: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        rough, points = instances.pred_masks[part], instances.points[part]
-        size = (image.shape[-2], image.shape[-1])
+    ) -> Iterator[tuple[int, dict]]:
+        """Number and new code of the instances of ``part`` that get another mask."""
+        size, photo = (image.shape[-2], image.shape[-1]), instances.image_size
+        rough = masks_at_size([instances.pred_masks.rles[index] for index in part], size)
+        areas = rough.view(torch.uint8).sum(dim=(1, 2))
+        large = (areas >= max(1, self.min_area)).nonzero().squeeze(1)
+        if not len(large):
+            return
+        part, rough = part[large], rough[large].to(self.device)
+        points = scale_points(instances.points[part], photo, size)
         crops = loose_crops(mask_boxes(rough)[1], points, self.crop_scale, size)
+        first = torch.zeros(len(part), dtype=torch.int64, device=self.device)
         logits = self._predict(
-            crop_images(image, torch.zeros_like(part), crops, self.size),
+            crop_images(image, first, crops, self.size),
             crop_masks(rough, crops, self.size),
             points_in_crops(points, crops, self.size),
             instances.pred_classes[part],
         )
-        return paste_masks(logits, crops, rough)
+        for index, window in zip(
+            part.tolist(), paste_windows(logits, crops, size, photo), strict=True
+        ):
+            if window.mask.any():
+                yield index, encode_window(window.mask, window.top, window.left, photo)
 
     def _predict(self, crops: Tensor, rough: Tensor, points: Tensor, classes: Tensor) -> Tensor:
         """Logits (N, 2, S, S) float32."""

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from bestie.methods.solo.grids import cell_levels
-from bestie.methods.solo.kernels import mask_probabilities, measure_masks
+from bestie.methods.solo.kernels import MaskMeasures, mask_probabilities, measure_masks
 from bestie.methods.solo.suppression import greedy_nms, matrix_nms, overlaps, point_nms
 
 __all__ = ["Candidates", "HeadOutputs", "RankSettings", "Ranked", "plain_candidates", "rank"]
@@ -36,9 +36,15 @@ class HeadOutputs(NamedTuple):
     kernels: Tensor
     features: Tensor
 
-    def class_probability(self) -> Tensor:
-        """(cells, C)."""
-        return torch.cat([logits.flatten(1).T for logits in self.class_logits]).sigmoid()
+    def class_probability(self, cells: Tensor, classes: Tensor) -> Tensor:
+        """Class probability of cells, float32.
+
+        Args:
+            cells: int64 cell numbers, of any shape.
+            classes: int64 in [0, C), of the same shape or one that expands to it.
+        """
+        logits = torch.cat([level.flatten(1) for level in self.class_logits], dim=1)
+        return logits[classes, cells].sigmoid()
 
     @property
     def grids(self) -> list[int]:
@@ -117,7 +123,7 @@ def rank(
     candidates: Candidates,
     outputs: HeadOutputs,
     settings: RankSettings,
-    groups: Tensor | None = None,
+    measures: MaskMeasures | None = None,
 ) -> Ranked:
     """Score candidates by value x maskness, drop small masks, suppress duplicates.
 
@@ -125,12 +131,11 @@ def rank(
         candidates: of one image.
         outputs: of the heads for this image.
         settings: of the inference.
-        groups: (K,) int64, masks of different groups do not suppress each other; default: the
-            classes.
+        measures: of the candidates' masks, (K,), where they are known already.
     """
-    groups = candidates.classes if groups is None else groups
     kernels = outputs.kernels[candidates.cells]
-    measures = measure_masks(kernels, outputs.features, settings.mask_thresh)
+    if measures is None:
+        measures = measure_masks(kernels, outputs.features, settings.mask_thresh)
     levels = cell_levels(outputs.grids, kernels.device)[candidates.cells]
     strides = torch.tensor(settings.strides, device=kernels.device)[levels]
     scores = candidates.values * measures.maskness
@@ -140,7 +145,7 @@ def rank(
     scores = scores[index]
     if settings.nms != "none" and len(index):
         masks = mask_probabilities(kernels[index], outputs.features) > settings.mask_thresh
-        iou = overlaps(masks, groups[index])
+        iou = overlaps(masks, candidates.classes[index])
         if settings.nms == "matrix":
             scores = matrix_nms(iou, scores, settings.nms_kernel, settings.nms_sigma)
             keep = scores >= settings.update_thresh

@@ -14,10 +14,10 @@ from detectron2.modeling import META_ARCH_REGISTRY, Backbone, build_backbone
 from detectron2.structures import BitMasks, Boxes, ImageList, Instances
 from torch import Tensor, nn
 
+from bestie.formats import RLEMasks, encode_window
 from bestie.methods.solo.grids import (
     assign_cells,
     class_targets,
-    mask_boxes,
     mask_centers,
     quarter_masks,
 )
@@ -29,10 +29,11 @@ from bestie.methods.solo.inference import (
     plain_candidates,
     rank,
 )
-from bestie.methods.solo.kernels import resize_masks
+from bestie.methods.solo.kernels import MaskMeasures
 from bestie.methods.solo.losses import class_loss, mask_loss
+from bestie.methods.solo.windows import mask_windows
 
-__all__ = ["SOLO", "LossSettings", "Targets", "padded_masks", "to_boxes"]
+__all__ = ["SOLO", "LossSettings", "Targets", "padded_masks"]
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,8 @@ class SOLO(nn.Module):
 
     # MODEL.WEIGHTS may be a file with Detectron2's ImageNet weights of the backbone alone.
     starts_from_backbone = True
+    # INPUT.TEST_SIZE, where it is set, decides the size of the network's image.
+    takes_test_size = True
 
     @configurable
     def __init__(
@@ -173,18 +176,23 @@ class SOLO(nn.Module):
 
         Args:
             batched_inputs: dicts with "image" (3, H, W); in training "instances" with gt_boxes,
-                gt_classes and gt_masks (BitMasks). "height" and "width" give the output size.
+                gt_classes and gt_masks (BitMasks). "height" and "width" give the size of the
+                photo, which the masks get; the size of "image" if absent.
 
         Returns:
             In training: dict of scalar losses. At inference, one dict per image: "instances"
-            (Instances with pred_masks (N, height, width) bool, pred_boxes, scores, pred_classes).
+            (Instances with pred_masks as ``RLEMasks``, pred_boxes, scores, pred_classes).
         """
         images = self._preprocess(batched_inputs)
+        if not self.training:
+            return self._inference(batched_inputs, images)
+        outputs = self._predict(images.tensor)
+        instances = [sample["instances"].to(self.device) for sample in batched_inputs]
+        return self.losses(*outputs, self.targets(instances, tuple(images.tensor.shape[-2:])))
+
+    @torch.no_grad()
+    def _inference(self, batched_inputs: list[dict], images: ImageList) -> list[dict]:
         class_logits, kernels, features = self._predict(images.tensor)
-        if self.training:
-            instances = [sample["instances"].to(self.device) for sample in batched_inputs]
-            targets = self.targets(instances, tuple(images.tensor.shape[-2:]))
-            return self.losses(class_logits, kernels, features, targets)
         results = []
         for index, sample in enumerate(batched_inputs):
             outputs = HeadOutputs(
@@ -279,7 +287,7 @@ class SOLO(nn.Module):
         image_size: tuple[int, int],
         candidates: Candidates,
         settings: RankSettings,
-        groups: Tensor | None = None,
+        measures: MaskMeasures | None = None,
     ) -> tuple[Instances, Tensor]:
         """Instances of the candidates that stay, at the output size, best first.
 
@@ -288,20 +296,23 @@ class SOLO(nn.Module):
             outputs: of the heads for this image.
             image_size: height and width of the image within the padded one.
             candidates: of this image.
-            settings: of the suppression; see ``inference.rank``, also for ``groups``.
+            settings: of the suppression.
+            measures: of the candidates' masks, where they are known already.
 
         Returns:
             Instances, and (N,) int64 the candidate of each. Masks without a pixel are left out.
         """
-        ranked = rank(candidates, outputs, settings, groups)
+        ranked = rank(candidates, outputs, settings, measures)
         size = (sample.get("height", image_size[0]), sample.get("width", image_size[1]))
         kernels = outputs.kernels[candidates.cells[ranked.index]]
-        masks = resize_masks(kernels, outputs.features, image_size, size, settings.mask_thresh)
-        kept, boxes = mask_boxes(masks)
+        windows = mask_windows(kernels, outputs.features, image_size, size, settings.mask_thresh)
+        codes = [encode_window(mask, top, left, size) for mask, top, left in windows]
+        masks = RLEMasks(codes, size)
+        kept = torch.from_numpy(masks.areas() > 0).to(self.device)
         index = ranked.index[kept]
         instances = Instances(size)
         instances.pred_masks = masks[kept]
-        instances.pred_boxes = to_boxes(boxes[kept])
+        instances.pred_boxes = Boxes(torch.from_numpy(instances.pred_masks.boxes()).to(self.device))
         instances.scores = ranked.scores[kept]
         instances.pred_classes = candidates.classes[index]
         return instances, index
@@ -333,12 +344,6 @@ def rank_settings(cfg: CfgNode) -> RankSettings:
         update_thresh=node.TEST.UPDATE_THRESH,
         max_instances=cfg.TEST.DETECTIONS_PER_IMAGE,
     )
-
-
-def to_boxes(boxes: Tensor) -> Boxes:
-    """Detectron2's form (x0, y0, x1, y1), ends excluded, of boxes of ``grids.mask_boxes``."""
-    top, left, bottom, right = boxes.float().unbind(dim=1)
-    return Boxes(torch.stack([left, top, right + 1, bottom + 1], dim=1))
 
 
 def padded_masks(instances: Instances, padded_size: tuple[int, int]) -> Tensor:

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -9,12 +10,12 @@ from bestie.methods.pointwssis.crops import (
     crop_masks,
     gaussian_maps,
     loose_crops,
-    paste_masks,
+    paste_windows,
     point_planes,
     points_in_crops,
 )
-from bestie.methods.pointwssis.pairing import nearest_instances
 from bestie.methods.solo.grids import mask_boxes
+from tests.methods.reference_arrays import masks_of_windows
 
 
 def mask_of(height, width, *boxes):
@@ -88,16 +89,26 @@ def test_class_zero_has_a_plane_of_its_own():
     assert planes.amax(dim=(2, 3)).tolist() == [[0, 1, 0, 0, 0, 0], [0, 0, 0, 0, 0, 1]]
 
 
-def test_answer_comes_back_into_its_crop_and_an_empty_one_leaves_the_rough_mask():
-    rough = mask_of(20, 30, [4, 3, 7, 7], [0, 0, 2, 2])
+def test_answer_comes_back_into_its_crop_at_the_size_of_the_photo():
     crops = torch.tensor([[2, 1, 9, 8], [0, 0, 5, 5]])
     logits = torch.zeros(2, 2, 8, 8)
     logits[0, 1, :4] = 5.0  # the upper half of a crop of 8 x 8 pixels
     logits[0, 0, 4:] = logits[1, 0] = 5.0
-    masks, refined = paste_masks(logits, crops, rough)
-    assert refined.tolist() == [True, False]
-    assert torch.equal(masks[0], mask_of(20, 30, [2, 1, 5, 8])[0])
-    assert torch.equal(masks[1], rough[1])
+    for factor in (1, 2, 10):
+        size = (20 * factor, 30 * factor)
+        masks = masks_of_windows(paste_windows(logits, crops, (20, 30), size), size)
+        expected = np.zeros(size, bool)
+        expected[2 * factor : 6 * factor, factor : 9 * factor] = True
+        np.testing.assert_array_equal(masks[0], expected)
+        assert not masks[1].any()
+
+
+def test_crop_of_a_pixel_may_hold_no_pixel_of_a_smaller_photo():
+    logits = torch.stack([torch.zeros(1, 8, 8), torch.ones(1, 8, 8)], dim=1)
+    (window,) = paste_windows(logits, torch.tensor([[0, 0, 0, 0]]), (20, 30), (4, 6))
+    assert not window.mask.any()
+    (window,) = paste_windows(logits, torch.tensor([[2, 2, 2, 2]]), (20, 30), (4, 6))
+    assert window.mask.tolist() == [[True]] and (window.top, window.left) == (0, 0)
 
 
 def test_encoding_and_pasting_a_mask_gives_it_back():
@@ -105,8 +116,8 @@ def test_encoding_and_pasting_a_mask_gives_it_back():
     crops = loose_crops(mask_boxes(rough)[1], torch.tensor([[5.0, 5.0], [3.0, 3.0]]), 2.0, (20, 30))
     seen = crop_masks(rough, crops, 64).float()
     logits = torch.stack([1 - seen, seen], dim=1) * 10
-    masks, refined = paste_masks(logits, crops, torch.zeros_like(rough))
-    assert refined.all() and torch.equal(masks, rough)
+    masks = masks_of_windows(paste_windows(logits, crops, (20, 30), (20, 30)), (20, 30))
+    np.testing.assert_array_equal(masks, rough)
 
 
 def test_nothing_to_refine():
@@ -114,24 +125,4 @@ def test_nothing_to_refine():
     crops = loose_crops(mask_boxes(none)[1], torch.zeros(0, 2), 2.0, (20, 30))
     index = torch.zeros(0, dtype=torch.int64)
     assert crop_images(torch.zeros(1, 3, 20, 30), index, crops, 8).shape == (0, 3, 8, 8)
-    assert paste_masks(torch.zeros(0, 2, 8, 8), crops, none)[0].shape == (0, 20, 30)
-
-
-def test_pairs_are_of_one_image_and_class():
-    found = nearest_instances(
-        points=torch.tensor([[0.0, 0.0], [0.0, 0.0], [9.0, 9.0], [9.0, 9.0]]),
-        classes=torch.tensor([0, 1, 0, 2]),
-        images=torch.tensor([0, 0, 1, 1]),
-        true_centers=torch.tensor([[5.0, 5.0], [1.0, 1.0], [2.0, 2.0], [9.0, 9.0]]),
-        true_classes=torch.tensor([0, 1, 0, 0]),
-        true_images=torch.tensor([0, 0, 0, 1]),
-    )
-    assert found.tolist() == [2, 1, 3, -1]
-
-
-def test_distance_limit_and_no_instances():
-    point, zero = torch.tensor([[0.0, 0.0]]), torch.tensor([0])
-    near = torch.tensor([[3.0, 4.0]])
-    assert nearest_instances(point, zero, zero, near, zero, zero, 5.0).tolist() == [0]
-    assert nearest_instances(point, zero, zero, near, zero, zero, 4.9).tolist() == [-1]
-    assert nearest_instances(point, zero, zero, near[:0], zero[:0], zero[:0]).tolist() == [-1]
+    assert list(paste_windows(torch.zeros(0, 2, 8, 8), crops, (20, 30), (20, 30))) == []

@@ -10,14 +10,14 @@ from bestie.methods.pointwssis.crops import (
     crop_masks,
     gaussian_maps,
     loose_crops,
-    paste_masks,
+    paste_windows,
     point_planes,
     points_in_crops,
 )
 from bestie.methods.pointwssis.pairing import nearest_instances
 from bestie.methods.solo.grids import mask_boxes, mask_centers
 from tests.conftest import reference_cases
-from tests.methods.reference_arrays import unpack_masks
+from tests.methods.reference_arrays import masks_of_windows, unpack_masks
 
 MEAN = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
 STD = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
@@ -63,9 +63,10 @@ def test_paste_back(case):
     shape = (parameters["height"], parameters["width"])
     rough = unpack_masks(data["in_rough_bits"], *shape)
     crops = torch.from_numpy(data["in_crop"][:, YXYX]).long()
-    masks, refined = paste_masks(torch.from_numpy(data["in_logits"]).float(), crops, rough)
-    skipped = torch.from_numpy(data["in_skipped"]).bool()
-    masks = torch.where(skipped[:, None, None], rough, masks)
+    windows = paste_windows(torch.from_numpy(data["in_logits"]).float(), crops, shape, shape)
+    masks = torch.from_numpy(masks_of_windows(windows, shape))
+    kept = torch.from_numpy(data["in_skipped"]).bool() | ~masks.flatten(1).any(1)
+    masks = torch.where(kept[:, None, None], rough, masks)
     expected = unpack_masks(data["out_mask_bits"], *shape)
     differing = int((masks != expected).sum())
     assert differing <= parameters["pixels_with_close_probabilities"]

@@ -9,7 +9,6 @@ import torch
 from bestie.methods.pointwssis.prompts import (
     candidates_of_cells,
     candidates_of_points,
-    suppression_groups,
 )
 from bestie.methods.solo.grids import assign_cells, cells_of_points, mask_centers
 from bestie.methods.solo.inference import (
@@ -19,9 +18,9 @@ from bestie.methods.solo.inference import (
     plain_candidates,
     rank,
 )
-from bestie.methods.solo.kernels import resize_masks
+from bestie.methods.solo.windows import mask_windows
 from tests.conftest import reference_cases
-from tests.methods.reference_arrays import unpack_masks
+from tests.methods.reference_arrays import masks_of_windows, unpack_masks
 
 
 def as_float(array):
@@ -123,11 +122,12 @@ def test_inference(case):
     outputs, settings = outputs_of(data, parameters), settings_of(parameters)
     candidates, recorded = candidates_of(data, parameters, outputs)
     assert len(candidates.cells) == parameters["candidates"] or parameters["prompt"] == "none"
-    ranked = rank(candidates, outputs, settings, suppression_groups(candidates, "class"))
+    ranked = rank(candidates, outputs, settings)
     kernels = outputs.kernels[candidates.cells[ranked.index]]
-    masks = resize_masks(
-        kernels, outputs.features, parameters["size"], parameters["original"], 0.5
-    ).numpy()
+    masks = masks_of_windows(
+        mask_windows(kernels, outputs.features, parameters["size"], parameters["original"]),
+        parameters["original"],
+    )
     scores = ranked.scores.numpy()
     if parameters["eval_pseudo_label"]:
         scores = np.ones_like(scores)

@@ -1,8 +1,7 @@
-import pytest
 import torch
 
 from bestie.methods.solo import kernels as module
-from bestie.methods.solo.kernels import measure_masks, resize_masks, select_levels
+from bestie.methods.solo.kernels import measure_masks, select_levels
 
 # Two features: one on the left half of a 2 x 4 map, one on the right.
 FEATURES = torch.tensor([[[9.0, 9, -9, -9]] * 2, [[-9.0, -9, 9, 9]] * 2])
@@ -22,34 +21,30 @@ def test_empty_mask_has_no_maskness():
     assert len(measure_masks(torch.zeros(0, 2), FEATURES).maskness) == 0
 
 
-def choose(kernels, probability):
-    return select_levels(torch.tensor(kernels), torch.tensor(probability), FEATURES)
+def test_measures_do_not_depend_on_the_chunks(monkeypatch):
+    kernels = torch.randn(7, 2, generator=torch.Generator().manual_seed(0))
+    together = measure_masks(kernels, FEATURES)
+    monkeypatch.setattr(module, "CHUNK_VALUES", 1)
+    alone = measure_masks(kernels, FEATURES)
+    assert torch.equal(alone.areas, together.areas)
+    torch.testing.assert_close(alone.maskness, together.maskness)
+
+
+def test_other_thresholds_count_other_pixels():
+    kernel = torch.tensor([WEAK_LEFT])  # probability 0.71 on the left, 0.29 on the right
+    assert measure_masks(kernel, FEATURES, 0.2).areas.tolist() == [8]
+    assert measure_masks(kernel, FEATURES, 0.8).areas.tolist() == [0]
+    assert measure_masks(kernel, FEATURES, 0.0).areas.tolist() == [8]
 
 
 def test_level_of_the_best_product_is_chosen_and_ties_go_to_the_finer():
-    choice = choose(
-        [[LEFT, WEAK_LEFT], [LEFT, WEAK_LEFT], [LEFT, LEFT], [[0.0, 0.0]] * 2],
-        [[0.5, 0.5], [0.1, 0.9], [0.5, 0.5], [0.9, 0.9]],
-    )
+    maskness = torch.tensor([[0.9, 0.7], [0.9, 0.7], [0.9, 0.9], [0.0, 0.0]])
+    probability = torch.tensor([[0.5, 0.5], [0.1, 0.9], [0.5, 0.5], [0.9, 0.9]])
+    choice = select_levels(maskness, probability)
     assert choice.levels.tolist() == [0, 1, 0, 0]
     assert choice.found.tolist() == [True, True, True, False]
+    torch.testing.assert_close(choice.scores, maskness * probability)
 
 
-def test_points_do_not_depend_on_each_other_nor_on_the_chunks(monkeypatch):
-    generator = torch.Generator().manual_seed(0)
-    kernels, probability = torch.randn(7, 3, 2, generator=generator), torch.rand(7, 3)
-    together = select_levels(kernels, probability, FEATURES)
-    monkeypatch.setattr(module, "CHUNK_VALUES", 1)
-    for number in range(7):
-        alone = select_levels(kernels[number, None], probability[number, None], FEATURES)
-        torch.testing.assert_close(alone.scores[0], together.scores[number])
-        assert alone.levels[0] == together.levels[number]
-
-
-@pytest.mark.parametrize("size", [(8, 16), (7, 13)])
-def test_masks_come_back_at_the_output_size(size):
-    masks = resize_masks(torch.tensor([LEFT]), FEATURES, size, (16, 32))
-    assert masks.shape == (1, 16, 32)
-    # The left half of the padded image, 8 of 16 pixels, is a larger share of a cut one.
-    assert masks[0].sum(1).tolist() == [round(32 * 8 / size[1])] * 16
-    assert resize_masks(torch.zeros(0, 2), FEATURES, size, (5, 6)).shape == (0, 5, 6)
+def test_no_points_choose_nothing():
+    assert select_levels(torch.zeros(0, 3), torch.zeros(0, 3)).levels.shape == (0,)

@@ -1,0 +1,36 @@
+import pytest
+
+from bestie.methods.pointwssis.config import check_pointwssis_config
+from bestie.training.setup import merge_config
+
+
+def test_mistakes_in_the_config_are_listed():
+    wrong = ["MODEL.POINTWSSIS.PROMPT", "clicks", "MODEL.POINTWSSIS.LEVEL", "p7"]
+    wrong += ["MODEL.REFINER.INPUTS", "['depth']", "MODEL.REFINER.CROP_SCALE", "0.5"]
+    problems = check_pointwssis_config(merge_config("", wrong))
+    assert len(problems) == 4
+    for text in ("got 'clicks'", "got 'p7'", "['depth']", "got 0.5"):
+        assert any(text in problem for problem in problems), text
+
+
+def problems_of(**options):
+    given = [part for pair in options.items() for part in pair]
+    return check_pointwssis_config(
+        merge_config("", [f"MODEL.{text}" if i % 2 == 0 else text for i, text in enumerate(given)])
+    )
+
+
+@pytest.mark.parametrize("prompt", ["none", "points", "sizes", "filter"])
+def test_all_kinds_of_guidance_are_accepted(prompt):
+    assert problems_of(**{"POINTWSSIS.PROMPT": prompt}) == []
+
+
+@pytest.mark.parametrize("level", ["selected", "oracle", "p2", "p6"])
+def test_all_levels_are_accepted_for_points(level):
+    assert problems_of(**{"POINTWSSIS.PROMPT": "points", "POINTWSSIS.LEVEL": level}) == []
+
+
+@pytest.mark.parametrize("share", ["-0.1", "1.0"])
+def test_not_all_images_can_be_held_out(share):
+    (problem,) = problems_of(**{"REFINER.HOLD_OUT": share})
+    assert f"HOLD_OUT must be a share in [0, 1), 0 for none, got {float(share)}" in problem
