@@ -2,7 +2,6 @@
 
 import os
 import random
-import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -14,7 +13,7 @@ from PIL import Image
 
 from bestie import formats
 from bestie.formats import DatasetFolder
-from bestie.formats.dataset_folder import CLICKS
+from bestie.formats.dataset_folder import CLICKS, make_ids
 from bestie.formats.instances import coco_categories, make_clicks, mask_annotation
 from bestie.progress import track
 
@@ -71,7 +70,7 @@ def write_root(
         Name of each split -> ids.
     """
     of_path = {item.path: item for item in items}
-    keyed = {key: of_path[path] for key, path in _make_ids(sorted(of_path), photos).items()}
+    keyed = {key: of_path[path] for key, path in make_ids(sorted(of_path), photos).items()}
     splits = draw_splits(keyed, kind, val_share, seed)
     output.parent.mkdir(parents=True, exist_ok=True)
     build = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
@@ -130,21 +129,6 @@ def _ground_truth(
             annotations.append(mask_annotation(rle, class_id, image_id, entry_id))
     categories = coco_categories(class_names)
     return {"images": images, "annotations": annotations, "categories": categories}
-
-
-def _make_ids(paths: Sequence[Path], folder: Path) -> dict[str, Path]:
-    """Id -> image: its path with unusual characters replaced, numbered where that is taken."""
-    ids: dict[str, Path] = {}
-    taken = set()
-    for path in paths:
-        relative = path.relative_to(folder).with_suffix("").as_posix()
-        stem = re.sub(r"[^\w.-]+", "_", relative).strip("._-") or "image"
-        key, number = stem, 2
-        while key.lower() in taken:  # some file systems do not distinguish A from a
-            key, number = f"{stem}_{number}", number + 1
-        taken.add(key.lower())
-        ids[key] = path
-    return ids
 
 
 def draw_splits(
