@@ -38,6 +38,7 @@ setup(
         "opencv-python-headless",
         "pillow",
         "pycocotools",
+        "pyyaml",
         "timm>=1.0",
         "scipy",
         "matplotlib",
@@ -59,5 +60,17 @@ setup(
         ],
         # Dense CRF after the semantic maps (MODEL.PAM.MAPS.CRF).
         "crf": ["pydensecrf2"],
+        # Labels of other tools (bestie import): ROIs of ImageJ, brushes of Label Studio.
+        "imagej": ["roifile"],
+        "label-studio": ["label-studio-sdk>=2"],
+        # Writers of label files, which tests of the import compare with; all are optional.
+        "label-tools": [
+            "datumaro",
+            "labelme",
+            "label-studio-sdk>=2",
+            "napari",
+            "roifile",
+            "supervision",
+        ],
     },
 )

@@ -1,6 +1,6 @@
-"""Export the instances that a checkpoint finds in a data set as COCO json: labels to train on.
+"""Export labels: those that a checkpoint finds in a data set, or those of an existing file.
 
-Examples:
+From a checkpoint, as COCO json to train on, or in the format of an annotation tool:
     bestie export --config-file CONFIG --output labels.json \\
         MODEL.WEIGHTS model_final.pth
     bestie export --config-file CONFIG --dataset folder:ROOT:train \\
@@ -9,11 +9,23 @@ Examples:
 
 The classes are restricted to each image's tags, and a model that trained on
 clicks assigns pixels to the clicks, unless switched off.
+
+From a COCO json, a run of the pipeline, or the true masks of a data set:
+
+    bestie export --labels labels.json --data ROOT --format labelme --output DIR
+    bestie export --run output/run --images output/run/doubtful.txt \\
+        --format labelme --output DIR
+    bestie export --data ROOT --split train_s --format yolo --output DIR
+
+docs/own-data.md says what each format holds, and how corrected labels come back.
 """
 
 import argparse
+from pathlib import Path
 
 from bestie.cli.arguments import named_dataset, process_parser
+from bestie.cli.export_files import add_arguments, convert_predictions, export_files, is_of_files
+from bestie.formats.export.registry import COCO
 from bestie.method import METHODS
 from bestie.training import merge_config, setup
 from bestie.training.export import export_pseudo_labels
@@ -28,7 +40,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--dataset", metavar="NAME", help="data set to label (default: first of DATASETS.TRAIN)"
     )
-    parser.add_argument("--output", required=True, metavar="FILE", help="COCO json to write")
+    parser.add_argument(
+        "--output", required=True, type=Path, help="COCO json to write, or folder to make"
+    )
     parser.add_argument(
         "--score-threshold", type=float, default=0.0, help="score that a label needs (%(default)s)"
     )
@@ -41,22 +55,21 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--no-clicks", action="store_true", help="predict centers even where clicks are given"
     )
-    parser.add_argument(
-        "--masks",
-        choices=("rle", "polygons"),
-        default="rle",
-        help="polygons are read by more tools, but holes are filled (%(default)s)",
-    )
+    add_arguments(parser)
     return parser.parse_args(arguments)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Export in as many processes as are asked for."""
-    launch_tool(work, parse_arguments(arguments))
+    args = parse_arguments(arguments)
+    if is_of_files(args):
+        export_files(args)
+    else:
+        launch_tool(work, args)
 
 
 def work(args: argparse.Namespace) -> None:
-    """What each process does.
+    """What each process does with a checkpoint.
 
     Raises:
         ValueError: a mistake in the arguments, the config or the data.
@@ -70,15 +83,24 @@ def work(args: argparse.Namespace) -> None:
     name = named_dataset(args, merge_config(args.config_file, args.opts))
     # Only this data set is needed; its classes are compared with those of the training.
     args.opts = [*args.opts, "DATASETS.TEST", str((name,))]
+    if args.format == COCO and args.images is None:
+        _predict(args, name, args.output, args.masks or "rle")
+    else:
+        convert_predictions(args, name, lambda file: _predict(args, name, file, "rle"))
+
+
+def _predict(args: argparse.Namespace, dataset: str, output: Path, masks: str) -> bool:
+    """Write what the model finds as COCO json; True on the main process."""
     summary = export_pseudo_labels(
         setup(args),
-        name,
-        args.output,
+        dataset,
+        output,
         score_threshold=args.score_threshold,
         min_area=args.min_area,
         use_tags=not args.no_tags,
         use_clicks=not args.no_clicks,
-        masks=args.masks,
+        masks=masks,
     )
     if summary is not None:
         print(f"{args.output}\n\n{summary.table()}")
+    return summary is not None

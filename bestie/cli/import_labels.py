@@ -1,19 +1,18 @@
-"""Make a data set of your own images and labels: clicks or tags, from CSV, COCO or LabelMe.
+"""Make a data set of your own images and labels: tags, clicks or masks, straight from your tool.
 
 From a folder of images and their labels, it makes a new folder-contract root with images (links, or
-copies), class names, tags, clicks and splits.
+copies), class names, tags, clicks or masks, and splits.
 
-    bestie import --images photos --labels tags.csv --output ROOT
     bestie import --images photos --labels clicks.csv --output ROOT
     bestie import --images photos --labels coco.json --output ROOT
     bestie import --images photos --labels labelme_folder --output ROOT
 
-The first line of a CSV names its columns: image,x,y,class for clicks (one line per click, x and y
-in pixels from the top left corner), image,class for tags (several as dog;bottle, or one line each).
-A COCO json gives clicks if its annotations have keypoints, "points" or a "point", else tags. In
-LabelMe's files points are clicks; flags of the image are tags with --flags-are-tags. An image is
-found by its path in the folder, or by its name with or without suffix. docs/own-data.md has a table
-of all formats.
+The format is recognized by its content: tables, COCO, LabelMe, CVAT, Label Studio, VIA, Pascal VOC,
+YOLO, QuPath, ImageJ, napari. The first line of a table names its columns: image,x,y,class for
+clicks (one line per click, x and y in pixels from the top left corner), image,class for tags
+(several as dog;bottle, or one line each). An image is found by its path in the folder, or by its
+name with or without suffix. An object with a point is a click, one with an outline a mask, and a
+box says only that its class is there. docs/own-data.md has a table of all formats.
 
 Mistakes are reported all at once, and nothing is written then.
 """
@@ -23,6 +22,7 @@ from pathlib import Path
 
 from bestie.formats.labels.base import ReadOptions
 from bestie.formats.labels.importer import Imported, import_labels
+from bestie.formats.labels.objects import OBJECTS_AS
 from bestie.formats.labels.registry import FORMATS
 
 __all__ = ["main"]
@@ -34,9 +34,11 @@ def main(argv: list[str] | None = None) -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--images", type=Path, required=True, help="folder of the images")
-    parser.add_argument("--labels", type=Path, required=True, help="CSV, COCO json or folder")
+    parser.add_argument("--labels", type=Path, required=True, help="file or folder of labels")
     parser.add_argument("--output", type=Path, required=True, help="root to make")
-    parser.add_argument("--format", choices=FORMATS, help="of the labels (default: by their name)")
+    parser.add_argument(
+        "--format", choices=FORMATS, help="of the labels (default: by their content)"
+    )
     parser.add_argument(
         "--classes",
         type=Path,
@@ -50,6 +52,32 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--keep-unlabelled", action="store_true", help="images without labels hold no object"
     )
+    _add_reading_options(parser)
+    args = parser.parse_args(argv)
+    made = import_labels(
+        args.images,
+        args.labels,
+        args.output,
+        format=args.format,
+        classes=args.classes,
+        val_share=args.val_share,
+        seed=args.seed,
+        copy=args.copy,
+        keep_unlabelled=args.keep_unlabelled,
+        options=ReadOptions(
+            args.keypoints,
+            args.boxes_as_clicks,
+            args.flags_are_tags,
+            args.objects_as,
+            args.class_name,
+            args.attribute,
+        ),
+    )
+    print(_summary(made, args.output))
+
+
+def _add_reading_options(parser: argparse.ArgumentParser) -> None:
+    """Options that say how to read labels that could be read in several ways."""
     parser.add_argument(
         "--keypoints",
         metavar="first|mean|NAME",
@@ -62,35 +90,49 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--flags-are-tags", action="store_true", help="flags of LabelMe's images are tags"
     )
-    args = parser.parse_args(argv)
-    made = import_labels(
-        args.images,
-        args.labels,
-        args.output,
-        format=args.format,
-        classes=args.classes,
-        val_share=args.val_share,
-        seed=args.seed,
-        copy=args.copy,
-        keep_unlabelled=args.keep_unlabelled,
-        options=ReadOptions(args.keypoints, args.boxes_as_clicks, args.flags_are_tags),
+    parser.add_argument(
+        "--as",
+        dest="objects_as",
+        choices=OBJECTS_AS,
+        help="what objects become that could be several of these (default: clicks if they have "
+        "points, else masks if they have outlines, else tags)",
     )
-    print(_summary(made, args.output))
+    parser.add_argument(
+        "--class",
+        dest="class_name",
+        metavar="NAME",
+        help="class of objects without one (ImageJ, napari, QuPath)",
+    )
+    parser.add_argument(
+        "--attribute", metavar="NAME", help="attribute (VIA) or column (Label Studio) of the class"
+    )
 
 
 def _summary(made: Imported, output: Path) -> str:
     lines = [f"{output}: {made.kind}, {len(made.class_names)} classes"]
     lines += [f"  split {name}: {len(ids)} images" for name, ids in made.splits.items()]
     for name in made.class_names:
-        clicks = f", {made.clicks_per_class[name]} clicks" * (made.kind == "clicks")
-        lines.append(f"  {name}: {made.images_per_class[name]} images{clicks}")
+        line = f"  {name}: {made.images_per_class[name]} images"
+        counts = {"clicks": made.clicks_per_class, "masks": made.masks_per_class}
+        for what, count in counts.items():
+            line += f", {count[name]} {what}" * (what in made.kind)
+        lines.append(line)
     lines += [f"  note: {note}" for note in made.notes]
     if made.left_out:
         lines.append(f"  {made.left_out} images are not in the labels and were left out")
+    return "\n".join([*lines, "Next:", *(f"  {command}" for command in _next(made, output))])
+
+
+def _next(made: Imported, output: Path) -> list[str]:
+    """Commands that the new root is for."""
+    if made.kind == "masks":
+        return [
+            f"bestie check {output}",
+            f"bestie split --root {output} --percent 10 --clicks nearest",
+        ]
     command = f"{output} --supervision {made.kind}"
-    lines += [
-        "Next:",
-        f"  bestie check {command}",
-        f"  bestie run --data {command} --output output/run",
+    run = f"bestie run --data {command} --output output/run"
+    return [
+        f"bestie check {output}" if made.kind == "masks+clicks" else f"bestie check {command}",
+        run,
     ]
-    return "\n".join(lines)

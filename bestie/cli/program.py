@@ -25,7 +25,7 @@ COMMANDS = {
     "run": ("run", "from images with cheap labels to a trained detector and a report"),
     "predict": ("predict", "run a trained model on photos: overlays and a COCO json"),
     "train": ("train", "train or evaluate one model"),
-    "export": ("export", "write what a model finds in a data set as COCO json"),
+    "export": ("export", "write labels of a model or a file, as COCO json or for other tools"),
     "evaluate": ("evaluate", "score labels against ground truth"),
     "visualize": ("visualize", "draw data, labels and predictions"),
     "report": ("report", "write the report of a run again"),
@@ -36,7 +36,10 @@ COMMANDS = {
     "prepare-voc": ("prepare_voc", "make a data set of the PASCAL VOC 2012 download"),
     "prepare-coco": ("prepare_coco", "make a data set of the COCO 2017 download"),
     "split": ("split_labels", "divide a training set into images with masks and with clicks"),
-    "combine": ("combine_labels", "combine labels of images with masks and with clicks"),
+    "combine": (
+        "combine_labels",
+        "combine labels with corrected ones, or with those of images with masks",
+    ),
     "benchmark": ("benchmark", "measure the speed"),
     "doctor": ("doctor", "look whether everything that is needed is installed and works"),
 }

@@ -21,6 +21,7 @@ import signal
 import sys
 from pathlib import Path
 
+from bestie.formats.labels.base import ReadOptions
 from bestie.pipeline import (
     Request,
     StageError,
@@ -57,6 +58,17 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         default=[],
         metavar="TRAINING:NAME",
         help="another model for a training, as the preset has it, such as student:solo",
+    )
+    parser.add_argument(
+        "--keypoints",
+        metavar="first|mean|NAME",
+        help="the click of an object of COCO data with several visible keypoints (default: such "
+        "an object is a mistake)",
+    )
+    parser.add_argument(
+        "--boxes-as-clicks",
+        action="store_true",
+        help="the middle of a box of COCO data is the click of an object without a point",
     )
     parser.add_argument("--cues", metavar="DIR", help="point files in place of the classifier's")
     parser.add_argument("--maps", metavar="DIR", help="semantic maps in place of the classifier's")
@@ -139,6 +151,7 @@ def main(arguments: list[str] | None = None) -> int | None:
         weak_split=args.weak_split,
         variants=_variants(args.variant),
         val=args.val,
+        read=ReadOptions(keypoints=args.keypoints, boxes_as_clicks=args.boxes_as_clicks),
         cues=args.cues and Path(args.cues).resolve(),
         maps=args.maps and Path(args.maps).resolve(),
         options=tuple(args.opts),

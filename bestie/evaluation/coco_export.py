@@ -25,7 +25,7 @@ from pycocotools import mask as mask_util
 
 from bestie.evaluation.label_summary import LabelCounter, LabelSummary
 from bestie.evaluation.masks import LabelledMasks
-from bestie.formats import segmentation_rle, write_coco_stream
+from bestie.formats import write_coco_stream
 from bestie.formats.polygons import mask_polygons
 
 __all__ = ["COCOExporter", "coco_labels", "label_annotations"]
@@ -58,11 +58,9 @@ def label_annotations(labels: LabelledMasks) -> list[dict]:
 
 
 def _with_polygons(entry: dict) -> dict:
-    """An annotation with the outline of its mask; its area is that of the polygons, in pixels."""
+    """An annotation with the outline of its mask, which draws exactly the same pixels."""
     polygons = mask_polygons(mask_util.decode(entry["segmentation"]).astype(bool))
-    height, width = entry["segmentation"]["size"]
-    area = int(mask_util.area(segmentation_rle(polygons, height, width)))
-    return entry | {"segmentation": polygons, "area": area}
+    return entry | {"segmentation": polygons}
 
 
 def coco_labels(
@@ -141,7 +139,7 @@ class COCOExporter(DatasetEvaluator):
             score_threshold: labels need this score.
             min_area: labels need this many pixels.
             use_tags: keep classes of the image's tags only.
-            masks: "rle" (exact), or "polygons" (holes are filled), which more tools can read.
+            masks: "rle" (exact), or "polygons" (holes are cut in), which more tools can read.
             description: where the labels come from, for the json's "info".
 
         Raises:

@@ -7,6 +7,7 @@ counts in figure 6.
 """
 
 import logging
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,6 +36,14 @@ __all__ = [
 ]
 
 logger = logging.getLogger(__name__)
+
+# Metric -> why it is NaN where it is.
+UNDEFINED = {
+    "precision": "there is no label",
+    "recall": "there is no true object",
+    "matched_iou": "there is no true positive",
+    "best_iou": "there is no true object",
+}
 
 
 @dataclass(frozen=True)
@@ -167,21 +176,41 @@ class LabelEvaluation:
             scores.
         max_detections (int | None): labels per image and class that COCO AP counted; None without
             COCO AP.
+        without_average_precision (str): why there is none; "" if there is.
     """
 
     quality: LabelQuality
     class_names: list[str]
     average_precision: dict[str, float] | None
     max_detections: int | None = None
+    without_average_precision: str = ""
 
     def as_dict(self) -> dict:
-        """Everything as plain numbers, for json."""
+        """Everything as plain numbers, for json; "reasons" says why a number is none."""
+        total, per_class = self.quality.total(), self.quality.per_class(self.class_names)
         return {
-            "total": self.quality.total(),
-            "per_class": self.quality.per_class(self.class_names),
+            "total": total,
+            "per_class": per_class,
             "average_precision": self.average_precision,
             "max_detections": self.max_detections,
+            "reasons": self._reasons([total, *per_class.values()]),
         }
+
+    def _reasons(self, metrics: Sequence[Mapping[str, float]]) -> dict[str, str]:
+        """Metric that is not defined, over all classes or for some -> why."""
+        found = {
+            name: why
+            for name, why in UNDEFINED.items()
+            if any(math.isnan(values[name]) for values in metrics)
+        }
+        if self.average_precision is None:
+            return found | {"average_precision": self.without_average_precision}
+        for name, value in self.average_precision.items():
+            if math.isnan(value):
+                found[name] = "the data set has no object"
+        if self.max_detections is None:
+            found["max_detections"] = "the data set has no COCO json, so there is no COCO AP"
+        return found
 
     def table(self) -> str:
         """Text tables for people."""
@@ -238,13 +267,21 @@ def evaluate_labels(
 
     quality = measure_label_quality(compared(), num_classes, threshold)
     average_precision = limit = None
-    if coco["annotations"] and all("score" in entry for entry in coco["annotations"]):
+    unscored = sum("score" not in entry for entry in coco["annotations"])
+    if coco["annotations"] and not unscored:
         values = instance_average_precision(Matches.concatenate(matches), num_classes)
         summary = summarize_average_precision(values, truth.class_names)
         average_precision = {k: v for k, v in summary.items() if k.startswith("mAP")}
         found, limit = _coco_results(dataset_name, by_image, max_detections)
         average_precision |= found
-    return LabelEvaluation(quality, truth.class_names, average_precision, limit)
+    why = "" if average_precision is not None else _why_unranked(coco, unscored)
+    return LabelEvaluation(quality, truth.class_names, average_precision, limit, why)
+
+
+def _why_unranked(coco: Mapping, unscored: int) -> str:
+    """Why labels have no average precision, which ranks them by score."""
+    number = len(coco["annotations"])
+    return f"{unscored} of {number} labels have no score" if number else "there is no label"
 
 
 def _labels_by_image(

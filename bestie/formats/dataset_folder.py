@@ -7,6 +7,7 @@ path of it asks a :class:`DatasetFolder`. What is in the files is the business o
 
 import glob
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from bestie.formats.text import (
 
 __all__ = [
     "ANNOTATIONS",
+    "CLASSES_FILE",
     "CLASS_MASKS",
     "CLICKS",
     "CUES",
@@ -35,6 +37,7 @@ __all__ = [
     "DatasetFolder",
     "find_image",
     "list_splits",
+    "make_ids",
     "missing_image",
     "read_class_names",
     "read_image_labels",
@@ -43,6 +46,8 @@ __all__ = [
 ]
 
 CUES, CLICKS, MAPS = "Peak_points", "Center_points", "WSSS_maps"
+# Names of the classes; the tools of YOLO write a list of the same name.
+CLASSES_FILE = "classes.txt"
 INSTANCE_MASKS, CLASS_MASKS = "SegmentationObject", "SegmentationClass"
 LISTS, ANNOTATIONS = "ImageSets", "annotations"
 # Supervision -> folder of its points: cues of a classifier, clicks.
@@ -66,7 +71,7 @@ class DatasetFolder:
     @property
     def classes_file(self) -> str:
         """Class names, one per line."""
-        return self.path("classes.txt")
+        return self.path(CLASSES_FILE)
 
     @property
     def tags_file(self) -> str:
@@ -231,6 +236,26 @@ def read_image_labels(
         for image_id in ids
         if os.path.isfile(folder.xml_file(image_id))
     }
+
+
+def make_ids(paths: Sequence[Path], folder: Path) -> dict[str, Path]:
+    """Id -> image: its path with unusual characters replaced, numbered where that is taken.
+
+    Args:
+        paths: images.
+        folder: that they lie in; its own path is no part of the ids.
+    """
+    ids: dict[str, Path] = {}
+    taken = set()
+    for path in paths:
+        relative = path.relative_to(folder).with_suffix("").as_posix()
+        stem = re.sub(r"[^\w.-]+", "_", relative).strip("._-") or "image"
+        key, number = stem, 2
+        while key.lower() in taken:  # some file systems ignore case
+            key, number = f"{stem}_{number}", number + 1
+        taken.add(key.lower())
+        ids[key] = path
+    return ids
 
 
 def find_image(root: str | os.PathLike, image_id: str) -> str | None:

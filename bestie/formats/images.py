@@ -15,6 +15,7 @@ from PIL import Image, ImageFile, ImageOps, TiffImagePlugin, UnidentifiedImageEr
 from bestie.formats.base import DataError, atomic_write
 
 __all__ = [
+    "DECODING_ERRORS",
     "IMAGE_SUFFIXES",
     "PHOTO_SUFFIXES",
     "is_photo",
@@ -37,7 +38,14 @@ _TIFF_BITS, _TIFF_SUBFILE = 258, 254
 # Pillow modes with 8 bits a channel: what can become RGB without losing values.
 _IMAGE_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
 # What Pillow raises at damaged files.
-_DAMAGES = (OSError, EOFError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError)
+DECODING_ERRORS = (
+    OSError,
+    EOFError,
+    SyntaxError,
+    ValueError,
+    struct.error,
+    Image.DecompressionBombError,
+)
 _EXIF_ORIENTATION = 0x0112
 _PNG_EXIF_KEYS = ("exif", "Raw profile type exif", "XML:com.adobe.xmp")
 
@@ -200,7 +208,7 @@ def _open_image(path: str | os.PathLike) -> Iterator[Image.Image]:
         raise DataError("is not an image, or of a format that Pillow does not know", path) from None
     except DataError:
         raise
-    except _DAMAGES as error:
+    except DECODING_ERRORS as error:
         raise DataError(f"cannot be decoded ({error})", path) from error
 
 

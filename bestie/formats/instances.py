@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from pycocotools import mask as coco_mask
 
 from bestie.formats.rle import encode_mask
 from bestie.formats.text import Points
@@ -16,6 +17,7 @@ __all__ = [
     "coco_annotations",
     "coco_categories",
     "make_clicks",
+    "mask_annotation",
     "mask_click",
 ]
 
@@ -85,3 +87,18 @@ def coco_annotations(
         }
         annotations.append(annotation)
     return annotations
+
+
+def mask_annotation(
+    rle: dict[str, Any], class_id: int, image_id: int, annotation_id: int
+) -> dict[str, Any]:
+    """The COCO annotation of a mask that is not empty, given as run-length code."""
+    return {
+        "id": annotation_id,
+        "image_id": image_id,
+        "category_id": class_id + 1,
+        "segmentation": rle,
+        "area": int(coco_mask.area(rle)),
+        "bbox": [int(side) for side in coco_mask.toBbox(rle)],
+        "iscrowd": 0,
+    }

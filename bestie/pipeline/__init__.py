@@ -167,7 +167,7 @@ def _open(request: Request, stack: ExitStack, dry_run: bool) -> Source:
         derived = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "data"
     if request.is_coco:
         names = {request.split: request.data} | ({"val": request.val} if request.val else {})
-        convert_coco(names, derived, clicks=clicks)
+        convert_coco(names, derived, clicks=clicks, options=request.read)
         return open_source(request, derived)
     source = open_source(request, root)
     if not clicks or source.has_tags:

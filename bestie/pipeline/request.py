@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bestie.formats.labels.base import ReadOptions
 from bestie.formats.supervision import MIXED
 from bestie.pipeline.recipe import Recipe, recipe_for
 
@@ -29,6 +30,7 @@ class Request:
             ``split`` with _s and _w.
         variants: training -> variant of its config in the preset, <training>_<variant>.yaml.
         val: "coco:JSON:IMAGE_DIR" to evaluate on, with COCO data; "": none.
+        read (ReadOptions): which points and boxes of a COCO json are clicks.
         cues, maps (Path | None): folders of supplied points and semantic maps, absolute.
         options: KEY VALUE ..., as the user typed them.
         command: as the user typed it.
@@ -45,6 +47,7 @@ class Request:
     weak_split: str = ""
     variants: Mapping[str, str] = field(default_factory=dict)
     val: str = ""
+    read: ReadOptions = ReadOptions()
     cues: Path | None = None
     maps: Path | None = None
     options: tuple[str, ...] = ()
@@ -63,6 +66,11 @@ class Request:
         if self.is_coco and self.val_split is not None:
             raise ValueError(
                 "--val-split goes with a root; with --data coco:... say --val coco:..."
+            )
+        if self.read != ReadOptions() and not (self.is_coco and self.supervision == "clicks"):
+            raise ValueError(
+                "--keypoints and --boxes-as-clicks go with --data coco:JSON:IMAGE_DIR and "
+                "--supervision clicks"
             )
         for name in ("data", "val", "output", "cues", "maps"):
             _check_path(name, str(getattr(self, name) or ""))

@@ -5,9 +5,9 @@ manifest names. A recipe chooses the sections, and gives the names of its stages
 (:class:`ReportPlan`).
 
 ``run_folder`` reads what the stages left, ``overview`` shows what ran, ``supervision`` what labels
-went into it, ``training`` and ``results`` show numbers, ``galleries`` pictures; the look of it all
-is ``bestie.visualization.page``'s. Any stage may have been skipped, have failed or be missing: its
-place in the report says so.
+went into it, ``training`` and ``results`` show numbers, ``galleries`` pictures, ``doubtful`` the
+labels to correct first; the look of it all is ``bestie.visualization.page``'s. Any stage may have
+been skipped, have failed or be missing: its place in the report says so.
 """
 
 import os
@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bestie.formats import atomic_write
+from bestie.report.doubtful import doubtful_section
 from bestie.report.galleries import gallery_section
 from bestie.report.overview import (
     commands_section,
@@ -56,6 +57,7 @@ SECTIONS: tuple[SectionWriter, ...] = (
     labels_section,
     metrics_section,
     gallery_section,
+    doubtful_section,
     commands_section,
 )
 

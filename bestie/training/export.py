@@ -39,7 +39,7 @@ def export_pseudo_labels(
         min_area: labels need this many pixels.
         use_tags: restrict the classes to the image's tags.
         use_clicks: assign pixels to the given clicks, if the model trained on clicks.
-        masks: "rle" or "polygons" (holes are filled).
+        masks: "rle" or "polygons" (holes are cut in).
 
     Returns:
         What was exported, on the main process; None elsewhere.

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from bestie.cli import run as TOOL
@@ -10,15 +12,16 @@ def root(tmp_path):
     return write_tiny_root(tmp_path / "root", train=3, val=2)
 
 
-def run(root, *arguments, supervision="tags"):
-    given = ["--data", str(root), "--supervision", supervision]
-    given += ["--output", str(root.parent / "run")]
+def run(data, *arguments, supervision="tags", output=None):
+    """Run on a root, or with ``output`` on "coco:...", whose clicks are its supervision."""
+    given = ["--data", str(data), "--supervision", "clicks" if output else supervision]
+    given += ["--output", str(output or data.parent / "run")]
     TOOL.main([*given, *arguments])
 
 
-def plan(root, capsys, *arguments, **fields) -> dict[str, str]:
+def plan(data, capsys, *arguments, **fields) -> dict[str, str]:
     """Stage -> action of a dry run."""
-    run(root, "--dry-run", *arguments, **fields)
+    run(data, "--dry-run", *arguments, **fields)
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     return {line[0]: line[1] for line in lines if line[0] != "note:"}
 
@@ -118,3 +121,28 @@ def test_a_folder_of_something_else_is_left_alone(root):
     with pytest.raises(ValueError, match="holds no manifest.json"):
         run(root)
     assert [path.name for path in (root.parent / "run").iterdir()] == ["thesis.tex"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "has 2 visible keypoints"),
+        (["--keypoints", "ear"], "--keypoints ear is not a keypoint of its category"),
+        (["--keypoints", "first"], None),
+        (["--keypoints", "tail", "--boxes-as-clicks"], None),
+    ],
+)
+def test_the_click_of_a_skeleton_is_chosen(root, capsys, arguments, message):
+    content = json.loads((root / "annotations/instances_train.json").read_text())
+    for entry in content["annotations"]:
+        x, y = entry["bbox"][:2]
+        entry["keypoints"] = [x + 1, y + 1, 2, x + 2, y + 2, 2]
+    for category in content["categories"]:
+        category["keypoints"] = ["nose", "tail"]
+    (root.parent / "keypoints.json").write_text(json.dumps(content))
+    data = f"coco:{root.parent / 'keypoints.json'}:{root / 'JPEGImages'}"
+    if message is None:
+        assert "check" in plan(data, capsys, *arguments, output=root.parent / "run")
+        return
+    with pytest.raises(ValueError, match=message):
+        plan(data, capsys, *arguments, output=root.parent / "run")

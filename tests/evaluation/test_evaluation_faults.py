@@ -100,6 +100,47 @@ def test_the_limit_counts_per_class_and_one_that_is_too_small_is_named(tmp_path,
         score(truth, max_detections=0)
 
 
+def nulls(value, path=()) -> set[str]:
+    """Last keys of everything that is null."""
+    if isinstance(value, dict):
+        return {key for name, inner in value.items() for key in nulls(inner, (*path, name))}
+    return {path[-1]} if value is None else set()
+
+
+@pytest.mark.parametrize("objects", [0, 2])
+@pytest.mark.parametrize("labels", ["none", "wrong", "perfect", "unscored", "partly scored"])
+def test_every_null_of_the_json_has_a_reason(tmp_path, objects, labels):
+    truth = write_truth(tmp_path, list(range(objects)), [1] * objects)
+    if not objects:
+        write_truth(tmp_path, [1], [1])
+        content = json.loads(truth.read_text())
+        truth.write_text(json.dumps(content | {"annotations": []}))
+    (tmp_path / "labels").mkdir()
+    coco = json.loads(write_truth(tmp_path / "labels", [7, 8], [1, 1]).read_text())
+    entries = [entry | {"score": 0.5} for entry in coco["annotations"]]
+    if labels == "none":
+        entries = []
+    if labels == "wrong":
+        wrong = annotation(1, 1, np.arange(64 * 64).reshape(64, 64) > 4000)
+        entries = [wrong | {"score": 0.5}]
+    if labels == "unscored":
+        entries = coco["annotations"]
+    if labels == "partly scored":
+        entries[0].pop("score")
+    name = f"coco:{truth}:{truth.parent / 'photos'}"
+    register_dataset(name)
+    result = plain_json(evaluate_labels(coco | {"annotations": entries}, name).as_dict())
+    reasons = result.pop("reasons")
+    assert nulls(result) - {"max_detections"} == set(reasons) - {"max_detections"}
+    assert all(reasons.values())
+    expected = {
+        "none": "there is no label",
+        "unscored": "2 of 2 labels have no score",
+        "partly scored": "1 of 2 labels have no score",
+    }
+    assert reasons.get("average_precision") == expected.get(labels)
+
+
 def test_crowd_regions_are_no_objects():
     entry = {"image_id": 1, "category_id": 1}
     assert largest_crowd([]) == 0

@@ -1,5 +1,6 @@
 import pytest
 
+from bestie.formats.labels.base import ReadOptions
 from bestie.methods.bestie.recipe import RECIPE
 from bestie.pipeline.request import Request
 
@@ -52,6 +53,8 @@ def test_settings_that_cannot_be_are_named(options, message):
         ({"val": "coco:a:b"}, "a root has --val-split"),
         ({"data": "coco:a:b", "val_split": "val"}, "say --val coco"),
         ({"options": ("SEED",)}, "has no value"),
+        ({"read": ReadOptions(boxes_as_clicks=True)}, "go with --data coco:JSON:IMAGE_DIR"),
+        ({"read": ReadOptions("first"), "data": "coco:a:b"}, "and --supervision clicks"),
     ],
 )
 def test_a_request_that_cannot_be_is_refused(tmp_path, fields, message):

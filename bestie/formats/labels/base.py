@@ -3,9 +3,11 @@
 A reader collects mistakes in :attr:`Labels.problems`, each with its file and line, so that a user
 sees all of them at once. What can be read in one way only is read; everything else is a mistake.
 
-One meaning of a click, for all formats: one point per object. A box is a click (its middle) only
-if :attr:`ReadOptions.boxes_as_clicks` says so; of an object with several points
-:attr:`ReadOptions.keypoints` says which one is the click.
+One meaning of a click, for all formats: one point per object, in pixels from the top left corner of
+the image; pixel i covers i <= x < i + 1, so that a click at x = 10.5 lies on pixel 10. A box is a
+click (its middle) only if :attr:`ReadOptions.boxes_as_clicks` says so; of an object with several
+points :attr:`ReadOptions.keypoints` says which one is the click. ``objects`` decides what an object
+with a point, a box or a mask becomes.
 """
 
 import codecs
@@ -18,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from bestie.formats.base import DataError
+from bestie.formats.images import walk_folders
 
 __all__ = [
     "Labels",
@@ -25,6 +28,8 @@ __all__ = [
     "Row",
     "clean_class",
     "decode_text",
+    "list_files",
+    "missing_library",
     "name_mistake",
     "parse_number",
     "parse_numbers",
@@ -49,24 +54,37 @@ class ReadOptions:
             name of a keypoint; None: such an object is a mistake.
         boxes_as_clicks: the middle of a box is a click of its object.
         flags_are_tags: the image's flags of LabelMe are tags.
+        objects_as: "tags", "clicks" or "masks": what an object becomes that could be several of
+            them, whether or not its image has tags beside; None: a click if it has a point, else a
+            mask if it has one, else a tag.
+        class_name: class of objects without one, for formats that name no classes.
+        attribute: which attribute (VIA) or column (Label Studio) is the class.
     """
 
     keypoints: str | None = None
     boxes_as_clicks: bool = False
     flags_are_tags: bool = False
+    objects_as: str | None = None
+    class_name: str | None = None
+    attribute: str | None = None
 
 
 @dataclass(frozen=True)
 class Row:
-    """One click, or the tags of one image.
+    """One object (a click, a mask, or its class only), or the tags of one image.
 
     Attributes:
         image: file name as the labels have it; folders and suffix may be missing.
-        classes: names; one for a click.
+        classes: names; one for an object.
         xy: (x, y) of a click, pixels from the top left corner; None for tags.
         file: the file that it stands in.
         line: its line of that file, or None.
         beside: where the image is expected, because the labels lie beside it.
+        mask: of an object that becomes a mask; see ``shapes``.
+        is_object: whether the classes are those of one object, not of the whole image.
+        is_box: the object has a box or nothing but a class; it becomes a tag.
+        is_share: coordinates are shares of the image, x of its width and y of its height.
+        where: which object of the file, for messages.
     """
 
     image: str
@@ -75,6 +93,11 @@ class Row:
     file: Path
     line: int | None = None
     beside: tuple[Path, ...] = ()
+    mask: Any = None
+    is_object: bool = False
+    is_box: bool = False
+    is_share: bool = False
+    where: str = ""
 
 
 @dataclass
@@ -107,30 +130,37 @@ class Labels:
         file: Path,
         line: int | None = None,
         beside: tuple[Path, ...] = (),
+        **details: Any,
     ) -> None:
-        """Add a row with clean names of classes; a name that cannot be one is a mistake."""
+        """Add a row with clean names of classes; a name that cannot be one is a mistake.
+
+        Args:
+            details: further attributes of :class:`Row`.
+        """
         mistakes = [mistake for name in classes if (mistake := name_mistake(name))]
         mistakes += ["image name holds a NUL character"] * ("\0" in image)
         for mistake in mistakes:
             self.report(mistake, file, line)
         if not mistakes:
             names = tuple(map(clean_class, classes))
-            self.rows.append(Row(image, names, xy, file, line, beside))
+            self.rows.append(Row(image, names, xy, file, line, beside, **details))
 
     def add_size(self, image: str, height: Any, width: Any, file: Path) -> None:
         """Note the size of an image, if the file states one."""
-        sides = [side for side in (height, width) if type(side) in (int, float)]
-        if len(sides) == 2 and all(side > 0 and side == int(side) for side in _finite(sides)):
-            self.sizes[file, image] = (int(height), int(width))
+        sides = [parse_number(side) for side in (height, width) if type(side) in (int, float)]
+        known = [side for side in sides if side is not None and side > 0 and side == int(side)]
+        if len(known) == 2:
+            self.sizes[file, image] = (int(known[0]), int(known[1]))
 
     @property
     def clicked(self) -> bool:
         """Whether there are clicks."""
         return any(row.xy is not None for row in self.rows)
 
-
-def _finite(numbers: list[float]) -> list[float]:
-    return numbers if all(map(math.isfinite, numbers)) else [-1]
+    @property
+    def masked(self) -> bool:
+        """Whether there are masks."""
+        return any(row.mask is not None for row in self.rows)
 
 
 # ---- names of classes
@@ -204,7 +234,25 @@ def parse_pair(value: Any) -> tuple[float, float] | None:
     return (numbers[0], numbers[1]) if numbers is not None and len(numbers) == 2 else None
 
 
-# ---- text and json
+def missing_library(what: str, extra: str, error: ImportError) -> str:
+    """A message for a library that is not installed."""
+    return f'needs a library to read {what} ({error}): pip install "bestie[{extra}]"'
+
+
+# ---- files, text and json
+
+
+def list_files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    """Files of a folder with lower-case suffixes, links to folders included, sorted.
+
+    Names that begin with "._" (notes of macOS) are skipped.
+    """
+    return sorted(
+        Path(place, name)
+        for place, _, names in walk_folders(folder)
+        for name in names
+        if name.lower().endswith(suffixes) and not name.startswith("._")
+    )
 
 
 def decode_text(path: Path, labels: Labels) -> str | None:

@@ -6,8 +6,8 @@ One annotation that is not a crowd is one object. Its click is
 - with several visible keypoints or points: what ``ReadOptions.keypoints`` chooses;
 - else the middle of its "bbox" [x, y, width, height], only with ``ReadOptions.boxes_as_clicks``.
 
-An object whose keypoints all have visibility 0 has no click. If no annotation has a point and boxes
-are not clicks, the json holds tags: the categories of the objects of each image.
+An object whose keypoints all have visibility 0 has no click. ``coco_labels`` adds what the importer
+makes of masks and of jsons without points.
 """
 
 import json
@@ -25,12 +25,11 @@ from bestie.formats.labels.base import (
     name_mistake,
     parse_numbers,
     parse_pair,
-    read_json,
     same_name_key,
     table_of,
 )
 
-__all__ = ["CocoId", "CocoLabels", "CocoObject", "parse_coco", "read_coco_labels"]
+__all__ = ["CocoId", "CocoLabels", "CocoObject", "parse_coco", "points_of"]
 
 CocoId = int | str
 POINT_KEYS = ("keypoints", "points", "point")
@@ -41,12 +40,14 @@ class CocoObject:
     """An annotation that is not a crowd.
 
     Attributes:
+        name: which annotation it is, for messages.
         image, category: ids.
         click: (x, y), pixels; None: it has none, or clicks are not read.
         is_box: the click is the middle of a box.
         entry: the annotation itself.
     """
 
+    name: str
     image: CocoId
     category: CocoId
     click: tuple[float, float] | None
@@ -77,35 +78,13 @@ class CocoLabels:
     unseen: int = 0
 
 
-def read_coco_labels(path: Path, labels: Labels, options: ReadOptions) -> None:
-    """Read clicks, or without any the tags, of a COCO json into ``labels``."""
-    content = read_json(path, labels)
-    if content is None:
-        return
-    coco = parse_coco(content, path, labels, options)
-    if labels.problems:
-        return
-    labels.class_names = list(coco.categories.values())
-    for image in coco.images.values():
-        labels.add(image["file_name"], (), None, path)
-        labels.add_size(image["file_name"], image.get("height"), image.get("width"), path)
-    for entry in coco.objects:
-        image = coco.images[entry.image]["file_name"]
-        labels.add(image, (coco.categories[entry.category],), entry.click, path)
-    used = {entry.category for entry in coco.objects}
-    unused = [name for key, name in coco.categories.items() if key not in used]
-    if unused and used:
-        labels.notes.append(f"classes without any object: {', '.join(unused)}")
-    if coco.unseen:
-        labels.notes.append(f"{coco.unseen} objects have no visible keypoint and give no click")
-
-
 def parse_coco(
     content: Any,
     path: Path,
     labels: Labels,
     options: ReadOptions,
     clicks: bool | None = None,
+    masks: bool = False,
 ) -> CocoLabels:
     """Read a COCO dict.
 
@@ -116,6 +95,7 @@ def parse_coco(
         options: how to read objects with several points or none.
         clicks: whether each object must have a click; False: clicks are not read; None: clicks if
             any annotation has a point, or boxes are clicks.
+        masks: objects with a "segmentation" need no click.
 
     Returns:
         What could be read; whole if no mistake was reported.
@@ -137,7 +117,7 @@ def parse_coco(
     if len(labels.problems) == known:
         _read_annotations(coco, tables["annotations"] or [], path, labels)
     if len(labels.problems) == known:
-        _read_objects(coco, path, labels, options, clicks)
+        _read_objects(coco, path, labels, options, clicks, masks)
     return coco
 
 
@@ -159,7 +139,12 @@ def _read_annotations(
 
 
 def _read_objects(
-    coco: CocoLabels, path: Path, labels: Labels, options: ReadOptions, clicks: bool | None
+    coco: CocoLabels,
+    path: Path,
+    labels: Labels,
+    options: ReadOptions,
+    clicks: bool | None,
+    masks: bool,
 ) -> None:
     """Objects, with their clicks if these are to be read."""
     objects = [
@@ -171,15 +156,18 @@ def _read_objects(
     coco.clicked = (any(has_points) or options.boxes_as_clicks) if clicks is None else clicks
     for name, image, category, entry in objects:
         click: tuple[float, float] | str | None = None
-        if coco.clicked:
+        has_mask = masks and bool(entry.get("segmentation"))
+        needs_click = not has_mask or options.boxes_as_clicks or points_of(entry) is not None
+        if coco.clicked and needs_click:
             click = _click(entry, coco.category_entries[category], options)
         if isinstance(click, str):
             labels.report(f"{name}{click}", path)
             continue
-        coco.unseen += coco.clicked and click is None
-        is_box = click is not None and not _visible(_points(entry))
-        coco.objects.append(CocoObject(image, category, click, is_box, entry))
-    if coco.clicked and objects and coco.unseen == len(objects):
+        coco.unseen += coco.clicked and click is None and needs_click
+        is_box = click is not None and not _visible(points_of(entry))
+        coco.objects.append(CocoObject(name, image, category, click, is_box, entry))
+    wants_masks = masks and options.objects_as == "masks"
+    if coco.clicked and objects and coco.unseen == len(objects) and not wants_masks:
         labels.report("no annotation has a visible keypoint", path)
 
 
@@ -260,7 +248,7 @@ def _visible(points: list[tuple[float, float] | None] | str | None) -> list[tupl
     return [point for point in points or [] if isinstance(point, tuple)]
 
 
-def _points(entry: dict[str, Any]) -> list[tuple[float, float] | None] | str | None:
+def points_of(entry: dict[str, Any]) -> list[tuple[float, float] | None] | str | None:
     """Points of an annotation, None where a keypoint is not visible.
 
     Returns:
@@ -297,7 +285,7 @@ def _click(
     entry: dict[str, Any], category: dict[str, Any], options: ReadOptions
 ) -> tuple[float, float] | str | None:
     """(x, y); what is wrong; or None for an object without a visible keypoint."""
-    points = _points(entry)
+    points = points_of(entry)
     if isinstance(points, str):
         return points
     visible = _visible(points)
@@ -309,7 +297,7 @@ def _click(
         return _box_middle(entry.get("bbox"))
     if points is None:
         found = " has neither keypoints nor a point"
-        return f"{found}; its box is a click only with --boxes-as-clicks of the import"
+        return f"{found}; its box is a click only with --boxes-as-clicks"
     return None
 
 
@@ -326,7 +314,7 @@ def _chosen(
         return sum(x for x, _ in visible) / len(visible), sum(y for _, y in visible) / len(visible)
     if choice is None:
         found = f" has {len(visible)} visible keypoints; a click is one point per object"
-        return f"{found}: choose it with --keypoints first, mean or NAME of the import"
+        return f"{found}: choose it with --keypoints first, mean or NAME"
     known = names if isinstance(names, list) else []
     if known.count(choice) != 1 or len(known) != len(points):
         accepted = ", ".join(["first", "mean", *map(str, known)])

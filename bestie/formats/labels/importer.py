@@ -5,23 +5,12 @@ once.
 ``bestie.cli.import_labels``.
 """
 
-import os
-import random
-import re
-import shutil
-import tempfile
 import unicodedata
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections import Counter, defaultdict
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from PIL import Image
-
 from bestie import formats
-from bestie.formats import DatasetFolder
-from bestie.formats.dataset_folder import CLICKS
-from bestie.formats.instances import make_clicks
 from bestie.formats.labels.base import (
     Labels,
     ReadOptions,
@@ -29,35 +18,23 @@ from bestie.formats.labels.base import (
     name_mistake,
     report_class_twins,
 )
+from bestie.formats.labels.new_root import (
+    CLICKS_ONLY,
+    MASKS_AND_CLICKS,
+    MASKS_ONLY,
+    Item,
+    write_root,
+)
+from bestie.formats.labels.objects import check_kinds, settle_tags
 from bestie.formats.labels.photos import PhotoFinder
 from bestie.formats.labels.registry import read_labels
-from bestie.progress import track
+from bestie.formats.labels.shapes import draw_shape
+from bestie.formats.rle import encode_mask
 
 __all__ = [
     "Imported",
     "import_labels",
 ]
-
-# Images of these suffixes are linked or copied; the others are converted to PNG.
-KEPT_SUFFIXES = (".jpg", ".jpeg", ".png")
-JPEG_SUFFIXES = (".jfif",)
-
-
-@dataclass
-class Item:
-    """One image and its labels.
-
-    Attributes:
-        path: the user's file.
-        size: (height, width), pixels.
-        tags: names of classes.
-        clicks: ((y, x), name of the class), one per object.
-    """
-
-    path: Path
-    size: tuple[int, int]
-    tags: set[str] = field(default_factory=set)
-    clicks: list[tuple[tuple[float, float], str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -65,10 +42,10 @@ class Imported:
     """What was made.
 
     Attributes:
-        kind: "clicks" or "tags".
+        kind: "tags", "clicks", "masks" or "masks+clicks".
         class_names: of the new root.
         splits: name -> ids.
-        images_per_class, clicks_per_class: by name of the class.
+        images_per_class, clicks_per_class, masks_per_class: by name of the class.
         left_out: images of the folder that the labels do not name.
         notes: what was read in a way that a user should know of.
     """
@@ -78,6 +55,7 @@ class Imported:
     splits: dict[str, list[str]]
     images_per_class: Counter
     clicks_per_class: Counter
+    masks_per_class: Counter
     left_out: int
     notes: list[str]
 
@@ -123,7 +101,7 @@ def import_labels(
     source = read_labels(labels, format, options)
     class_names = _class_names(source, labels, classes)
     finder = PhotoFinder(images)
-    items = _match(source, finder, class_names)
+    items = _match(source, finder, class_names, options or ReadOptions())
     left_out = [path for path in finder.photos if path not in items]
     if keep_unlabelled:
         items |= {path: Item(path, _size(path, source)) for path in left_out}
@@ -131,13 +109,28 @@ def import_labels(
     _check_coordinates(source, items)
     if source.problems:
         raise formats.join_errors(source.problems)
-    ids = _make_ids(sorted(items), images)
-    splits = _draw_splits(sorted(ids), val_share, seed)
-    kind = "clicks" if source.clicked else "tags"
-    _write(output, {key: items[path] for key, path in ids.items()}, class_names, splits, kind, copy)
+    kind = _kind(source, items)
+    splits = write_root(
+        output,
+        items.values(),
+        images,
+        class_names,
+        kind,
+        val_share=val_share,
+        seed=seed,
+        copy=copy,
+    )
     tags = Counter(name for item in items.values() for name in item.tags)
     clicks = Counter(name for item in items.values() for _, name in item.clicks)
-    return Imported(kind, class_names, splits, tags, clicks, len(left_out), source.notes)
+    masks = Counter(name for item in items.values() for _, name in item.masks)
+    return Imported(kind, class_names, splits, tags, clicks, masks, len(left_out), source.notes)
+
+
+def _kind(source: Labels, items: dict[Path, Item]) -> str:
+    masked = any(item.masks for item in items.values())
+    if masked and source.clicked:
+        return MASKS_AND_CLICKS
+    return MASKS_ONLY if masked else CLICKS_ONLY if source.clicked else "tags"
 
 
 def _class_names(source: Labels, labels: Path, classes: Path | None) -> list[str]:
@@ -160,25 +153,64 @@ def _class_names(source: Labels, labels: Path, classes: Path | None) -> list[str
     return names
 
 
-def _match(source: Labels, finder: PhotoFinder, class_names: Sequence[str]) -> dict[Path, Item]:
+def _match(
+    source: Labels, finder: PhotoFinder, class_names: list[str], options: ReadOptions
+) -> dict[Path, Item]:
     """Labels by image; a label whose image is missing, or not clear, becomes a problem."""
-    items: dict[Path, Item] = {}
-    known_names = set(class_names)
+    rows_of: dict[Path, list[Row]] = defaultdict(list)
     for row in source.rows:
         path = finder.find(row)
         if isinstance(path, str):
             source.report(path, row.file, row.line)
-            continue
-        item = items.setdefault(path, Item(path, (0, 0)))
-        if item.size == (0, 0):
-            item.size = _size(item.path, source)
+        else:
+            rows_of[path].append(row)
+    check_kinds(source, options, rows_of)
+    rows_of = settle_tags(source, options, rows_of)
+    known, empty = set(class_names), []
+    items = {path: Item(path, _size(path, source)) for path in rows_of}
+    for path, rows in rows_of.items():
+        item = items[path]
+        for row in {(row.file, row.image): row for row in reversed(rows)}.values():
             _check_size(row, item.size, source)
-        known = [name for name in row.classes if name in known_names]
-        item.tags.update(known)
-        if row.xy is not None:
-            _check_inside(row, item.size, source)
-            item.clicks += [((row.xy[1], row.xy[0]), name) for name in known]
+        for row in rows:
+            row = _in_pixels(row, item.size)
+            if not known.issuperset(row.classes):
+                continue
+            if row.mask is not None and not _add_mask(row, item, source):
+                empty.append(row)
+                continue
+            item.tags.update(row.classes)
+            if row.xy is not None:
+                _check_inside(row, item.size, source)
+                item.clicks += [((row.xy[1], row.xy[0]), name) for name in row.classes]
+    if empty:
+        first = f"{empty[0].where} of {empty[0].file.name}".strip()
+        message = "masks cover no pixel and are left out, the first being"
+        source.notes.append(f"{len(empty)} {message} {first}")
     return items
+
+
+def _in_pixels(row: Row, size: tuple[int, int]) -> Row:
+    """A row whose coordinates are pixels."""
+    height, width = size
+    if not row.is_share or height <= 0:
+        return row
+    if row.mask is not None:
+        return replace(row, mask=row.mask.scaled(width, height))
+    return row if row.xy is None else replace(row, xy=(row.xy[0] * width, row.xy[1] * height))
+
+
+def _add_mask(row: Row, item: Item, source: Labels) -> bool:
+    """Add the mask of a row to its image; False if it covers no pixel."""
+    if item.size[0] <= 0:
+        return True
+    mask = draw_shape(row.mask, *item.size)
+    if isinstance(mask, str):
+        source.report(f"{row.where} of '{row.image}': {mask}".strip(), row.file, row.line)
+        return True
+    if mask.any():
+        item.masks += [(encode_mask(mask), name) for name in row.classes]
+    return bool(mask.any())
 
 
 def _size(path: Path, source: Labels) -> tuple[int, int]:
@@ -210,75 +242,3 @@ def _check_coordinates(source: Labels, items: dict[Path, Item]) -> None:
     if len(clicks) > 3 and all(max(yx) <= 1 for yx in clicks):
         message = "all coordinates lie in [0, 1]; pixels are expected, not shares of the image"
         source.report(message, source.rows[0].file)
-
-
-def _make_ids(paths: Sequence[Path], folder: Path) -> dict[str, Path]:
-    """Id -> image: its path with unusual characters replaced, numbered where that is taken."""
-    ids: dict[str, Path] = {}
-    taken = set()
-    for path in paths:
-        relative = path.relative_to(folder).with_suffix("").as_posix()
-        stem = re.sub(r"[^\w.-]+", "_", relative).strip("._-") or "image"
-        key, number = stem, 2
-        while key.lower() in taken:  # some file systems do not tell A from a
-            key, number = f"{stem}_{number}", number + 1
-        taken.add(key.lower())
-        ids[key] = path
-    return ids
-
-
-def _draw_splits(ids: list[str], val_share: float, seed: int) -> dict[str, list[str]]:
-    count = round(val_share * len(ids))
-    if val_share > 0 and len(ids) > 1:
-        count = min(max(count, 1), len(ids) - 1)
-    val = set(random.Random(seed).sample(ids, count))
-    splits = {"train": [key for key in ids if key not in val]}
-    return splits | ({"val": sorted(val)} if val else {})
-
-
-def _write(
-    output: Path,
-    items: dict[str, Item],
-    class_names: list[str],
-    splits: dict[str, list[str]],
-    kind: str,
-    copy: bool,
-) -> None:
-    """Write the root beside its place and rename it, so that it is whole or missing."""
-    output.parent.mkdir(parents=True, exist_ok=True)
-    build = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
-    number = {name: i for i, name in enumerate(class_names)}
-    try:
-        folder, images = DatasetFolder(build), Path(DatasetFolder(build).image_folder)
-        final = Path(DatasetFolder(output).image_folder)
-        images.mkdir()
-        folder.write_class_names(class_names)
-        for key, item in track(items.items(), "images"):
-            _put_image(item.path, images, final, key, copy)
-            if kind == "clicks":
-                yx, names = zip(*item.clicks, strict=True) if item.clicks else ((), ())
-                clicks = make_clicks(yx, [number[name] for name in names])
-                formats.write_points(folder.points_file(key, CLICKS), clicks)
-        tags = {key: [number[name] for name in item.tags] for key, item in items.items()}
-        folder.add_tags(tags)
-        for split, ids in splits.items():
-            folder.write_split(split, ids)
-        with formats.atomic_write(build / "source_files.tsv") as file:
-            file.writelines(f"{key}\t{item.path}\n" for key, item in items.items())
-        build.chmod(0o755)
-        build.replace(output)
-    except BaseException:
-        shutil.rmtree(build)
-        raise
-
-
-def _put_image(path: Path, folder: Path, final: Path, key: str, copy: bool) -> None:
-    """Link, copy or convert an image into ``folder``, which will be ``final``."""
-    suffix = ".jpg" if path.suffix.lower() in JPEG_SUFFIXES else path.suffix.lower()
-    if suffix not in KEPT_SUFFIXES:
-        Image.fromarray(formats.read_image(path)).save(folder / f"{key}.png")
-    elif copy:
-        shutil.copyfile(path, folder / f"{key}{suffix}")
-    else:
-        target = os.path.relpath(path.resolve(), final.resolve())
-        (folder / f"{key}{suffix}").symlink_to(target)

@@ -1,26 +1,27 @@
 """Tables (CSV, TSV): image,x,y,class gives clicks, image,class gives tags.
 
+Measurement tables of QuPath with "Centroid X px" are such tables, too.
+
 Separated by commas, semicolons or tabs. A row must have the fields of the heading; more (a comma
 that should have been quoted) or fewer are a mistake, because the values would shift.
 """
 
-import csv
-import io
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
-from bestie.formats.labels import label_studio
-from bestie.formats.labels.base import Labels, ReadOptions, decode_text, parse_number
+from bestie.formats.labels.base import Labels, ReadOptions, parse_number
+from bestie.formats.labels.objects import Place, add_object
+from bestie.formats.labels.rows import read_rows
 
-__all__ = ["read_table"]
+__all__ = ["CLASS_HEADINGS", "read_table"]
 
 # Column -> the headings that are accepted for it, in lower case.
 COLUMNS = {
     "image": ("image", "file", "filename", "file_name", "image_path"),
-    "class": ("class", "classes", "label", "labels", "tag", "tags"),
+    "class": ("class", "classes", "classification", "label", "labels", "tag", "tags"),
 }
+CLASS_HEADINGS = COLUMNS["class"]
 # Words beside x or y that leave it a coordinate in pixels.
 PLAIN_WORDS = {"px", "pixel", "pixels", "centroid", "center", "centre", "point", "click", "pos"}
 PLAIN_WORDS |= {"position", "coordinate", "coord", "in"}
@@ -33,19 +34,14 @@ BOX_HEADINGS = re.compile(
 
 def read_table(path: Path, labels: Labels, options: ReadOptions) -> None:
     """Read a table into ``labels``; see the module."""
-    text = decode_text(path, labels)
-    if text is None:
+    table = read_rows(path, labels)
+    if table is None:
         return
-    delimiter, text, first_line = _dialect(text)
-    rows = _rows(text, delimiter, first_line, path, labels)
-    line, headings = next(rows, (first_line, []))
-    if label_studio.is_export(headings):
-        label_studio.read_rows(headings, rows, path, labels)
-        return
-    columns = _columns(headings, path, line, labels, options)
+    headings, line = table.headings, table.line
+    columns = _columns(headings, path, line, labels)
     if columns is None:
         return
-    for line, fields in rows:
+    for line, fields in table.rows:
         if not any(fields):
             continue
         extra = [text for text in fields[len(headings) :] if text]
@@ -55,41 +51,11 @@ def read_table(path: Path, labels: Labels, options: ReadOptions) -> None:
             labels.report(f"{message}; {advice}, several tags are written dog|cat", path, line)
             continue
         values = {name: fields[index] for name, index in columns.items()}
-        _add_row(values, labels, path, line)
+        _add_row(values, labels, options, path, line)
     _report_unclear_commas(path, labels)
 
 
-def _dialect(text: str) -> tuple[str, str, int]:
-    """Separator, the text from its heading on, and the line of that."""
-    heading, _, rest = text.partition("\n")
-    stated = re.fullmatch(r'"?sep=(.)"?[,;\t]*\r?', heading, re.IGNORECASE)
-    if stated and stated[1] in ",;\t":
-        return stated[1], rest, 2
-    return max(",;\t", key=heading.count), text, 1
-
-
-def _rows(
-    text: str, delimiter: str, first_line: int, path: Path, labels: Labels
-) -> Iterator[tuple[int, list[str]]]:
-    """Line and stripped fields of each row; the rest of a broken table is a mistake."""
-    source = io.StringIO(text, newline="")
-    reader = csv.reader(source, delimiter=delimiter, skipinitialspace=True, strict=True)
-    line = first_line
-    while True:
-        try:
-            fields = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            labels.report(f"its quotes cannot be read ({error})", path, line)
-            return
-        yield line, [field.strip() for field in fields]
-        line = first_line + reader.line_num
-
-
-def _columns(
-    headings: list[str], path: Path, line: int, labels: Labels, options: ReadOptions
-) -> dict[str, int] | None:
+def _columns(headings: list[str], path: Path, line: int, labels: Labels) -> dict[str, int] | None:
     """Column (image, class, and x, y or none of these) -> its position; None after a mistake."""
     found: dict[str, list[int]] = {}
     unused, boxes = [], []
@@ -147,7 +113,9 @@ def _words(heading: str) -> list[str]:
     return re.findall(r"[^\W\d_]+|%|\d+", heading.lower())
 
 
-def _add_row(values: dict[str, str], labels: Labels, path: Path, line: int) -> None:
+def _add_row(
+    values: dict[str, str], labels: Labels, options: ReadOptions, path: Path, line: int
+) -> None:
     image, names = values["image"], values["class"]
     if not image:
         labels.report("names no image", path, line)
@@ -161,22 +129,23 @@ def _add_row(values: dict[str, str], labels: Labels, path: Path, line: int) -> N
     elif not values["x"] and not values["y"] and not names:
         labels.add(image, (), None, path, line)  # an image without objects
     else:
-        _add_click(values, labels, path, line)
+        _add_click(values, labels, options, path, line)
 
 
-def _add_click(values: dict[str, str], labels: Labels, path: Path, line: int) -> None:
+def _add_click(
+    values: dict[str, str], labels: Labels, options: ReadOptions, path: Path, line: int
+) -> None:
     x, y, name = parse_number(values["x"]), parse_number(values["y"]), values["class"]
     if x is None or y is None:
         where = f"x '{values['x']}', y '{values['y']}'"
         comma = "; decimals have a point" if "," in values["x"] + values["y"] else ""
         labels.report(f"{where} are not two numbers (pixels){comma}", path, line)
-    elif not name:
-        labels.report("names no class", path, line)
     elif ";" in name or "|" in name:
         message = f"class '{name}' holds a separator of tags; a click has one class"
         labels.report(message, path, line)
     else:
-        labels.add(values["image"], (name,), (x, y), path, line)
+        place = Place(values["image"], path, line)
+        add_object(labels, options, place, name or None, point=(x, y))
 
 
 def _is_json(text: str) -> bool:

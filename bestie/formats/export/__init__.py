@@ -1,0 +1,1 @@
+"""Labels for other tools: masks as the files that annotators open, correct and bring back."""

@@ -1,0 +1,56 @@
+"""The format of labels is found from their content; what could be several is asked."""
+
+import json
+
+import pytest
+
+from bestie.formats import DataError
+from bestie.formats.labels.base import ReadOptions
+from bestie.formats.labels.registry import FORMATS, _detect, read_labels
+from tests.formats.labels.mutation_cases import CASES
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("in_folder", [False, True])
+def test_each_format_is_recognized(name, in_folder, tmp_path):
+    case = CASES[name]
+    (tmp_path / "labels").mkdir()
+    path = tmp_path / "labels" / case.file
+    case.write(path, case.example)
+    if not in_folder:
+        assert _detect(path) == case.format
+    elif FORMATS[case.format].is_of_folders:
+        assert _detect(path.parent) == case.format
+
+
+def test_a_folder_of_two_formats_is_asked(tmp_path):
+    for name in ("labelme", "cvat"):
+        CASES[name].write(tmp_path / CASES[name].file, CASES[name].example)
+    with pytest.raises(DataError, match=r"several formats: .*cvat \(1.xml\)"):
+        read_labels(tmp_path)
+    assert read_labels(tmp_path, "cvat").problems == []
+
+
+def test_a_json_of_two_formats_is_asked(tmp_path):
+    content = CASES["coco"].example | {"imagePath": "a.png", "shapes": []}
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    with pytest.raises(DataError, match="several formats: coco .* labelme"):
+        read_labels(tmp_path / "a.json")
+    assert read_labels(tmp_path / "a.json", "coco").problems == []
+
+
+def test_what_is_no_format_is_named(tmp_path):
+    (tmp_path / "a.doc").write_text("x")
+    for path in (tmp_path / "a.doc", tmp_path):
+        with pytest.raises(DataError, match="format is not known; a table, COCO, LabelMe, CVAT"):
+            read_labels(path)
+    with pytest.raises(DataError, match="is a folder; COCO is one file"):
+        read_labels(tmp_path, "coco", ReadOptions())
+
+
+def test_other_texts_beside_labels_are_no_labels(tmp_path):
+    CASES["labelme"].write(tmp_path / "1.json", CASES["labelme"].example)
+    (tmp_path / "notes.txt").write_text("5 images of cats, taken in 2024\n")
+    (tmp_path / "list.csv").write_text("image,class\n1.png,cat\n")
+    (tmp_path / "backup.zip").write_bytes(b"PK of something else")
+    assert _detect(tmp_path) == "labelme"
