@@ -67,8 +67,8 @@ class Manifest:
             others = sorted(p.name for p in folder.glob("*") if not p.name.startswith("."))
             if others:
                 raise DataError(
-                    f"is not empty ({', '.join(others[:5])}) and holds no {MANIFEST}: it is no "
-                    "folder of this pipeline; name another --output",
+                    f"is not empty ({', '.join(others[:5])}) and holds no {MANIFEST}: it is not "
+                    "a folder of this pipeline; name another --output",
                     folder,
                 )
             return cls(folder, header, {})

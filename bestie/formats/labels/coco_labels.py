@@ -13,7 +13,7 @@ from bestie.formats.coco_check import rle_mistake
 from bestie.formats.labels.base import Labels, ReadOptions, read_json
 from bestie.formats.labels.coco import CocoLabels, CocoObject, parse_coco, points_of
 from bestie.formats.labels.objects import Place, add_object
-from bestie.formats.labels.shapes import MAX_PIXELS, Coded, Outline, Shape, parse_ring
+from bestie.formats.labels.shapes import MAX_PIXELS, Coded, Outline, Shape, parse_flat_ring
 
 __all__ = ["read_coco_labels"]
 
@@ -68,9 +68,9 @@ def _mask(segmentation: Any, image: dict[str, Any]) -> Shape | str | None:
     if segmentation in (None, [], "", {}):
         return None
     if isinstance(segmentation, list):
-        rings = [parse_ring(polygon) for polygon in segmentation]
+        rings = [parse_flat_ring(polygon) for polygon in segmentation]
         found = [ring for ring in rings if ring is not None]
-        if len(found) < len(rings) or any(isinstance(x, list) for p in segmentation for x in p):
+        if len(found) < len(rings):
             return "its segmentation is not polygons x, y, x, y, ... of 3 or more points"
         return Outline.of_rings(found)
     size = segmentation.get("size") if isinstance(segmentation, dict) else None

@@ -24,6 +24,7 @@ __all__ = [
     "Shape",
     "draw_shape",
     "ellipse_ring",
+    "parse_flat_ring",
     "parse_ring",
 ]
 
@@ -120,18 +121,19 @@ def _draw_outline(outline: Outline, height: int, width: int) -> np.ndarray | str
 
 
 def parse_ring(value: Any) -> Ring | None:
-    """A ring from [[x, y], ...] or [x, y, x, y, ...] of 3 or more points; None: anything else."""
+    """A ring from [[x, y], ...] of 3 or more points; None: anything else."""
     if not isinstance(value, list | tuple):
         return None
-    if value and isinstance(value[0], list | tuple):
-        pairs: Sequence[tuple[float, float] | None] = [parse_pair(pair) for pair in value]
-    else:
-        numbers = parse_numbers(value)
-        if numbers is None or len(numbers) % 2:
-            return None
-        pairs = list(zip(numbers[::2], numbers[1::2], strict=True))
-    points = tuple(pair for pair in pairs if pair is not None)
-    return points if len(points) == len(pairs) >= 3 else None
+    points = tuple(pair for pair in map(parse_pair, value) if pair is not None)
+    return points if len(points) == len(value) >= 3 else None
+
+
+def parse_flat_ring(value: Any) -> Ring | None:
+    """A ring from [x, y, x, y, ...] of 3 or more points; None: anything else."""
+    numbers = parse_numbers(value) if isinstance(value, list | tuple) else None
+    if numbers is None or len(numbers) % 2 or len(numbers) < 6:
+        return None
+    return tuple(zip(numbers[::2], numbers[1::2], strict=True))
 
 
 def ellipse_ring(cx: float, cy: float, rx: float, ry: float, degrees: float = 0) -> Ring:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bestie.formats.labels.base import Labels, ReadOptions, list_files, parse_number
 from bestie.formats.labels.objects import Box, Place, add_object
-from bestie.formats.labels.shapes import Outline, Ring, parse_ring
+from bestie.formats.labels.shapes import Outline, Ring, parse_flat_ring
 from bestie.formats.labels.xml_tree import Element, read_xml
 
 __all__ = ["read_voc"]
@@ -89,7 +89,7 @@ def _ring(element: Element) -> Ring | str | None:
     found = {child.tag: parse_number(child.text) for child in polygons[0].children}
     count = len(found) // 2
     values = [found.get(f"{side}{i}") for i in range(1, count + 1) for side in "xy"]
-    ring = parse_ring(values)
+    ring = parse_flat_ring(values)
     if len(polygons) > 1 or len(found) != len(polygons[0].children) or ring is None:
         return "has a polygon that is not x1, y1, x2, y2, ... of 3 or more points"
     return tuple((x - 1, y - 1) for x, y in ring)

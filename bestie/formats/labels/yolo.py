@@ -23,7 +23,7 @@ from bestie.formats.base import DataError, read_lines
 from bestie.formats.dataset_folder import CLASSES_FILE
 from bestie.formats.labels.base import Labels, ReadOptions, list_files, parse_number
 from bestie.formats.labels.objects import Place, add_object, choose_point
-from bestie.formats.labels.shapes import Outline, parse_ring
+from bestie.formats.labels.shapes import Outline, parse_flat_ring
 
 __all__ = ["read_yolo", "read_yolo_obb", "read_yolo_segment"]
 
@@ -234,7 +234,7 @@ def _parts(
         box = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
         mistake = "a negative width or height" if min(width, height) < 0 else None
         return mistake or _outside([box[:2], box[2:]]) or {"box": box}
-    ring = parse_ring(values) if kind == "segment" else None
+    ring = parse_flat_ring(values) if kind == "segment" else None
     if ring is None:
         accepted = {"detect": "4", "segment": "4, or x and y of 3 or more points", "obb": "8"}
         return f"{len(values)} numbers after the class; {accepted.get(kind, '4')} are expected"

@@ -8,7 +8,7 @@ from pycocotools import mask as coco_mask
 
 from bestie.formats.labels.base import ReadOptions
 from bestie.formats.labels.registry import read_labels
-from bestie.formats.labels.shapes import Outline, draw_shape, parse_ring
+from bestie.formats.labels.shapes import Outline, draw_shape, parse_flat_ring
 from bestie.formats.polygons import mask_polygons
 from bestie.formats.rle import encode_mask
 from tests.conftest import PROJECT
@@ -125,7 +125,7 @@ def test_labels_of_a_shared_fault_are_the_same_masks_as_rle_and_as_polygons():
         # The outlines of the fault pass through the middles of the outer pixels.
         assert (mask & other).sum() / (mask | other).sum() > 0.95
         # What --masks polygons writes.
-        rings = [parse_ring(polygon) for polygon in mask_polygons(mask)]
+        rings = [parse_flat_ring(polygon) for polygon in mask_polygons(mask)]
         np.testing.assert_array_equal(draw_shape(Outline.of_rings(rings), 64, 64), mask)
 
 

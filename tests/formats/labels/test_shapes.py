@@ -11,6 +11,7 @@ from bestie.formats.labels.shapes import (
     Outline,
     draw_shape,
     ellipse_ring,
+    parse_flat_ring,
     parse_ring,
 )
 from bestie.formats.rle import encode_mask
@@ -85,6 +86,8 @@ def test_an_ellipse_has_the_area_of_its_formula(turn):
 
 def test_rings_are_pairs_or_flat():
     triangle = ((0, 1), (2.5, 3), (4, 5))
-    assert parse_ring([0, 1, 2.5, 3, 4, 5]) == parse_ring([[0, 1], [2.5, 3], [4, 5]]) == triangle
+    flat, pairs = [0, 1, 2.5, 3, 4, 5], [[0, 1], [2.5, 3], [4, 5]]
+    assert parse_flat_ring(flat) == parse_ring(pairs) == triangle
+    assert parse_flat_ring(pairs) is None and parse_ring(flat) is None
     for wrong in (None, 5, [], [0, 1, 2, 3], [0] * 7, [[0, 1], [2, 3]], [[0, 1, 2]] * 3, ["x"] * 6):
-        assert parse_ring(wrong) is None
+        assert parse_ring(wrong) is None and parse_flat_ring(wrong) is None
