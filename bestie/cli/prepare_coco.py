@@ -1,6 +1,6 @@
 """Turn the official MS COCO 2017 download into a folder-contract root.
 
-Reads the folder with ``train2017/``, ``val2017/`` and ``annotations/instances_*2017.json`` and writes
+Reads the folder with ``train2017/``, ``val2017/``, ``annotations/instances_*2017.json`` and writes
 a new folder with links to the images (nothing is copied), class names, splits, tags, clicks and
 ground truth with categories 1..80 (COCO's own ids, 1..90, are kept as ``coco_id``). Run it once.
 
