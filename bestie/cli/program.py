@@ -6,12 +6,16 @@ is there at once, and ``bestie doctor`` works whatever is missing.
 """
 
 import importlib
+import json
 import os
 import runpy
 import sys
 from pathlib import Path
 
-__all__ = ["COMMANDS", "main", "run_command"]
+__all__ = ["COMMANDS", "WAIT", "main", "run_command", "wait_for_command"]
+
+# In place of a command: see wait_for_command. Used by bestie.pipeline.process.
+WAIT = "--wait-for-command"
 
 # Command -> its module in this folder, and what it does.
 COMMANDS = {
@@ -46,6 +50,8 @@ def main() -> None:
     if name in ("-h", "--help"):
         print(_help())
         sys.exit(0)
+    if name == WAIT:
+        name = wait_for_command()
     if name not in COMMANDS:
         sys.exit(f"bestie: '{name}' is not a command; commands: {', '.join(COMMANDS)}")
     # argparse and the messages of mistakes take the name of the program from here.
@@ -68,6 +74,32 @@ def run_command(name: str) -> None:
         sys.exit(command.main())
     except (*USER_ERRORS, *getattr(command, "FAILURES", ())) as error:
         sys.exit(f"{os.path.basename(sys.argv[0])}: {error}")
+
+
+def wait_for_command() -> str:
+    """Import what commands need, then wait for the one to run; its name.
+
+    It is a line of JSON on standard input: "name", "arguments", and "stdout", the file for standard
+    output, if it is not that of this process. They replace those of this process, and standard
+    input becomes empty. The process ends if standard input does.
+    """
+    importlib.import_module("bestie.cli.train")  # it imports nearly everything
+    line = sys.stdin.readline()
+    if not line:
+        sys.exit(0)
+    command = json.loads(line)
+    _reopen(0, os.devnull, os.O_RDONLY)
+    if "stdout" in command:
+        sys.stdout.flush()
+        _reopen(1, command["stdout"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    sys.argv[1:] = [command["name"], *command["arguments"]]
+    return command["name"]
+
+
+def _reopen(descriptor: int, path: str, flags: int) -> None:
+    file = os.open(path, flags, 0o666)
+    os.dup2(file, descriptor)
+    os.close(file)
 
 
 def _help() -> str:

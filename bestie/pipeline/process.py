@@ -1,13 +1,17 @@
 """Running one command of a stage: its output to a log, its memory, its end.
 
-A :class:`Command` gives its peak memory, or a :class:`CommandError` with the last clear line that
-it printed. What the command prints goes through this process, so that its last lines are known even
-where the log cannot be written (a full disk).
+:func:`run_command` takes a :class:`Command` and returns its peak memory, or raises a
+:class:`CommandError` with the last clear line that it printed. What the command prints goes through
+this process, so that its last lines are known even where the log cannot be written (a full disk).
+
+Starting Python and importing the package takes seconds. A :class:`WaitingProcess` does that while
+the command before it still runs.
 """
 
 import contextlib
 import ctypes
 import itertools
+import json
 import os
 import re
 import shlex
@@ -24,9 +28,11 @@ from typing import IO
 
 from bestie.pipeline.fingerprint import PROJECT
 
-__all__ = ["Command", "CommandError", "own_peak_memory", "run_command"]
+__all__ = ["Command", "CommandError", "WaitingProcess", "own_peak_memory", "run_command"]
 
 PACKAGE = "bestie"
+# The argument with which the package's program waits for a command (bestie.cli.program.WAIT).
+WAIT = "--wait-for-command"
 # Lines that are kept of what a command prints, and shown of a message of several lines.
 TAIL, SHOWN = 400, 12
 # Pause between two looks at a running command, seconds.
@@ -61,10 +67,46 @@ class CommandError(Exception):
     """A command failed; the message is its last clear line."""
 
 
+class WaitingProcess:
+    """A process that imports the package and then waits for one command."""
+
+    def __init__(self, keep_open: tuple[int, ...] = ()):
+        """
+        Args:
+            keep_open: file descriptors that it inherits.
+        """
+        self._process = _start(
+            [WAIT],
+            keep_open,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+
+    def give(self, command: Command) -> subprocess.Popen:
+        """Let it run the command; the process, which is the caller's from now on."""
+        content = {"name": command.name, "arguments": command.arguments}
+        if command.stdout is not None:
+            content["stdout"] = str(command.stdout)
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # it ended: its output says why
+            with self._process.stdin as pipe:
+                pipe.write(json.dumps(content).encode() + b"\n")
+        return self._process
+
+    def close(self) -> None:
+        """End it without a command."""
+        _kill(self._process)
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+
 def run_command(
     command: Command,
     log: Path,
     *,
+    waiting: WaitingProcess | None = None,
     keep_open: tuple[int, ...] = (),
     watch: Callable[[], None] = lambda: None,
 ) -> float:
@@ -73,7 +115,8 @@ def run_command(
     Args:
         command: what to run.
         log: file that its output is appended to.
-        keep_open: file descriptors that it inherits.
+        waiting: process that runs it; None: a new one.
+        keep_open: file descriptors that a new process inherits.
         watch: called some times a second.
 
     Returns:
@@ -83,21 +126,16 @@ def run_command(
         CommandError: it failed or was killed.
     """
     tail: deque[str] = deque(maxlen=TAIL)
+    if command.stdout is not None:
+        command.stdout.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
-        output: int | IO[bytes] = subprocess.PIPE
-        if command.stdout is not None:
-            command.stdout.parent.mkdir(parents=True, exist_ok=True)
-            output = stack.enter_context(open(command.stdout, "wb"))
-        child = subprocess.Popen(
-            [sys.executable, "-m", PACKAGE, command.name, *command.arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT if command.stdout is None else subprocess.PIPE,
-            env=_environment(),
-            pass_fds=keep_open,
-            start_new_session=True,
-            preexec_fn=_end_with_parent(),
-        )
+        if waiting is not None:
+            child = waiting.give(command)
+        elif command.stdout is None:
+            child = _start_command(command, keep_open, subprocess.PIPE, subprocess.STDOUT)
+        else:
+            file = stack.enter_context(open(command.stdout, "wb"))
+            child = _start_command(command, keep_open, file, subprocess.PIPE)
         pipe = child.stdout or child.stderr
         reader = threading.Thread(target=_copy, args=(pipe, log, command, tail), daemon=True)
         reader.start()
@@ -135,6 +173,23 @@ def own_peak_memory() -> float:
     import resource  # not on Windows, where the pipeline does not start (hold_lock)
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * MIB_PER_MAXRSS
+
+
+def _start_command(command: Command, keep_open: tuple[int, ...], stdout, stderr):
+    arguments = [command.name, *command.arguments]
+    return _start(arguments, keep_open, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr)
+
+
+def _start(arguments: list[str], keep_open: tuple[int, ...], **streams) -> subprocess.Popen:
+    """Start the package's program in a process group of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", PACKAGE, *arguments],
+        env=_environment(),
+        pass_fds=keep_open,
+        start_new_session=True,
+        preexec_fn=_end_with_parent(),
+        **streams,
+    )
 
 
 def _environment() -> dict[str, str]:

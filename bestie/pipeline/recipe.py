@@ -185,6 +185,9 @@ class Recipe:
             key = "MODEL.DEVICE" if key == "DEVICE" else key
             if colon and scope not in names:
                 problems.append(f"{given}: settings can be given for {', '.join(names)}")
+            elif key.partition(".")[0] in names:
+                name, _, rest = key.partition(".")
+                problems.append(f"{given}: write {name}:{rest} for a setting of {name} alone")
             elif key in self.reserved:
                 problems.append(f"{given} is set by the pipeline; see {self.reserved[key]}")
             elif colon:

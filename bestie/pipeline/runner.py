@@ -17,7 +17,13 @@ from bestie.formats import DataError
 from bestie.pipeline.code_version import CODE_KINDS, library_versions
 from bestie.pipeline.fingerprint import FileHashes, digest_of, record_outputs
 from bestie.pipeline.manifest import Manifest
-from bestie.pipeline.process import Command, CommandError, own_peak_memory, run_command
+from bestie.pipeline.process import (
+    Command,
+    CommandError,
+    WaitingProcess,
+    own_peak_memory,
+    run_command,
+)
 from bestie.pipeline.progress import Progress
 from bestie.pipeline.source import Source
 from bestie.pipeline.stage import Decision, Stage, broken_outputs, decide, is_finished
@@ -72,6 +78,8 @@ class Runner:
         self.selected, self.forced, self.keep_code = set(selected), set(forced), keep_code
         self.progress = progress or Progress([stage.name for stage in stages])
         self._tables: dict[str, dict[str, str | None]] = {}
+        # For the next command; it starts while the one before it runs.
+        self._waiting: WaitingProcess | None = None
 
     def plan(self) -> list[tuple[str, Decision]]:
         """What would become of each stage; nothing is done."""
@@ -106,6 +114,9 @@ class Runner:
                 else:
                     self._require(stage)
         finally:
+            if self._waiting is not None:
+                self._waiting.close()
+                self._waiting = None
             with contextlib.suppress(OSError):  # it saves time, no more
                 self.hashes.save()
 
@@ -243,7 +254,9 @@ class Runner:
             for number, command in enumerate(commands):
                 # Where a stage does not know its share, its finished commands give one.
                 by_commands = number / len(commands) if number else None
-                memory = max(memory, self._command(stage, command, log, keep_open, by_commands))
+                is_last = number == len(commands) - 1 and not self._has_commands_after(stage)
+                run = (stage, command, log, keep_open, by_commands, is_last)
+                memory = max(memory, self._command(*run))
             stage.finish()
             if not commands:
                 memory = own_peak_memory()
@@ -278,17 +291,24 @@ class Runner:
         log: Path,
         keep_open: tuple[int, ...],
         by_commands: float | None,
+        is_last: bool,
     ) -> float:
         def share_done() -> float | None:
             share = stage.progress()
             return by_commands if share is None else share
 
-        return run_command(
-            command,
-            log,
-            keep_open=keep_open,
-            watch=lambda: self.progress.tick(stage.name, share_done),
-        )
+        def watch() -> None:
+            if self._waiting is None and not is_last:
+                self._waiting = WaitingProcess(keep_open)
+            self.progress.tick(stage.name, share_done)
+
+        waiting, self._waiting = self._waiting, None
+        return run_command(command, log, waiting=waiting, keep_open=keep_open, watch=watch)
+
+    def _has_commands_after(self, stage: Stage) -> bool:
+        """Whether a later stage of this run may run a command."""
+        later = self.stages[self.stages.index(stage) + 1 :]
+        return any(s.name in self.selected and s.runs_commands and not s.replaced for s in later)
 
     def _outputs(self, stage: Stage) -> dict[str, Any]:
         outputs = record_outputs(self.folder, stage.outputs)

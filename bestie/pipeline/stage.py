@@ -31,6 +31,7 @@ class Stage:
         reports: it shows what the others did: the code that draws counts, and --keep-code does not.
         reads: (stage, pattern) pairs: outputs of others that it reads.
         outputs: patterns of the files that it leaves, relative to the pipeline's folder.
+        runs_commands: whether it may run commands.
         commands: what it runs, called when it starts; with whether it resumes an interrupted run.
         finish: what is done in this process after the commands; its ValueError and OSError are
             mistakes or failures that end the run.
@@ -47,6 +48,7 @@ class Stage:
     reports: bool = False
     reads: tuple[tuple[str, str], ...] = ()
     outputs: tuple[str, ...] = ()
+    runs_commands: bool = True
     commands: Callable[[bool], list[Command]] = lambda resume: []
     finish: Callable[[], None] = lambda: None
     replaced: str = ""

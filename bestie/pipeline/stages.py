@@ -207,6 +207,7 @@ class Step:
             reports=isinstance(self, Report),
             reads=made,
             outputs=self.outputs,
+            runs_commands=type(self).commands is not Step.commands,
             commands=lambda resume: self.commands(run, resume),
             finish=lambda: self.finish(run),
             replaced=run.why_not_needed(self),

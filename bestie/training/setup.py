@@ -4,8 +4,10 @@ A YAML file and KEY VALUE overrides become a config whose data sets are register
 numbers are those of the data. All mistakes are reported at once.
 """
 
+import difflib
 import logging
 import os
+import re
 from argparse import Namespace
 
 import torch
@@ -57,13 +59,39 @@ def merge_config(config_file: str, overrides: list[str]) -> CfgNode:
     try:
         if config_file:
             cfg.merge_from_file(config_file, allow_unsafe=False)
-        cfg.merge_from_list(overrides)
     except (KeyError, AssertionError, ValueError, yaml.YAMLError) as error:
-        reason = error if isinstance(error, yaml.YAMLError) else error.args[0]
-        raise ValueError(
-            f"Config {config_file or 'defaults'} with {overrides}: {reason}"
-        ) from error
+        raise ValueError(f"{config_file}: {_reason(error)}") from error
+    try:
+        cfg.merge_from_list(overrides)
+    except (KeyError, AssertionError, ValueError) as error:
+        reason = _reason(error)
+        given = "" if any(key in reason for key in overrides[::2]) else f"; got {overrides}"
+        raise ValueError(f"Settings: {reason}{given}") from error
     return cfg
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong with a configuration; for an unknown key with the keys most like it."""
+    if isinstance(error, yaml.YAMLError):
+        return str(error)
+    text = str(error.args[0])
+    unknown = re.fullmatch(r"Non-existent (?:config )?key: (\S+)", text)
+    if unknown is None:
+        return text
+    keys = _all_keys(default_config())
+    similar = difflib.get_close_matches(unknown[1], keys, n=3)
+    # A part of a key, or the key without its nodes.
+    similar = similar or [key for key in keys if unknown[1] in key][:3]
+    hint = f"; did you mean {' or '.join(similar)}?" if similar else ""
+    return f"{unknown[1]} is not a key of the configuration{hint}"
+
+
+def _all_keys(cfg: CfgNode, prefix: str = "") -> list[str]:
+    keys = []
+    for name, value in cfg.items():
+        is_node = isinstance(value, CfgNode)
+        keys += _all_keys(value, f"{prefix}{name}.") if is_node else [f"{prefix}{name}"]
+    return keys
 
 
 def read_config(

@@ -11,7 +11,7 @@ def bench(**settings) -> Bench:
 
 
 def measurement(*seconds: float) -> Measurement:
-    return Measurement(list(seconds))
+    return Measurement(seconds, None)
 
 
 def test_a_time_is_per_image_and_its_ratio_that_to_the_network():

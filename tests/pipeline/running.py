@@ -1,6 +1,7 @@
 """Starting tools/run_pipeline.py on the tiny root, as a user would, in a process of its own."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -41,13 +42,13 @@ def entries(output: Path) -> dict[str, dict]:
 
 
 def processes_of(output: Path) -> list[int]:
-    """Processes whose command names the folder."""
+    """Processes that have a file of the folder open; all of a run inherit its lock."""
     found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
+    for process in Path("/proc").glob("[0-9]*"):
         try:
-            command = path.read_bytes().decode(errors="replace")
+            files = [os.readlink(link) for link in (process / "fd").iterdir()]
         except OSError:
             continue
-        if f"{output}/" in command:
-            found.append(int(path.parent.name))
+        if any(file.startswith(f"{output}/") for file in files):
+            found.append(int(process.name))
     return found

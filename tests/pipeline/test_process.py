@@ -6,8 +6,15 @@ import time
 
 import pytest
 
+from bestie.cli import program
 from bestie.pipeline import process
-from bestie.pipeline.process import Command, CommandError, last_words, run_command
+from bestie.pipeline.process import (
+    Command,
+    CommandError,
+    WaitingProcess,
+    last_words,
+    run_command,
+)
 from tests.conftest import PROJECT
 
 
@@ -143,3 +150,72 @@ def ended(pid: int) -> bool:
             return True
         time.sleep(0.1)
     return False
+
+
+# As a waiting process, the package's program says what it was given.
+WAITS = """
+import sys
+from pathlib import Path
+sys.path.append({path!r})
+print("imported", flush=True)
+import runpy
+program = runpy.run_path({program!r})
+program["importlib"].import_module = lambda name: None
+name = program["wait_for_command"]()
+print("ran", name, sys.argv[1:], repr(sys.stdin.read()))
+print("note", file=sys.stderr)
+sys.exit({status})
+"""
+
+
+@pytest.fixture
+def waiting_tool(tool):
+    def write(*arguments, status=0, **fields):
+        values = {"path": str(PROJECT), "program": program.__file__, "status": status}
+        return tool(WAITS.format(**values), *arguments, **fields)
+
+    return write
+
+
+def test_the_program_and_the_pipeline_agree_on_how_to_wait():
+    assert process.WAIT == program.WAIT
+
+
+def test_a_waiting_process_runs_a_command_as_a_new_one_does(waiting_tool, tmp_path):
+    command = waiting_tool("a b", "\N{SNOWMAN}'")
+    memory = run_command(command, tmp_path / "log", waiting=WaitingProcess())
+    text = (tmp_path / "log").read_text(encoding="utf-8")
+    assert "$ python -m bestie fake 'a b'" in text and "note\n" in text and memory > 0
+    assert f"ran fake {['fake', 'a b', chr(0x2603) + chr(39)]} ''" in text
+
+
+def test_a_waiting_process_writes_standard_output_to_the_file(waiting_tool, tmp_path):
+    command = waiting_tool(stdout=tmp_path / "new/a.json")
+    run_command(command, tmp_path / "log", waiting=WaitingProcess())
+    assert (tmp_path / "new/a.json").read_text() == "ran fake ['fake'] ''\n"
+    log = (tmp_path / "log").read_text()
+    assert "imported\n" in log and "note\n" in log and "ran" not in log
+
+
+def test_a_waiting_process_that_fails_says_so(waiting_tool, tool, tmp_path):
+    command = waiting_tool(status=3)
+    with pytest.raises(CommandError):
+        run_command(command, tmp_path / "log", waiting=WaitingProcess())
+    command = tool("raise ImportError('no such library')")
+    waiting = WaitingProcess()
+    with pytest.raises(CommandError, match="no such library"):
+        run_command(command, tmp_path / "log", waiting=waiting)
+
+
+def test_a_waiting_process_that_is_not_needed_ends(tool):
+    tool("import time; time.sleep(60)")
+    waiting = WaitingProcess()
+    pid = waiting._process.pid
+    waiting.close()
+    assert ended(pid)
+
+
+def test_a_waiting_program_ends_with_its_input():
+    code = "import bestie.cli.program as p; p.importlib.import_module = print; p.wait_for_command()"
+    done = subprocess.run([sys.executable, "-c", code], stdin=subprocess.DEVNULL, timeout=120)
+    assert done.returncode == 0

@@ -31,6 +31,7 @@ def test_what_is_given_for_one_training_beats_what_is_given_for_all():
     [
         (["SEED"], "'SEED' has no value"),
         (["labels:SEED", "1"], "can be given for classifier, bestie, maskrcnn"),
+        (["bestie.SEED", "1"], "bestie.SEED: write bestie:SEED"),
         (["DATASETS.TRAIN", "x"], "set by the pipeline; see --data"),
         (["bestie:INPUT.POINTS_DIR", "x"], "see --cues"),
         (["MODEL.WEIGHTS", "x"], "say classifier:MODEL.WEIGHTS"),

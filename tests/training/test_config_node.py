@@ -72,6 +72,26 @@ def test_other_types_are_named(overrides, message):
         merge_config("", overrides)
 
 
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("SOLVER.MAX_ITERS", "SOLVER.MAX_ITERS is not a key .*did you mean SOLVER.MAX_ITER"),
+        ("BASE_SIZE", "BASE_SIZE is not a key .*did you mean .*INPUT.BASE_SIZE"),
+        ("ZZZZ.QQQQ", "ZZZZ.QQQQ is not a key of the configuration$"),
+    ],
+)
+def test_an_unknown_key_is_named_with_those_most_like_it(key, message):
+    with pytest.raises(ValueError, match=f"^Settings: {message}"):
+        merge_config("", ["SEED", "1", key, "3"])
+
+
+def test_an_unknown_key_of_a_file_is_named_with_the_file(tmp_path):
+    file = tmp_path / "config.yaml"
+    file.write_text("SOLVER:\n  MAX_ITERS: 3\n")
+    with pytest.raises(ValueError, match="config.yaml: SOLVER.MAX_ITERS is not a key"):
+        merge_config(str(file), [])
+
+
 def test_a_number_for_a_text_in_a_file_asks_for_quotes(tmp_path):
     file = tmp_path / "config.yaml"
     file.write_text("OUTPUT_DIR: 0123\n")  # YAML reads 83
