@@ -24,7 +24,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from bestie.pipeline.fingerprint import PROJECT
 
@@ -175,12 +175,14 @@ def own_peak_memory() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * MIB_PER_MAXRSS
 
 
-def _start_command(command: Command, keep_open: tuple[int, ...], stdout, stderr):
+def _start_command(
+    command: Command, keep_open: tuple[int, ...], stdout: int | IO[bytes], stderr: int
+) -> subprocess.Popen:
     arguments = [command.name, *command.arguments]
     return _start(arguments, keep_open, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr)
 
 
-def _start(arguments: list[str], keep_open: tuple[int, ...], **streams) -> subprocess.Popen:
+def _start(arguments: list[str], keep_open: tuple[int, ...], **streams: Any) -> subprocess.Popen:
     """Start the package's program in a process group of its own."""
     return subprocess.Popen(
         [sys.executable, "-m", PACKAGE, *arguments],
