@@ -1,6 +1,5 @@
 """A package of a few lines, with every kind of import that the search for code has to follow."""
 
-
 import pytest
 
 from bestie.pipeline.imports import Package

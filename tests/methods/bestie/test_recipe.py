@@ -20,7 +20,7 @@ def root(tmp_path):
 
 def test_tags_and_clicks_choose_this_recipe():
     assert recipe_for("tags") is recipe_for("clicks") is RECIPE is RECIPES["bestie"]
-    assert PRESETS == ("quick", "hrnet48", "r50")
+    assert PRESETS == ("hrnet48", "quick", "r50")
 
 
 def test_what_the_stages_of_bestie_read_is_made_by_a_stage_before_them():

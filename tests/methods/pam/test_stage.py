@@ -71,9 +71,9 @@ def test_samples_are_the_chosen_images_in_their_order(tmp_path, name):
 
 
 def test_another_model_and_another_number_of_classes_are_refused(tmp_path, name):
+    stage(tmp_path, name)
     with pytest.raises(ValueError, match="must be PAMClassifier, got BESTIE"):
         stage(tmp_path, name, "MODEL.META_ARCHITECTURE", "BESTIE", "INPUT.CROP.ENABLED", "True")
-    (tmp_path / "other").mkdir()
     three = write_root(tmp_path / "three")
     (tmp_path / "three/classes.txt").write_text("cat\ndog\ncow\n")
     with pytest.raises(ValueError, match="has 2 classes, the classifier 3"):

@@ -27,9 +27,15 @@ def test_no_masks_are_an_empty_array_of_the_size():
 
 
 def test_a_larger_pixel_is_set_if_more_than_half_of_it_is_covered():
-    # Of four pixels each: 4, 3, 2 and 0 are set.
-    photo = mask(2, 8, (0, 0), (0, 1), (1, 0), (1, 1), (0, 2), (0, 3), (1, 2), (0, 4), (1, 5))
+    # Of nine pixels each: 9, 5, 4 and 0 are set.
+    photo = np.zeros((3, 12), bool)
+    photo[:, :3] = photo[:2, 3:5] = photo[2, 3] = photo[:2, 6:8] = True
     assert masks_at_size([encode_mask(photo)], (1, 4)).tolist() == [[[True, True, False, False]]]
+
+
+def test_half_of_a_pixel_is_enough_where_the_photo_is_twice_as_large():
+    photo = mask(2, 4, (0, 0), (1, 1), (0, 2))
+    assert masks_at_size([encode_mask(photo)], (1, 2)).tolist() == [[[True, False]]]
 
 
 @given(
