@@ -120,7 +120,8 @@ def _refinement_row(bench: Bench, name: str, off: Measurement, on: Measurement) 
 
 def _class_row(bench: Bench, name: str, few: Measurement, many: Measurement) -> Row:
     time = many.median / few.median
-    value, memory = f"time x {time:.2f}", None
+    value = f"time x {time:.2f}"
+    memory: float | None = None
     if few.peak_memory and many.peak_memory:
         memory = many.peak_memory / few.peak_memory
         value += f", peak memory x {memory:.2f}"

@@ -74,11 +74,11 @@ def test_another_model_and_another_number_of_classes_are_refused(tmp_path, name)
     stage(tmp_path, name)
     with pytest.raises(ValueError, match="must be PAMClassifier, got BESTIE"):
         stage(tmp_path, name, "MODEL.META_ARCHITECTURE", "BESTIE", "INPUT.CROP.ENABLED", "True")
-    three = write_root(tmp_path / "three")
-    (tmp_path / "three/classes.txt").write_text("cat\ndog\ncow\n")
+    cfg = write_classifier(tmp_path / "model", name).clone()
+    cfg.defrost()
+    cfg.MODEL.PAM.NUM_CLASSES = 3
+    options = {"name": "cues", "folder": "Peak_points", "suffix": ".txt"}
     with pytest.raises(ValueError, match="has 2 classes, the classifier 3"):
-        cfg = write_classifier(tmp_path / "model", three)
-        options = {"name": "cues", "folder": "Peak_points", "suffix": ".txt"}
         ClassifierStage(cfg, name, None, **options, settings=cfg.MODEL.PAM.CUES)
 
 
