@@ -2,7 +2,7 @@
 
 :func:`run_command` takes a :class:`Command` and returns its peak memory, or raises a
 :class:`CommandError` with the last clear line that it printed. What the command prints goes through
-this process, so that its last lines are known even where the log cannot be written (a full disk).
+this process, so that its last words are known even where the log cannot be written (a full disk).
 
 Starting Python and importing the package takes seconds. A :class:`WaitingProcess` does that while
 the command before it still runs.

@@ -61,3 +61,10 @@ def test_files_of_other_data_are_refused(tmp_path):
 def test_a_model_that_found_nothing_leaves_an_empty_list(tmp_path):
     (tmp_path / "r.json").write_text("[]")
     assert read_label_file(tmp_path / "r.json", RECORDS, ["cat"]).of(RECORDS[0]) == []
+
+
+def test_results_of_other_images_are_refused(tmp_path):
+    row = {"image_id": 4, "category_id": 1, "score": 0.5, "segmentation": SQUARE}
+    (tmp_path / "r.json").write_text(json.dumps([row]))
+    with pytest.raises(DataError, match="holds none of the 2 chosen images"):
+        read_label_file(tmp_path / "r.json", RECORDS, ["cat"])

@@ -7,7 +7,6 @@ import pytest
 from pycocotools import mask as coco_mask
 
 from bestie import formats
-from bestie.cli import make_shapes
 from bestie.data.shapes import generator
 from bestie.data.shapes.generator import Settings
 from bestie.data.shapes.objects import (
@@ -128,16 +127,6 @@ def test_an_interrupted_run_leaves_nothing(tmp_path, monkeypatch):
 def test_settings_out_of_range_are_named(key, value):
     with pytest.raises(ValueError, match=f"--{key} must be .*, got {value}"):
         Settings(**{key: value})
-
-
-def test_main_prints_the_numbers_and_draws_the_contact_sheet(root, tmp_path, capsys):
-    sheet = tmp_path / "sheets" / "train.png"
-    arguments = f"--output {root} --seed 3 --train 5 --val 3 --size 96 --contact-sheet {sheet}"
-    make_shapes.main(arguments.split())
-    printed = capsys.readouterr().out
-    assert "weak maps, mIoU %" in printed and "val:" in printed
-    tallest = max(truth(root, i)[0].shape[0] for i in formats.read_split(root, "train"))
-    assert formats.read_image(sheet).shape[0] == 3 * (2 * tallest + 4)
 
 
 def scene_of(instance_map, classes):
