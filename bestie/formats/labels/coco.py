@@ -231,11 +231,11 @@ def _read_categories(
         if not isinstance(name, str) or name_mistake(name):
             labels.report(f"category number {number}: {name_mistake(name)}", path)
             continue
-        key = same_name_key(name)
-        if key in seen:
-            same = "have the same name" if seen[key] == name else "differ in blanks or case only"
-            labels.report(f"categories '{seen[key]}' and '{name}' {same}", path)
-        seen.setdefault(key, name)
+        form = same_name_key(name)
+        if form in seen:
+            same = "have the same name" if seen[form] == name else "differ in blanks or case only"
+            labels.report(f"categories '{seen[form]}' and '{name}' {same}", path)
+        seen.setdefault(form, name)
     table = _with_ids("category", entries, path, labels)
     for key in sorted(table, key=lambda key: (isinstance(key, str), key)):
         coco.category_entries[key] = table[key]
