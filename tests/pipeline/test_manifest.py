@@ -61,7 +61,7 @@ def test_a_folder_with_other_things_in_it_is_refused(tmp_path):
     ("content", "message"),
     [
         (b'{"version": 1,\n "stages": {', "line 2: is not well-formed json"),
-        (b"\xff\xfe", "no UTF-8 text"),
+        (b"\xff\xfe", "not UTF-8 text"),
         (b"[]", "no manifest of this pipeline"),
         (b'{"version": 1, "stages": []}', "no manifest of this pipeline"),
         (b'{"version": 7, "stages": {}}', "of version 7, this pipeline writes 1"),

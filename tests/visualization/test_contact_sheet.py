@@ -105,7 +105,7 @@ def test_file_of_other_classes_is_named(records, tmp_path):
 @pytest.mark.parametrize(
     "content, message",
     [
-        ("{", "no well-formed json"),
+        ("{", "not well-formed json"),
         ('[{"image_id": 101}]', "result number 1 has no 'category_id'"),
         ("3", "is a json int"),
         ("[3]", "is a json list"),
