@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from bestie.report import training
 from bestie.report.training import curve_figure, training_section
 from bestie.visualization.page import Heading
 from tests.report.toy_run import charts, paragraphs, put, toy_run
@@ -17,13 +17,16 @@ def curves(*values):
 
 
 @pytest.fixture
-def plotted(monkeypatch):
-    """Arguments of each chart."""
+def plotted(monkeypatch, tmp_path):
+    """Curves and options of each chart, which is not drawn."""
+    Image.new("RGB", (1, 1)).save(tmp_path / "chart.png")
     calls = []
-    real = training.plot_curves
-    monkeypatch.setattr(
-        training, "plot_curves", lambda c, *a, **k: calls.append((list(c), k)) or real(c, *a, **k)
-    )
+
+    def plot_curves(curves, title, **options):
+        calls.append((list(curves), options))
+        return (tmp_path / "chart.png").read_bytes()
+
+    monkeypatch.setattr("bestie.report.training.plot_curves", plot_curves)
     return calls
 
 
