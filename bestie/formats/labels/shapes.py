@@ -6,7 +6,7 @@ pixel), which Detectron2 uses for polygons, too.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
