@@ -109,7 +109,9 @@ def parse_coco(
     missing += [name for name in ("images", "categories") if tables[name] == []]
     if missing:
         found = f"{', '.join(missing)} missing, empty or no list of objects"
-        labels.report(f"{found}; a COCO json with images, annotations, categories", path)
+        labels.report(
+            f"{found}; a COCO json with images, annotations and categories is expected", path
+        )
         return coco
     known = len(labels.problems)
     coco.images = _images(tables["images"] or [], path, labels)

@@ -149,7 +149,7 @@ def test_shared_fault_is_read(name, labels, expected, tmp_path):
             "Centroid X µm, Centroid Y µm",
         ),
         ("csv-tags-unquoted-commas", "labels.csv", "line 2: 3 fields under 2 columns"),
-        ("png-16-bit-rgb", "labels.csv", "scan.png: has 16 bits a channel"),
+        ("png-16-bit-rgb", "labels.csv", "scan.png: has 16 bits per channel"),
         ("tiff-stack", "labels.csv", "stack.tif: holds 4 pictures"),
     ],
 )
@@ -279,7 +279,7 @@ def sixteen_bits(path, channels):
 @pytest.mark.parametrize("channels", [(), (3,)])
 def test_sixteen_bits_are_refused(read, photos, suffix, channels):
     sixteen_bits(photos / f"deep{suffix}", channels)
-    with pytest.raises(formats.DataError, match="8 bits a channel"):
+    with pytest.raises(formats.DataError, match="8 bits per channel"):
         read(f"{COLUMNS}deep{suffix},3,4,cat\n")
 
 
