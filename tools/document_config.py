@@ -35,16 +35,18 @@ which are used wherever one fits: `DATASETS.TRAIN`, `DATASETS.TEST`, `DATALOADER
 `SOLVER.IMS_PER_BATCH`, `SOLVER.CHECKPOINT_PERIOD`, `SOLVER.AMP`, `TEST.EVAL_PERIOD`,
 `TEST.DETECTIONS_PER_IMAGE`, ... Keys are set in a YAML file (see `configs/`; they inherit from each
 other with `_BASE_`), or after the options of a command: `KEY VALUE KEY VALUE`.
-`tools/run_pipeline.py` gives a key to all its trainings, or to one: `classifier:KEY`, `bestie:KEY`,
-`maskrcnn:KEY`. Of a key that is given twice, the last value counts. Whole numbers are accepted
-where a fraction is expected (`MODEL.PAM.ALPHA 0`), and the other way round if nothing is lost
-(`SOLVER.MAX_ITER 1e4`). A key that is unknown, a value that is not accepted (choices are compared
-with upper and lower case), or a setting that could have no effect ends the command with a message.
+`bestie run` gives a key to all its trainings, or to one: `classifier:KEY`, `bestie:KEY`,
+`maskrcnn:KEY`, and with masks+clicks `teacher:KEY`, `refiner:KEY`, `student:KEY`; `DEVICE cpu`
+stands for `MODEL.DEVICE cpu` in all. Of a key that is given twice, the last value counts. Whole
+numbers are accepted where a fraction is expected (`MODEL.PAM.ALPHA 0`), and the other way round
+if nothing is lost (`SOLVER.MAX_ITER 1e4`). A key that is unknown, a value that is not accepted
+(choices are compared with upper and lower case), or a setting that could have no effect ends the
+command with a message.
 
 COCO AP counts the `TEST.DETECTIONS_PER_IMAGE` detections of the highest scores per image and class:
-100 unless you set it, as in papers. Where an image holds more than 100 objects, `run_pipeline.py`
+100 unless you set it, as in papers. Where an image holds more than 100 objects, `bestie run`
 sets it to 1.5 times their number, rounded up to a multiple of 50, and raises the proposals of
-Mask R-CNN (`MODEL.RPN.PRE_NMS_TOPK_TEST`, `POST_NMS_TOPK_TEST`); `evaluate_labels.py` does the same
+Mask R-CNN (`MODEL.RPN.PRE_NMS_TOPK_TEST`, `POST_NMS_TOPK_TEST`); `bestie evaluate` does the same
 with `--max-detections`. Results name the limit that was used (`max_detections`).
 """
 

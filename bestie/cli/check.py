@@ -50,6 +50,8 @@ def main(arguments: list[str] | None = None) -> int:
         ValueError: a mistake in the arguments or the data.
     """
     args = parse_arguments(arguments)
+    if args.shown < 0:
+        raise ValueError(f"--shown must be 0 or more, got {args.shown}")
     reports = survey_data(args.data, args.split, args.supervision)
     errors = sum(report.count("error") for report in reports.values())
     if args.json:

@@ -6,6 +6,7 @@ Prints a table of versions and a verdict; the exit status is 0 if ready and 1 if
 else is what it examines.
 """
 
+import argparse
 import importlib
 import importlib.metadata
 import json
@@ -41,8 +42,11 @@ class Finding:
     problem: str = ""
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Print the table and the verdict; return the exit status."""
+    description = "Check the installation: versions, and whether everything works."
+    parser = argparse.ArgumentParser(description=description)
+    parser.parse_args(arguments)
     findings = examine()
     for finding in findings:
         print(f"{finding.name:<22} {finding.found}")

@@ -17,7 +17,7 @@ From a COCO json, a run of the pipeline, or the true masks of a data set:
         --format labelme --output DIR
     bestie export --data ROOT --split train_s --format yolo --output DIR
 
-docs/own-data.md says what each format holds, and how corrected labels come back.
+docs/correct-labels.md says what each format holds, and how corrected labels come back.
 """
 
 import argparse

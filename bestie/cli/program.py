@@ -41,7 +41,7 @@ COMMANDS = {
         "combine labels with corrected ones, or with those of images with masks",
     ),
     "benchmark": ("benchmark", "measure the speed"),
-    "doctor": ("doctor", "look whether everything that is needed is installed and works"),
+    "doctor": ("doctor", "check the installation: versions, and whether everything works"),
 }
 # What a command raises for a mistake of the user; everything else is a fault of the program.
 USER_ERRORS = (ValueError, OSError)
@@ -76,7 +76,10 @@ def run_command(name: str) -> None:
     try:
         sys.exit(command.main())
     except (*USER_ERRORS, *getattr(command, "FAILURES", ())) as error:
-        sys.exit(f"{os.path.basename(sys.argv[0])}: {error}")
+        # Only now: the package is imported here, which help and the doctor do without.
+        from bestie.formats import error_text
+
+        sys.exit(f"{os.path.basename(sys.argv[0])}: {error_text(error)}")
 
 
 def wait_for_command() -> str:

@@ -95,8 +95,8 @@ def apply_run(args: argparse.Namespace) -> None:
     run = find_run_files(args.run) if args.run else RunFiles()
     if not args.dataset:
         if not run.dataset:
-            reason = f"{args.run} does not name its data yet" if args.run else "without --run"
-            raise ValueError(f"--dataset is needed: {reason}")
+            reason = f"; {args.run} does not name its data yet" if args.run else ", or --run"
+            raise ValueError(f"give --dataset{reason}")
         args.dataset = run.dataset
         args.labels = args.labels or ([f"labels={run.labels}"] if run.labels else [])
     args.points, args.maps = args.points or run.points, args.maps or run.maps
@@ -115,6 +115,11 @@ def main(arguments: list[str] | None = None) -> None:
         raise ValueError(f"--output must end in .png, got {args.output}.")
     if not 32 <= args.side <= 4096:
         raise ValueError(f"--side must lie in [32, 4096], got {args.side}.")
+    for name, score in (("min-score", args.min_score), ("point-score", args.point_score)):
+        if score is not None and not 0 <= score <= 1:
+            raise ValueError(f"--{name} must lie in [0, 1], got {score}.")
+    if args.min_area < 1:
+        raise ValueError(f"--min-area must be 1 pixel or more, got {args.min_area}.")
     apply_run(args)
     register_dataset(args.dataset)
     records = choose_images(DatasetCatalog.get(args.dataset), args.ids, args.number)

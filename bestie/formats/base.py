@@ -17,6 +17,7 @@ __all__ = [
     "DataError",
     "atomic_write",
     "configs_folder",
+    "error_text",
     "hash_file",
     "join_errors",
     "plain_json",
@@ -47,8 +48,24 @@ class DataError(ValueError):
     def __str__(self) -> str:
         if self.file is None:
             return self.message
-        place = self.file if self.line is None else f"{self.file}, line {self.line}"
+        place = (self.file or "''") if self.line is None else f"{self.file}, line {self.line}"
         return f"{place}: {self.message}"
+
+
+# What the system says about a path, in the words of the other messages.
+_PATH_ERRORS: dict[type[OSError], str] = {
+    FileExistsError: "exists already and is not a folder",
+    FileNotFoundError: "no such file or folder",
+    IsADirectoryError: "is a folder; a file is expected",
+    NotADirectoryError: "lies below a file; a folder is expected",
+}
+
+
+def error_text(error: BaseException) -> str:
+    """The message of an error for a user; that of the system about a path begins with the path."""
+    if not isinstance(error, OSError) or error.filename is None or not error.strerror:
+        return str(error)
+    return f"{error.filename}: {_PATH_ERRORS.get(type(error), error.strerror)}"
 
 
 def configs_folder() -> Path:

@@ -35,7 +35,7 @@ IMAGE_SUFFIXES = (*PHOTO_SUFFIXES, *(suffix.upper() for suffix in PHOTO_SUFFIXES
 # Formats of several pictures in one file; the others of a JPEG (MPO) are previews and depths.
 _STACKS = ("TIFF", "GIF", "WEBP", "PNG")
 _TIFF_BITS, _TIFF_SUBFILE = 258, 254
-# Pillow modes with 8 bits a channel: what can become RGB without losing values.
+# Pillow modes with 8 bits per channel: what can become RGB without losing values.
 _IMAGE_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
 # What Pillow raises at damaged files.
 DECODING_ERRORS = (
@@ -54,14 +54,14 @@ def read_image(path: str | os.PathLike, format: str = "RGB") -> np.ndarray:
     """Decode a photograph, upright (the EXIF orientation is applied, as Detectron2 does).
 
     Args:
-        path: image file with 8 bits a channel; grey, palette and transparent images become RGB.
+        path: image file with 8 bits per channel; grey, palette and transparent images become RGB.
         format: channel order, "RGB" or "BGR".
 
     Returns:
         (H, W, 3) uint8.
 
     Raises:
-        DataError: missing, unreadable or truncated file, more than 8 bits a channel, or several
+        DataError: missing, unreadable or truncated file, more than 8 bits per channel, or several
             pictures in one file.
     """
     with _open_image(path) as image:
@@ -213,8 +213,8 @@ def _open_image(path: str | os.PathLike) -> Iterator[Image.Image]:
 
 
 def _require_photo(image: Image.Image, path: str | os.PathLike) -> None:
-    """One picture with 8 bits a channel; Pillow cuts 16 bits to 8 and takes the first page."""
-    _require_mode(image, path, _IMAGE_MODES, "8 bits a channel")
+    """One picture with 8 bits per channel; Pillow cuts 16 bits to 8 and takes the first page."""
+    _require_mode(image, path, _IMAGE_MODES, "8 bits per channel")
     bits = 8
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         bits = max(np.atleast_1d(image.tag_v2.get(_TIFF_BITS, 8)))
@@ -226,7 +226,7 @@ def _require_photo(image: Image.Image, path: str | os.PathLike) -> None:
     ):
         bits = 16
     if bits > 8:
-        message = f"has {bits} bits a channel; save it with 8 bits a channel"
+        message = f"has {bits} bits per channel; save it with 8 bits per channel"
         raise DataError(message, path)
     pages = _count_pages(image) if image.format in _STACKS else 1
     if pages > 1:

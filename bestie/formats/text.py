@@ -72,7 +72,7 @@ def read_class_file(path: str | os.PathLike, problems: list[DataError] | None = 
     while names and not names[-1]:
         names.pop()
     if not names:
-        report("is empty; one class name a line is expected")
+        report("is empty; one class name per line is expected")
     first_line: dict[str, int] = {}
     for number, name in enumerate(names, 1):
         if not name:

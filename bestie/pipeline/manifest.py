@@ -140,8 +140,7 @@ def hold_lock(folder: Path, patience: float = PATIENCE) -> Iterator[int]:
     if fcntl is None:
         raise ValueError(
             f"the pipeline runs on Linux and macOS, this is {platform.system()}: use WSL there. "
-            "Checking data, training one network and prediction (check_dataset.py, train_net.py, "
-            "demo.py, export_pseudo_labels.py) need no such system."
+            "The other commands (bestie check, train, predict, export, ...) need no such system."
         )
     folder.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)

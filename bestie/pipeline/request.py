@@ -76,7 +76,7 @@ class Request:
             _check_path(name, str(getattr(self, name) or ""))
         for name, folder in (("cues", self.cues), ("maps", self.maps)):
             if folder is not None and not folder.is_dir():
-                raise ValueError(f"--{name}: there is not a folder {folder}")
+                raise ValueError(f"--{name}: {folder} is not a folder")
         self.recipe.split_options(self.options)
 
     def _check_splits(self) -> None:

@@ -151,7 +151,7 @@ def open_source(request: Request, root: Path) -> Source:
     """
     root = root.resolve()
     if not root.is_dir():
-        raise DataError("--data: the root does not exist", root)
+        raise DataError("--data: is not a folder; the root of a data set is expected", root)
     available = list_splits(root)
     splits: dict[str, str] = dict(request.training_splits)
     notes: list[str] = []
@@ -160,7 +160,9 @@ def open_source(request: Request, root: Path) -> Source:
     if wanted in available:
         splits["val"] = wanted
     elif request.val_split is not None:
-        raise DataError(f"--val-split: there is no split '{wanted}', but {available}", root)
+        raise DataError(
+            f"--val-split: there is no split '{wanted}'; {_found(root, available)}", root
+        )
     else:
         notes.append("there is no split 'val': nothing is evaluated")
     # Mistakes in the lists are found again, with all others, by the check stage.
@@ -196,7 +198,9 @@ def _require_splits(request: Request, root: Path, available: list[str]) -> None:
     if not missing:
         return
     if not request.is_mixed:
-        raise DataError(f"--split: there is no split '{missing[0]}', but {available}", root)
+        raise DataError(
+            f"--split: there is no split '{missing[0]}'; {_found(root, available)}", root
+        )
     hint = ""
     if request.split in available and not (request.strong_split or request.weak_split):
         hint = (
@@ -206,10 +210,16 @@ def _require_splits(request: Request, root: Path, available: list[str]) -> None:
         )
     raise DataError(
         f"--supervision {request.supervision} needs a split of images with masks and one of images "
-        f"with clicks; there is no split {' and no split '.join(map(repr, missing))}, but "
-        f"{available}{hint}",
+        f"with clicks; there is no split {' and no split '.join(map(repr, missing))}; "
+        f"{_found(root, available)}{hint}",
         root,
     )
+
+
+def _found(root: Path, splits: list[str]) -> str:
+    if not splits:
+        return f"no split was found in {DatasetFolder(root).split_folder} (see datasets/README.md)"
+    return f"found are {', '.join(splits)}"
 
 
 def _truth(root: Path, split: str, ids: list[str]) -> str:

@@ -20,6 +20,7 @@ from detectron2.engine import DEFAULT_TIMEOUT
 from detectron2.engine import launch as launch_on_gpus
 from detectron2.utils import comm
 
+from bestie.formats import error_text
 from bestie.training.failures import TrainingError, memory_message
 from bestie.training.setup import merge_config
 
@@ -123,7 +124,7 @@ def launch_tool(main: Callable, parsed: Namespace) -> None:
             device=requested_device(parsed.config_file, parsed.opts),
         )
     except USER_ERRORS as error:
-        sys.exit(f"{os.path.basename(sys.argv[0])}: {error}")
+        sys.exit(f"{os.path.basename(sys.argv[0])}: {error_text(error)}")
     except (RuntimeError, MemoryError) as error:
         reason = memory_message(error)
         if reason is None:
@@ -165,7 +166,7 @@ def _report_mistakes(main: Callable, args: tuple, mistakes: mp.SimpleQueue) -> N
     try:
         main(*args)
     except USER_ERRORS as error:
-        mistakes.put(str(error))
+        mistakes.put(error_text(error))
         sys.exit(1)
 
 

@@ -55,12 +55,14 @@ class DemoResult:
 def find_images(inputs: Sequence[str | os.PathLike], output: str | os.PathLike) -> list[Path]:
     """Image files: those that are named, and all in the folders that are named, sorted, each once.
 
+    A file that is named in several ways, or reached by a link too, counts once.
+
     Files in ``output``, which may be overlays of an earlier run, are skipped.
 
     Raises:
         DataError: a name that does not exist, a folder without images.
     """
-    found: dict[Path, None] = {}
+    found: dict[Path, Path] = {}  # by the file itself
     for name in map(Path, inputs):
         if name.is_dir():
             inside = [
@@ -70,12 +72,13 @@ def find_images(inputs: Sequence[str | os.PathLike], output: str | os.PathLike) 
             ]
             if not inside:
                 raise DataError(f"holds no images ({', '.join(PHOTO_SUFFIXES)})", name)
-            found |= dict.fromkeys(inside)
+            for path in inside:
+                found.setdefault(path.resolve(), path)
         elif name.is_file():
-            found[name] = None
+            found.setdefault(name.resolve(), name)
         else:
             raise DataError("is not a file or folder", name)
-    return list(found)
+    return list(found.values())
 
 
 def demo_overrides(

@@ -61,6 +61,12 @@ def merge_config(config_file: str, overrides: list[str]) -> CfgNode:
             cfg.merge_from_file(config_file, allow_unsafe=False)
     except (KeyError, AssertionError, ValueError, yaml.YAMLError) as error:
         raise ValueError(f"{config_file}: {_reason(error)}") from error
+    except (AttributeError, TypeError) as error:  # a text, a list or a number
+        raise ValueError(
+            f"{config_file}: is not a configuration; a YAML file of keys is expected"
+        ) from error
+    if len(overrides) % 2:
+        raise ValueError(f"settings come in pairs, KEY VALUE; '{overrides[-1]}' has no value")
     try:
         cfg.merge_from_list(overrides)
     except (KeyError, AssertionError, ValueError) as error:
@@ -74,6 +80,8 @@ def _reason(error: Exception) -> str:
     """What is wrong with a configuration; for an unknown key with the keys most like it."""
     if isinstance(error, yaml.YAMLError):
         return str(error)
+    if isinstance(error, UnicodeDecodeError):
+        return "is not UTF-8 text; a YAML file of keys is expected"
     text = str(error.args[0])
     unknown = re.fullmatch(r"Non-existent (?:config )?key: (\S+)", text)
     if unknown is None:
@@ -108,6 +116,8 @@ def read_config(
             contradict each other or cannot have an effect, all of the last at once.
     """
     cfg = merge_config(config_file, overrides)
+    if os.path.isfile(cfg.OUTPUT_DIR):
+        raise ValueError(f"OUTPUT_DIR: {cfg.OUTPUT_DIR} is a file; a folder is expected")
     if training and not cfg.DATASETS.TRAIN:
         raise ValueError("DATASETS.TRAIN is empty; name the data to train on (folder:ROOT:SPLIT).")
     names = []

@@ -1,3 +1,5 @@
+import pytest
+
 from bestie.cli import check as tool
 from tests.data.checks.planting import append
 from tests.evaluation.tiny_data import write_root
@@ -12,3 +14,8 @@ def test_exit_status_and_last_line_tell_of_errors(tmp_path, capsys):
     assert tool.main([name]) == 1
     after = capsys.readouterr().out
     assert "classes.txt, line" in after and "no error(s)" not in after
+
+
+def test_a_negative_number_of_lines_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="--shown must be 0 or more, got -3"):
+        tool.main([write_root(tmp_path / "root"), "--shown", "-3"])

@@ -27,7 +27,7 @@ def run_tool(setup: str) -> subprocess.CompletedProcess:
 
 
 def test_this_machine_is_ready(capsys):
-    assert doctor.main() == 0
+    assert doctor.main([]) == 0
     lines = capsys.readouterr().out.splitlines()
     names = [line[:22].strip() for line in lines[:-1]]
     assert {"python", "torch", "torchvision operators", "detectron2", "cuda"} <= set(names)
@@ -133,3 +133,11 @@ def test_pinned_versions_agree():
     assert f'"git+{repository}@{commit}"' in setup
     for library, numbers in doctor.NEEDED.items():
         assert f'"{library}>={".".join(map(str, numbers))}"' in setup
+
+
+def test_words_after_the_command_are_refused_and_help_describes_it(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        doctor.main(["now"])
+    with pytest.raises(SystemExit, match="0"):
+        doctor.main(["--help"])
+    assert "Check the installation" in capsys.readouterr().out

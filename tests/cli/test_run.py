@@ -76,7 +76,7 @@ def test_from_and_to_choose_stages(root, capsys):
         (["SEED", "x"], "SEED"),
         (["--split", "all"], "no split 'all'"),
         (["--num-gpus", "0"], "--num-gpus must be 1 or more"),
-        (["--cues", "nowhere"], "--cues: there is not a folder"),
+        (["--cues", "nowhere"], "--cues: .*nowhere is not a folder"),
         (["--val", "coco:a:b"], "--val goes with"),
     ],
 )

@@ -78,7 +78,7 @@ def test_written_json_loads_in_detectron2(tmp_path, coco):
     ("path", "value", "message"),
     [
         (("images",), [], "'images' is empty"),
-        (("categories",), None, "'categories' is no list"),
+        (("categories",), None, "'categories' is not a list"),
         (("images", 0, "height"), None, "image 4 has no 'height'"),
         (("annotations", 0, "image_id"), 5, "image_id 5 is not in 'images'"),
         (("annotations", 0, "category_id"), 2, "category_id 2 is not in 'categories'"),

@@ -48,7 +48,7 @@ def test_exif_orientation_is_applied_to_pixels_and_size(tmp_path, suffix):
 
 def test_sixteen_bit_image_is_refused(tmp_path):
     path = save(tmp_path / "x.png", np.zeros((4, 4), np.uint16))
-    with pytest.raises(DataError, match="I;16; 8 bits a channel"):
+    with pytest.raises(DataError, match="I;16; 8 bits per channel"):
         read_image(path)
 
 

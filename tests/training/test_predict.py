@@ -124,3 +124,10 @@ def test_other_classes_than_those_of_the_training_are_refused(tmp_path):
         read_config(
             config_file, ["DATASETS.TRAIN", "()", "DATASETS.TEST", (swapped,)], training=False
         )
+
+
+def test_a_photo_that_is_named_in_several_ways_is_taken_once(photos, tmp_path, monkeypatch):
+    (photos / "below/link.jpg").symlink_to(photos / "a.jpg")
+    monkeypatch.chdir(tmp_path)
+    found = find_images([Path("photos/a.jpg"), photos / "a.jpg", photos], photos / "out")
+    assert [path.name for path in found] == ["a.jpg", "a.PNG", "broken.jpg"]

@@ -3,7 +3,7 @@
 import pytest
 
 from bestie.data import points_folder
-from bestie.training.setup import load_model, read_config
+from bestie.training.setup import load_model, merge_config, read_config
 from tests.evaluation.tiny_data import write_root
 
 
@@ -106,3 +106,31 @@ def test_without_testing_the_test_set_need_not_be_at_hand(data):
     assert cfg.MODEL.BESTIE.NUM_CLASSES == 2
     with pytest.raises(ValueError, match="nowhere"):
         read_config("configs/quick/shapes_tags.yaml", names)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"hello", "is not a configuration; a YAML file of keys is expected"),
+        (b"[1, 2]", "is not a configuration"),
+        (b"5", "is not a configuration"),
+        (b"\x89PNG\xff", "a.yaml: "),
+        (b"\xe9: 1", "is not UTF-8 text; a YAML file of keys is expected"),
+    ],
+)
+def test_a_file_that_is_no_configuration_is_named(tmp_path, content, message):
+    (tmp_path / "a.yaml").write_bytes(content)
+    with pytest.raises(ValueError, match=message) as caught:
+        merge_config(str(tmp_path / "a.yaml"), [])
+    assert "a.yaml: is not" in str(caught.value)
+
+
+def test_a_setting_without_a_value_is_named(data):
+    with pytest.raises(ValueError, match="KEY VALUE; 'SEED' has no value"):
+        read(data, "SEED")
+
+
+def test_an_output_folder_that_is_a_file_is_named(data, tmp_path):
+    (tmp_path / "file.txt").touch()
+    with pytest.raises(ValueError, match="OUTPUT_DIR: .*file.txt is a file; a folder is expected"):
+        read(data, "OUTPUT_DIR", tmp_path / "file.txt")

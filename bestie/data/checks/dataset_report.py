@@ -89,5 +89,6 @@ class DatasetReport:
             these = [str(problem) for problem in self.problems if problem.severity == severity]
             lines += these[:shown]
             if len(these) > shown:
-                lines.append(f"... and {len(these) - shown} {severity}s more")
+                number = len(these) - shown
+                lines.append(f"... and {number} more {severity}{'s' * (number > 1)}")
         return lines

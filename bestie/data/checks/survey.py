@@ -90,7 +90,10 @@ def _survey_mixed(root: str, splits: list[str]) -> dict[str, DatasetReport]:
     if missing := set(KIND_OF_SUFFIX.values()) - set(kinds.values()):
         ends = ", ".join(end for end, kind in KIND_OF_SUFFIX.items() if kind in missing)
         folder = DatasetFolder(root).split_folder
-        raise DataError(f"there is no split that ends in {ends}; bestie split makes them", folder)
+        found = ", ".join(splits)
+        raise DataError(
+            f"there is no split that ends in {ends}, but {found}; bestie split makes them", folder
+        )
     reports = {
         name: inspect_dataset(root, name, needs=needs_of(kinds[name]))
         if name in kinds

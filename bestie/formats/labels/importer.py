@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bestie import formats
+from bestie.formats.images import PHOTO_SUFFIXES
 from bestie.formats.labels.base import (
     Labels,
     ReadOptions,
@@ -98,15 +99,19 @@ def import_labels(
         raise formats.DataError("--images: is not a folder", images)
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise formats.DataError("--output exists already; name a new folder", output)
+    options = options or ReadOptions()
     source = read_labels(labels, format, options)
     class_names = _class_names(source, labels, classes)
     finder = PhotoFinder(images)
-    items = _match(source, finder, class_names, options or ReadOptions())
+    if not finder.photos:
+        raise formats.DataError(f"--images: holds no images ({', '.join(PHOTO_SUFFIXES)})", images)
+    items = _match(source, finder, class_names, options)
     left_out = [path for path in finder.photos if path not in items]
     if keep_unlabelled:
         items |= {path: Item(path, _size(path, source)) for path in left_out}
         left_out = []
     _check_coordinates(source, items)
+    _check_objects_as(source, options, labels)
     if source.problems:
         raise formats.join_errors(source.problems)
     kind = _kind(source, items)
@@ -235,6 +240,16 @@ def _check_inside(row: Row, size: tuple[int, int], source: Labels) -> None:
     if height > 0 and not (0 <= x < width and 0 <= y < height):
         message = f"x {x:g}, y {y:g} lies outside '{row.image}' of {width} x {height}"
         source.report(f"{message} (width x height)", row.file, row.line)
+
+
+def _check_objects_as(source: Labels, options: ReadOptions, labels: Path) -> None:
+    """Report a kind of labels that the user asked for and no object has."""
+    if source.problems:
+        return
+    if options.objects_as == "masks" and not source.masked:
+        source.report("--as masks: no object has an outline or pixels", labels)
+    if options.objects_as == "clicks" and not source.clicked:
+        source.report("--as clicks: no object has a point (see --boxes-as-clicks)", labels)
 
 
 def _check_coordinates(source: Labels, items: dict[Path, Item]) -> None:

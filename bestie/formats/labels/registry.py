@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from bestie.formats.base import DataError
@@ -41,6 +41,7 @@ class Format:
         headings: columns that a table of this format has, and others do not.
         is_of_folders: whether a folder of such files is read, too.
         is_found: whether it is recognized at all; others need to be named.
+        options: attributes of ReadOptions that matter to it, besides ``objects_as``.
     """
 
     title: str
@@ -50,6 +51,7 @@ class Format:
     headings: tuple[str, ...] = ()
     is_of_folders: bool = True
     is_found: bool = True
+    options: tuple[str, ...] = ()
 
     def matches(self, suffix: str, text: str) -> bool:
         """Whether a file is of this format."""
@@ -60,19 +62,46 @@ class Format:
         return all(re.search(pattern, text) for pattern in self.patterns)
 
 
+# Attribute of ReadOptions -> the option that sets it.
+FLAGS = {
+    "keypoints": "--keypoints",
+    "boxes_as_clicks": "--boxes-as-clicks",
+    "flags_are_tags": "--flags-are-tags",
+    "class_name": "--class",
+    "attribute": "--attribute",
+}
 # The first line: a class id and 4 or more numbers.
 YOLO_LINE = r"\A\s*\d+([ \t]+[-+.\deE]+){4,}[ \t]*(\r?\n|\Z)"
 FORMATS = {
-    "csv": Format("a table", (".csv", ".tsv", ".txt"), read_table, is_of_folders=False),
+    "csv": Format(
+        "a table",
+        (".csv", ".tsv", ".txt"),
+        read_table,
+        is_of_folders=False,
+        options=("class_name",),
+    ),
     "coco": Format(
         "COCO",
         (".json",),
         read_coco_labels,
         (r'"images"\s*:', r'"categories"\s*:'),
         is_of_folders=False,
+        options=("keypoints", "boxes_as_clicks"),
     ),
-    "labelme": Format("LabelMe", (".json",), read_labelme, (r'"imagePath"\s*:', r'"shapes"\s*:')),
-    "cvat": Format("CVAT for images", (".xml",), read_cvat, (r"<annotations\b",)),
+    "labelme": Format(
+        "LabelMe",
+        (".json",),
+        read_labelme,
+        (r'"imagePath"\s*:', r'"shapes"\s*:'),
+        options=("keypoints", "boxes_as_clicks", "flags_are_tags"),
+    ),
+    "cvat": Format(
+        "CVAT for images",
+        (".xml",),
+        read_cvat,
+        (r"<annotations\b",),
+        options=("keypoints", "boxes_as_clicks"),
+    ),
     "label-studio": Format(
         "Label Studio",
         (".json", ".csv"),
@@ -80,6 +109,7 @@ FORMATS = {
         (r"\A\s*\[", r'"annotation_id"\s*:|"data"\s*:'),
         ("annotation_id", "annotator", "lead_time"),
         is_of_folders=False,
+        options=("boxes_as_clicks", "class_name", "attribute"),
     ),
     "via": Format(
         "VIA",
@@ -88,16 +118,48 @@ FORMATS = {
         (r'"_via_img_metadata"\s*:|"shape_attributes"\s*:|"file_attributes"\s*:',),
         ("region_shape_attributes", "region_attributes"),
         is_of_folders=False,
+        options=("boxes_as_clicks", "class_name", "attribute"),
     ),
-    "voc": Format("Pascal VOC", (".xml",), read_voc, (r"<annotation[\s>]",)),
-    "yolo": Format("YOLO", (".txt",), read_yolo, (YOLO_LINE,)),
+    "voc": Format(
+        "Pascal VOC",
+        (".xml",),
+        read_voc,
+        (r"<annotation[\s>]",),
+        options=("boxes_as_clicks",),
+    ),
+    "yolo": Format(
+        "YOLO", (".txt",), read_yolo, (YOLO_LINE,), options=("keypoints", "boxes_as_clicks")
+    ),
     "yolo-segment": Format("YOLO's outlines", (".txt",), read_yolo_segment, is_found=False),
-    "yolo-obb": Format("YOLO's oriented boxes", (".txt",), read_yolo_obb, is_found=False),
-    "qupath": Format(
-        "QuPath's GeoJSON", (".geojson", ".json"), read_qupath, (r'"type"\s*:\s*"Feature',)
+    "yolo-obb": Format(
+        "YOLO's oriented boxes",
+        (".txt",),
+        read_yolo_obb,
+        is_found=False,
+        options=("boxes_as_clicks",),
     ),
-    "imagej": Format("ImageJ's ROIs", (".zip", ".roi"), read_imagej, (r"\.roi|\AIout",)),
-    "napari": Format("napari's points", (".csv",), read_napari, (), ("index", "axis-0")),
+    "qupath": Format(
+        "QuPath's GeoJSON",
+        (".geojson", ".json"),
+        read_qupath,
+        (r'"type"\s*:\s*"Feature',),
+        options=("class_name",),
+    ),
+    "imagej": Format(
+        "ImageJ's ROIs",
+        (".zip", ".roi"),
+        read_imagej,
+        (r"\.roi|\AIout",),
+        options=("boxes_as_clicks", "class_name"),
+    ),
+    "napari": Format(
+        "napari's points",
+        (".csv",),
+        read_napari,
+        (),
+        ("index", "axis-0"),
+        options=("class_name",),
+    ),
 }
 # What a file is taken for whose content matches no format, by its suffix: its reader's message then
 # says what is wrong with it.
@@ -127,17 +189,30 @@ def read_labels(
 
     Raises:
         DataError: the file does not exist, or its format is not known, or could be several.
+        ValueError: an option that has no effect on this format.
     """
+    options = options or ReadOptions()
     if not path.exists():
         raise DataError("--labels: file does not exist", path)
     reader = FORMATS[format] if format else FORMATS[_detect(path)]
     if path.is_dir() and not reader.is_of_folders:
         raise DataError(f"--labels: is a folder; {reader.title} is one file", path)
+    _require_effect(options, reader, path)
     labels = Labels()
-    reader.read(path, labels, options or ReadOptions())
+    reader.read(path, labels, options)
     if not labels.rows and not labels.problems:
         labels.report("holds no label", path)
     return labels
+
+
+def _require_effect(options: ReadOptions, reader: Format, path: Path) -> None:
+    for field in fields(ReadOptions):
+        name, flag = field.name, FLAGS.get(field.name)
+        if flag and getattr(options, name) != field.default and name not in reader.options:
+            titles = ", ".join(f.title for f in FORMATS.values() if name in f.options)
+            raise ValueError(
+                f"{flag} has no effect: {path} is read as {reader.title}; it matters to {titles}"
+            )
 
 
 def _detect(path: Path) -> str:

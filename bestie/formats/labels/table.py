@@ -38,7 +38,7 @@ def read_table(path: Path, labels: Labels, options: ReadOptions) -> None:
     if table is None:
         return
     headings, line = table.headings, table.line
-    columns = _columns(headings, path, line, labels)
+    columns = _columns(headings, path, line, labels, options)
     if columns is None:
         return
     for line, fields in table.rows:
@@ -55,8 +55,13 @@ def read_table(path: Path, labels: Labels, options: ReadOptions) -> None:
     _report_unclear_commas(path, labels)
 
 
-def _columns(headings: list[str], path: Path, line: int, labels: Labels) -> dict[str, int] | None:
-    """Column (image, class, and x, y or none of these) -> its position; None after a mistake."""
+def _columns(
+    headings: list[str], path: Path, line: int, labels: Labels, options: ReadOptions
+) -> dict[str, int] | None:
+    """Column (image, class, and x, y or none of these) -> its position; None after a mistake.
+
+    Clicks need no class if ``options`` names the one of all.
+    """
     found: dict[str, list[int]] = {}
     unused, boxes = [], []
     for index, heading in enumerate(headings):
@@ -70,11 +75,14 @@ def _columns(headings: list[str], path: Path, line: int, labels: Labels) -> dict
     shown = f"its first line is '{', '.join(headings)}'"
     accepted = "image,x,y,class for clicks, image,class for tags"
     twice = [[headings[i] for i in found[name]] for name in found if len(found[name]) > 1]
+    has_class = "x" in found and options.class_name is not None
+    needed = {"image"} if has_class else {"image", "class"}
     message = None
     if twice:
         message = f"{' and '.join(twice[0])} are columns of the same meaning; rename all but one"
-    elif not {"image", "class"} <= found.keys() or ("x" in found) != ("y" in found):
-        message = f"{shown}; it must name the columns: {accepted}"
+    elif not needed <= found.keys() or ("x" in found) != ("y" in found):
+        hint = "; --class NAME is the class of clicks without that column"
+        message = f"{shown}; it must name the columns: {accepted}{hint * ('x' in found)}"
     elif boxes:
         message = (
             f"is a table of boxes ({', '.join(boxes)}); a click is one point per object: write the "
@@ -116,7 +124,7 @@ def _words(heading: str) -> list[str]:
 def _add_row(
     values: dict[str, str], labels: Labels, options: ReadOptions, path: Path, line: int
 ) -> None:
-    image, names = values["image"], values["class"]
+    image, names = values["image"], values.get("class", "")
     if not image:
         labels.report("names no image", path, line)
     elif _is_json(names):
@@ -135,7 +143,7 @@ def _add_row(
 def _add_click(
     values: dict[str, str], labels: Labels, options: ReadOptions, path: Path, line: int
 ) -> None:
-    x, y, name = parse_number(values["x"]), parse_number(values["y"]), values["class"]
+    x, y, name = parse_number(values["x"]), parse_number(values["y"]), values.get("class", "")
     if x is None or y is None:
         where = f"x '{values['x']}', y '{values['y']}'"
         comma = "; decimals have a point" if "," in values["x"] + values["y"] else ""

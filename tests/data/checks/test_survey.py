@@ -98,7 +98,7 @@ def test_lines_are_errors_first_and_not_endless(root):
     (root / "Center_points/a.txt").write_text("9 9 2 1\n" * 5 + "99 9 0 1\n" * 4)
     lines = survey_data(str(root))["train"].problem_lines(3)
     assert [line.split(":")[0] for line in lines[:3]] == ["error"] * 3
-    assert lines[3] == "... and 1 errors more" and lines[-1].endswith("warnings more")
+    assert lines[3] == "... and 1 more error" and lines[-1].endswith("more warnings")
 
 
 def test_a_class_in_every_image_teaches_a_classifier_nothing(root):

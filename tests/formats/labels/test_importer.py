@@ -290,3 +290,30 @@ def test_command_says_what_comes_next(photos, write, tmp_path):
     assert "bestie run --data" in done.stdout and done.returncode == 0
     done = subprocess.run([*command, str(write("x\n")), *root], **run)
     assert done.returncode == 1 and "Traceback" not in done.stderr
+
+
+def test_a_kind_that_no_object_has_is_refused(make, write):
+    assert (
+        "--as masks: no object has an outline"
+        in mistakes(make, write(CLICKS), options=ReadOptions(objects_as="masks"))[0]
+    )
+    assert (
+        "--as clicks: no object has a point"
+        in mistakes(make, write(TAGS), options=ReadOptions(objects_as="clicks"))[0]
+    )
+
+
+def test_clicks_of_one_class_need_no_column_for_it(make, write):
+    labels = write("image,x,y\ncat 1.jpg,3,4.5\ncat 1.jpg,39,29\n")
+    assert "--class NAME is the class of clicks without that column" in mistakes(make, labels)[0]
+    boxes = write("image,x,y,width,height\ncat 1.jpg,3,4,5,6\n", "boxes.csv")
+    found = mistakes(make, boxes, options=ReadOptions(class_name="cell"))
+    assert "is a table of boxes" in found[0]
+    _, made = make(labels, options=ReadOptions(class_name="cell"))
+    assert made.class_names == ["cell"] and made.clicks_per_class["cell"] == 2
+
+
+def test_a_folder_without_images_is_named(write, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(formats.DataError, match=r"--images: holds no images \(.jpg"):
+        importer.import_labels(tmp_path / "empty", write(CLICKS), tmp_path / "root")

@@ -54,3 +54,18 @@ def test_other_texts_beside_labels_are_no_labels(tmp_path):
     (tmp_path / "list.csv").write_text("image,class\n1.png,cat\n")
     (tmp_path / "backup.zip").write_bytes(b"PK of something else")
     assert _detect(tmp_path) == "labelme"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (ReadOptions(keypoints="first"), r"--keypoints has no effect: .* is read as a table"),
+        (ReadOptions(boxes_as_clicks=True), "--boxes-as-clicks has no effect"),
+        (ReadOptions(flags_are_tags=True), "--flags-are-tags has no effect.* matters to LabelMe"),
+        (ReadOptions(attribute="kind"), "--attribute has no effect.* Label Studio, VIA"),
+    ],
+)
+def test_an_option_without_effect_is_refused(options, message, tmp_path):
+    (tmp_path / "a.csv").write_text("image,x,y,class\na.png,1,2,cat\n")
+    with pytest.raises(ValueError, match=message):
+        read_labels(tmp_path / "a.csv", None, options)
