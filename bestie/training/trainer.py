@@ -52,6 +52,12 @@ from bestie.training.setup import build_model
 
 __all__ = ["Trainer"]
 
+# What WarmupPolyLR takes from the config.
+SCHEDULE = {
+    *("max_iters", "power", "constant_ending"),
+    *("warmup_factor", "warmup_iters", "warmup_method"),
+}
+
 
 class Trainer(DefaultTrainer):
     """Trains any model of this project; see the module's docstring."""
@@ -110,7 +116,14 @@ class Trainer(DefaultTrainer):
         return super(DefaultTrainer, self).state_dict() | {"_trainer": self._trainer.state_dict()}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Continue from a checkpoint, on the schedule of the config.
+
+        WarmupPolyLR keeps the length of its schedule in the checkpoint (Detectron2's other
+        schedules do not): a resumed training with a larger SOLVER.MAX_ITER would run past its end.
+        """
+        schedule = {key: value for key, value in vars(self.scheduler).items() if key in SCHEDULE}
         super(DefaultTrainer, self).load_state_dict(state_dict)
+        vars(self.scheduler).update(schedule)
         self._trainer.load_state_dict(state_dict["_trainer"])
 
     @classmethod

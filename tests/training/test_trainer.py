@@ -100,6 +100,22 @@ def test_a_stopped_run_resumes_to_the_losses_of_an_undisturbed_one(data, tmp_pat
     assert "loss_center_refined" in whole[5]
 
 
+def test_a_longer_training_resumes_on_the_schedule_of_its_config(data, tmp_path):
+    def trainer(steps):
+        more = ("SOLVER.MAX_ITER", steps, "SOLVER.LR_SCHEDULER_NAME", "WarmupPolyLR")
+        cfg = read_config("configs/quick/shapes_tags.yaml", settings(data, tmp_path / steps, *more))
+        return Trainer(cfg)
+
+    short, longer = trainer("4"), trainer("8")
+    for short.iter in range(4):
+        short.scheduler.step()
+    state = short.state_dict()
+    longer.load_state_dict(state)
+    assert (longer.scheduler.last_epoch, longer.scheduler.max_iters) == (4, 8)
+    longer.scheduler.step()  # beyond the end of the shorter one
+    assert longer.scheduler.get_last_lr()[0] > 0
+
+
 @pytest.mark.skipif(
     not cpu_multiplies_bfloat16(), reason="this CPU has no instructions for bfloat16"
 )
