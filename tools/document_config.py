@@ -37,8 +37,8 @@ which are used wherever one fits: `DATASETS.TRAIN`, `DATASETS.TEST`, `DATALOADER
 other with `_BASE_`), or after the options of a command: `KEY VALUE KEY VALUE`.
 `bestie run` gives a key to all its trainings, or to one: `classifier:KEY`, `bestie:KEY`,
 `maskrcnn:KEY`, and with masks+clicks `teacher:KEY`, `refiner:KEY`, `student:KEY`; `DEVICE cpu`
-stands for `MODEL.DEVICE cpu` in all. Of a key that is given twice, the last value counts. Whole numbers are accepted
-where a fraction is expected (`MODEL.PAM.ALPHA 0`), and the other way round if nothing is lost
+stands for `MODEL.DEVICE cpu` in all. Of a key that is given twice, the last value counts.
+Whole numbers are accepted where a fraction is expected (`MODEL.PAM.ALPHA 0`), and the other way round if nothing is lost
 (`SOLVER.MAX_ITER 1e4`). A key that is unknown, a value that is not accepted (choices are compared
 with upper and lower case), or a setting that could have no effect ends the command with a message.
 
