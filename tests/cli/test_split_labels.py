@@ -110,4 +110,4 @@ def test_clicks_of_a_ring(kind):
 )
 def test_numbers_out_of_range_are_named(percent, seed, message):
     with pytest.raises(ValueError, match=message):
-        split_ids(["a", "b", "c", "d"], percent, seed)
+        split_labels.split_ids(["a", "b", "c", "d"], percent, seed)
