@@ -37,10 +37,11 @@ which are used wherever one fits: `DATASETS.TRAIN`, `DATASETS.TEST`, `DATALOADER
 other with `_BASE_`), or after the options of a command: `KEY VALUE KEY VALUE`.
 `bestie run` gives a key to all its trainings, or to one: `classifier:KEY`, `bestie:KEY`,
 `maskrcnn:KEY`, and with masks+clicks `teacher:KEY`, `refiner:KEY`, `student:KEY`; `DEVICE cpu`
-stands for `MODEL.DEVICE cpu` in all. Of a key that is given twice, the last value counts.
-Whole numbers are accepted where a fraction is expected (`MODEL.PAM.ALPHA 0`), and the other way
-round if nothing is lost (`SOLVER.MAX_ITER 1e4`). A key that is unknown, a value that is not
-accepted (choices are compared with upper and lower case), or a setting that could have no effect ends the command with a message.
+stands for `MODEL.DEVICE cpu` in all. Of a key that is given twice, the last value counts. Whole
+numbers are accepted where a fraction is expected (`MODEL.PAM.ALPHA 0`), and the other way round
+if nothing is lost (`SOLVER.MAX_ITER 1e4`). A key that is unknown, a value that is not accepted
+(choices are compared with upper and lower case), or a setting that could have no effect ends the
+command with a message.
 
 COCO AP counts the `TEST.DETECTIONS_PER_IMAGE` detections of the highest scores per image and class:
 100 unless you set it, as in papers. Where an image holds more than 100 objects, `bestie run`
