@@ -227,3 +227,19 @@ def registers(tree: ast.Module) -> bool:
         for decorator in node.decorator_list
     ]
     return any("register" in ast.unparse(decorator) for decorator in decorators)
+
+
+# Modules without a test file of their name at the mirrored place. Most are tested by files that
+# are named after what several modules do together.
+UNTESTED_STILL: set[str] = set()
+
+
+def test_tests_mirror_modules():
+    missing = set()
+    for path in MODULES:
+        place = path.relative_to(PACKAGE)
+        if path.stem in ("__init__", "__main__"):
+            continue
+        if not (PROJECT / "tests" / place.with_name(f"test_{place.name}")).is_file():
+            missing.add(place.as_posix())
+    assert missing == UNTESTED_STILL

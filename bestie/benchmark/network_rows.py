@@ -119,15 +119,16 @@ def _refinement_row(bench: Bench, name: str, off: Measurement, on: Measurement) 
 
 
 def _class_row(bench: Bench, name: str, few: Measurement, many: Measurement) -> Row:
-    factors = [many.median / few.median]
-    value = f"time x {factors[0]:.2f}"
+    time = many.median / few.median
+    value = f"time x {time:.2f}"
+    memory: float | None = None
     if few.peak_memory and many.peak_memory:
-        factors.append(many.peak_memory / few.peak_memory)
-        value += f", peak memory x {factors[1]:.2f}"
+        memory = many.peak_memory / few.peak_memory
+        value += f", peak memory x {memory:.2f}"
     return Row(
         "training step, C 80 against C 20",
         name,
         value=value,
         target="<= 1.3",
-        met=bench.judge(len(factors) == 2 and max(factors) <= 1.3),
+        met=bench.judge(time <= 1.3, None if memory is None else memory <= 1.3),
     )

@@ -29,7 +29,7 @@ GROUP: dict[str, Any] = {"threshold": 0.1, "kernel": 41, "min_area": 50, "keep_c
 
 
 def reference_rows(bench: Bench) -> Iterator[Row]:
-    """One medium image by both ways, once; their results are compared."""
+    """Time of one medium image by both ways; tests compare their results."""
     scenes = scenes_of(bench, "medium", bench.class_numbers[0], 1)
     model, labels = label_model("tags", bench.device), scenes.labels(bench.device)
     log_probability = scenes.logits.log_softmax(1)

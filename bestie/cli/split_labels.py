@@ -174,9 +174,9 @@ def _masks_of(
     ``objects`` empty: from PNGs, numbered from 0.
     """
     if not objects:
-        instance_map, _, classes = formats.read_instances(*DatasetFolder(root).mask_files(image_id))
-        numbers = list(range(len(classes)))
-        return [instance_map == i + 1 for i in numbers], list(classes), numbers
+        instance_map, _, found = formats.read_instances(*DatasetFolder(root).mask_files(image_id))
+        numbers = list(range(len(found)))
+        return [instance_map == i + 1 for i in numbers], found.tolist(), numbers
     image, entries = objects[image_id]
     size = (image["height"], image["width"])
     masks = [formats.decode_mask(entry["segmentation"], *size).astype(bool) for entry in entries]

@@ -81,16 +81,20 @@ class RunFolder:
         self.manifest: dict[str, Any] = manifest
         self.stages: dict[str, dict[str, Any]] = manifest["stages"]
 
-    def json(self, name: str) -> Any:
-        """Content of a json file of the folder; None if there is none, or a broken one."""
+    def json(self, name: str) -> dict[str, Any] | None:
+        """The object in a json file of the folder; None if there is none, or a broken one."""
         path = self.root / name
         if not path.is_file():
             return None
         try:
-            return json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             self.note(f"{name} cannot be read: {error}")
             return None
+        if not isinstance(content, dict):
+            self.note(f"{name} cannot be read: is not a json object")
+            return None
+        return content
 
     def config(self, stage: str) -> CfgNode | None:
         """The config that a training wrote; None if there is none, or a broken one."""

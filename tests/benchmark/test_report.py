@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from bestie.benchmark import GROUPS, Bench, Row, run_benchmark
-from bestie.benchmark.data_rows import export_memory
 from bestie.benchmark.report import compare, environment, read_rows, table, write_rows
 from bestie.benchmark.scaling import fit_exponent
 from bestie.benchmark.timing import Measurement
@@ -86,9 +85,3 @@ def test_every_group_runs_quickly():
     rows, curves = run_benchmark(Bench(CPU, repeat=1, quick=True), list(GROUPS))
     assert {row.name for row in rows} >= {"training step", "naive grouping", "grouping"}
     assert len(curves) == 2 and all(len(series) == 3 for series in curves.values())
-
-
-@pytest.mark.slow
-def test_memory_of_the_export_does_not_grow_after_500_of_10000_images():
-    row = export_memory(Bench(CPU))
-    assert row.met is not False, row.value

@@ -1,13 +1,11 @@
 import logging
 import math
 
-import numpy as np
 import pytest
 
 from bestie.evaluation import evaluate_labels, measure_label_quality
 from bestie.evaluation.label_quality import match_labels
-from bestie.formats import write_coco, write_semantic_map
-from bestie.methods.bestie.baseline import labels_from_components
+from bestie.formats import write_coco
 from tests.evaluation.tiny_data import OBJECTS, coco_of, labels_of, write_root
 
 NAMES = [f"img{number}" for number in range(len(OBJECTS))]
@@ -129,35 +127,3 @@ def test_labels_of_another_data_set_are_refused(tmp_path):
     coco["categories"][0]["name"] = "lion"
     with pytest.raises(ValueError, match=r"categories \['lion'\]"):
         evaluate_labels(coco, name)
-
-
-def test_baseline_takes_components_for_instances(tmp_path):
-    name = write_root(tmp_path)
-    # The two cats of the first image touch nowhere, so every component is an object.
-    coco = labels_from_components(name, min_area=1)
-    assert evaluate_labels(coco, name).quality.total()["precision"] == 100
-    scores = [entry["score"] for entry in coco["annotations"]]
-    areas = np.array([entry["area"] for entry in coco["annotations"]])
-    assert scores == pytest.approx((areas / areas.max()).tolist(), abs=1e-6)
-
-
-def test_baseline_keeps_to_tags_and_minimum_area(tmp_path):
-    name = write_root(tmp_path)
-    pixels = np.zeros((12, 20), np.uint8)
-    pixels[0:5, 0:10], pixels[0:7, 12:19], pixels[10:12, 0:20] = 1, 1, 2
-    write_semantic_map(tmp_path / "WSSS_maps" / "img0.png", pixels)
-    coco = labels_from_components(name, min_area=50)
-    found = [
-        (entry["category_id"], entry["area"])
-        for entry in coco["annotations"]
-        if entry["image_id"] == 101
-    ]
-    # 49 pixels are too few; the image is not tagged with dogs.
-    assert found == [(1, 50)]
-
-
-def test_baseline_without_maps_is_refused(tmp_path):
-    name = write_root(tmp_path)
-    (tmp_path / "WSSS_maps" / "img3.png").unlink()
-    with pytest.raises(ValueError, match="img3.png: file does not exist"):
-        labels_from_components(name)

@@ -3,7 +3,6 @@ import json
 import numpy as np
 import pytest
 
-from bestie.cli import combine_labels
 from bestie.formats import DataError, read_coco
 from bestie.formats.corrections import replace_labels
 from tests.formats.export.scenes import write_scene
@@ -78,12 +77,3 @@ def test_an_id_of_several_images_is_refused(tmp_path):
     old = write_scene(tmp_path / "old", {n: [] for n in names}, dict.fromkeys(names, (4, 4)))
     with pytest.raises(DataError, match="'x_a.png' is the id of several images"):
         replace_labels(old, corrected(tmp_path, ["x_a.png"]), tmp_path / "merged.json")
-
-
-def test_command(tmp_path, labels, capsys):
-    new, merged = corrected(tmp_path, ["a.png"]), tmp_path / "merged.json"
-    arguments = ["--labels", str(labels), "--truth", str(new), "--output", str(merged)]
-    combine_labels.main(["correct", *arguments])
-    assert capsys.readouterr().out == f"{merged}: 1 images corrected, with 1 objects\n"
-    with pytest.raises(SystemExit):
-        combine_labels.main(["correct", *arguments, "--labels", str(labels), str(labels)])

@@ -7,110 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from bestie.methods.bestie.recipe import RECIPE
 from bestie.pipeline import code_version, stages
 from bestie.pipeline.code_version import DISPLAY_ONLY, code_of, library_versions, strings_of
-from bestie.pipeline.imports import Package, source_digest_text
-from bestie.pipeline.stage import Stage
+from bestie.pipeline.imports import Package
 from bestie.training.setup import merge_config
 from tests.conftest import PROJECT
-
-TOY = {
-    "tools/train.py": "from toy.engine import train\ntrain()\n",
-    "tools/draw.py": "from toy.draw import picture\n",
-    "toy/__init__.py": "from toy import nets\nfrom toy.config import keys\n",
-    "toy/config.py": "keys = 1\n",
-    "toy/engine.py": "import torch.nn\nfrom toy.data import load\nfrom toy.config import keys\n"
-    "from toy.nets import build\ndef train():\n    from . import lazy\n    import toy.draw\n",
-    "toy/lazy.py": "x = 1\n",
-    "toy/unused.py": "x = 1\n",
-    "toy/draw.py": "import matplotlib\nfrom toy.drawn import line\ndef picture(): pass\n",
-    "toy/drawn.py": "line = 1\n",
-    "toy/data/__init__.py": "from toy.data.loader import load\nfrom toy.data.check import check\n"
-    "from .setting import start\nstart()\n",
-    "toy/data/loader.py": "from ..files import read\ndef load(): pass\n",
-    "toy/data/check.py": "def check(): pass\n",
-    "toy/data/setting.py": "def start(): pass\n",
-    "toy/files.py": "def read(): pass\n",
-    "toy/nets/__init__.py": "from toy.nets.one import One\nfrom toy.nets.two import Two\n"
-    "from toy.nets.build import build\nfrom toy.nets.heads import HEADS\nimport toy.nets.small\n",
-    "toy/nets/build.py": "from outside import REGISTRY\ndef build(): pass\n",
-    "toy/nets/one.py": "from outside import REGISTRY\nfrom toy.nets.losses import loss\n"
-    "@REGISTRY.register()\nclass One: pass\n",
-    "toy/nets/two.py": "from outside import REGISTRY\nfrom toy.nets.heads import HEADS\n"
-    "@REGISTRY.register()\nclass Two: pass\n",
-    "toy/nets/heads.py": "from outside import Registry\nHEADS = Registry()\n",
-    "toy/nets/small.py": "from toy.nets import HEADS\n@HEADS.register()\nclass Small: pass\n",
-    "toy/nets/losses.py": "def loss(): pass\n",
-}
-ALWAYS = {"", "config", "data", "data.loader", "data.setting", "engine", "files", "lazy"}
-ALWAYS |= {"nets", "nets.build"}
-
-
-@pytest.fixture
-def toy(tmp_path) -> Package:
-    for name, text in TOY.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text)
-    return Package(tmp_path, "toy")
-
-
-def found(toy: Package, *entries: str, **fields) -> set[str]:
-    files = toy.closure(entries, **fields).files
-    return {name.removeprefix("toy").removeprefix(".") for name in files if name[-3:] != ".py"}
-
-
-@pytest.mark.parametrize(
-    ("names", "more"),
-    [
-        ([], set()),
-        (["One"], {"nets.one", "nets.losses"}),
-        (["Two"], {"nets.two", "nets.heads"}),
-        (["Small"], set()),  # nothing can look it up
-        (["Two", "Small"], {"nets.two", "nets.heads", "nets.small"}),
-    ],
-)
-def test_imports_are_followed_and_registered_parts_count_if_they_are_named(toy, names, more):
-    assert found(toy, "tools/train.py", names=names, stop=["toy.draw"]) == ALWAYS | more
-
-
-def test_libraries_are_known_and_parts_may_be_left_out(toy):
-    assert toy.closure(["toy.engine"], stop=["toy.draw"]).libraries == {"torch", "outside"}
-    assert toy.closure(["toy.draw"]).libraries == {"matplotlib"}
-    assert found(toy, "tools/train.py") == ALWAYS | {"draw", "drawn"}
-    assert found(toy, "toy.data") == {
-        "",
-        "data",
-        "data.loader",
-        "data.check",
-        "data.setting",
-        "files",
-    }
-
-
-def test_an_import_that_cannot_be_followed_counts_as_all(toy):
-    (toy.folder / "toy/lazy.py").write_text(
-        "import importlib\nimportlib.import_module('toy.unused')"
-    )
-    assert found(toy, "toy.lazy") == {"", "lazy", "unused"}
-    (toy.folder / "toy/lazy.py").write_text("import importlib\nimportlib.import_module(name)")
-    assert found(toy, "toy.lazy") == {
-        module.removeprefix("toy").removeprefix(".") for module in toy.modules()
-    }
-
-
-def test_what_does_not_exist_is_an_error(toy):
-    for entry in ("toy.nothing", "tools/none.py"):
-        with pytest.raises(ValueError, match="is not a module of toy, nor a script"):
-            toy.closure([entry])
-
-
-def test_comments_docstrings_and_layout_do_not_count():
-    before = 'def f(a):\n    """Doc."""\n    return a + 1\n'
-    after = "# why\ndef f(\n    a,\n):\n    'Other.'\n    return (a + 1)  # more\n"
-    assert source_digest_text(before) == source_digest_text(after)
-    for change in ("a + 2", "a - 1", "b + 1", "'Doc.'"):
-        assert source_digest_text(before) != source_digest_text(before.replace("a + 1", change))
 
 
 def test_data_beside_the_code_and_named_files_count(toy):
@@ -230,9 +131,3 @@ def test_what_is_declared_to_draw_only_exists():
     for module in (*DISPLAY_ONLY, stages.MEASURE):
         assert package.file_of(module), module
     assert Path(PROJECT, stages.HERE).is_file()
-
-
-def test_the_code_of_a_recipe_counts_for_its_stages():
-    stage = Stage("check", code=("bestie.pipeline.check_stage",))
-    code = stages.stage_code(RECIPE, stage)["code"]
-    assert {stages.HERE, "bestie/methods/bestie/recipe.py"} <= set(code)

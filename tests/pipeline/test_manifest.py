@@ -61,9 +61,9 @@ def test_a_folder_with_other_things_in_it_is_refused(tmp_path):
     ("content", "message"),
     [
         (b'{"version": 1,\n "stages": {', "line 2: is not well-formed json"),
-        (b"\xff\xfe", "no UTF-8 text"),
-        (b"[]", "no manifest of this pipeline"),
-        (b'{"version": 1, "stages": []}', "no manifest of this pipeline"),
+        (b"\xff\xfe", "not UTF-8 text"),
+        (b"[]", "not a manifest of this pipeline"),
+        (b'{"version": 1, "stages": []}', "not a manifest of this pipeline"),
         (b'{"version": 7, "stages": {}}', "of version 7, this pipeline writes 1"),
     ],
 )
@@ -90,7 +90,7 @@ def holder(folder, then: str) -> subprocess.Popen:
 
 def test_a_second_run_is_refused_until_the_first_one_is_killed(tmp_path):
     first = holder(tmp_path, "print('ready', flush=True); time.sleep(60)")
-    with pytest.raises(ValueError, match=f"process {first.pid}. is at work"):
+    with pytest.raises(ValueError, match=f"process {first.pid}. is running there"):
         with hold_lock(tmp_path):
             pass
     first.kill()
@@ -108,7 +108,7 @@ def test_the_children_of_a_killed_run_are_waited_for(tmp_path):
     orphan = int(first.stdout.readline())
     first.kill()
     first.wait()
-    with pytest.raises(ValueError, match="is at work"):
+    with pytest.raises(ValueError, match="is running there"):
         with hold_lock(tmp_path, patience=0.5):
             pass
     os.kill(orphan, signal.SIGKILL)

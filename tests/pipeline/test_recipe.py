@@ -86,10 +86,3 @@ def test_names_and_supervisions_are_taken_once(toy):
         register_recipe(replace(TOY, supervisions=("sounds",)))
     with pytest.raises(ValueError, match="pictures belongs to the recipe toy"):
         register_recipe(replace(TOY, name="other"))
-
-
-def test_what_the_stages_of_bestie_read_is_made_by_a_stage_before_them():
-    made: set[str] = set()
-    for stage in RECIPE.stages:
-        assert {name for name, _ in stage.reads} <= made, stage.name
-        made.add(stage.name)

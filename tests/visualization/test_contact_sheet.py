@@ -87,7 +87,7 @@ def test_file_of_other_images_is_named(records, tmp_path):
     write_coco(tmp_path / "a.json", coco_of(["elsewhere"], OBJECTS[:1]))
     with pytest.raises(DataError, match=r"a\.json: holds none of the 5 chosen images"):
         read_label_file(tmp_path / "a.json", records, CLASS_NAMES)
-    (tmp_path / "b.json").write_text("[]")
+    write_results(tmp_path / "b.json", coco_of(["elsewhere"], OBJECTS[:1], first_id=901))
     with pytest.raises(DataError, match=r"b\.json: holds none of the 5 chosen images"):
         read_label_file(tmp_path / "b.json", records, CLASS_NAMES)
 
@@ -105,7 +105,7 @@ def test_file_of_other_classes_is_named(records, tmp_path):
 @pytest.mark.parametrize(
     "content, message",
     [
-        ("{", "no well-formed json"),
+        ("{", "not well-formed json"),
         ('[{"image_id": 101}]', "result number 1 has no 'category_id'"),
         ("3", "is a json int"),
         ("[3]", "is a json list"),

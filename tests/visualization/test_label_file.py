@@ -1,18 +1,70 @@
+"""Annotations of chosen images, from COCO json and from lists of results."""
+
+import json
+
 import pytest
 
 from bestie.formats import DataError
 from bestie.visualization.label_file import read_label_file
 
-RECORDS = [{"file_name": "a.png", "image_id": 3}]
+RECORDS = [{"file_name": "/data/a.jpg", "image_id": 7}, {"file_name": "/data/b.jpg", "image_id": 8}]
+SQUARE = [[1, 1, 4, 1, 4, 4, 1, 4]]
+
+
+def annotation(number, image_id, category_id, **more):
+    return {
+        "id": number,
+        "image_id": image_id,
+        "category_id": category_id,
+        "bbox": [1, 1, 3, 3],
+        "area": 9,
+        "iscrowd": 0,
+        "segmentation": SQUARE,
+    } | more
+
+
+def write_coco(path, *annotations, names=("dog", "cat")):
+    images = [
+        {"id": number, "file_name": f"{stem}.png", "height": 9, "width": 9}
+        for number, stem in ((1, "b"), (2, "c"))
+    ]
+    categories = [{"id": number, "name": name} for number, name in enumerate(names, 1)]
+    content = {"images": images, "categories": categories, "annotations": list(annotations)}
+    path.write_text(json.dumps(content))
+    return path
+
+
+def test_images_and_classes_of_a_json_are_matched_by_name(tmp_path):
+    path = write_coco(tmp_path / "a.json", annotation(1, 1, 1), annotation(2, 2, 2))
+    labels = read_label_file(path, RECORDS, ["cat", "dog"])
+    assert labels.by_name and labels.of(RECORDS[0]) == []
+    (found,) = labels.of(RECORDS[1])
+    assert (found["class_id"], found["score"], found["segmentation"]) == (1, None, SQUARE)
+
+
+def test_results_are_matched_by_id(tmp_path):
+    row = {"image_id": 7, "category_id": 2, "score": 0.5, "segmentation": SQUARE}
+    (tmp_path / "r.json").write_text(json.dumps([row, row | {"image_id": 99}]))
+    labels = read_label_file(tmp_path / "r.json", RECORDS, ["cat", "dog"])
+    (found,) = labels.of(RECORDS[0])
+    assert (found["class_id"], found["score"]) == (1, 0.5) and labels.of(RECORDS[1]) == []
+
+
+def test_files_of_other_data_are_refused(tmp_path):
+    path = write_coco(tmp_path / "a.json", annotation(1, 1, 1), names=("dog", "fox"))
+    with pytest.raises(DataError, match="categories that the data set does not have: fox"):
+        read_label_file(path, RECORDS, ["cat", "dog"])
+    with pytest.raises(DataError, match="holds none of the 1 chosen images"):
+        read_label_file(path, RECORDS[:1], ["dog", "fox"])
 
 
 def test_a_model_that_found_nothing_leaves_an_empty_list(tmp_path):
-    (tmp_path / "results.json").write_text("[]")
-    assert read_label_file(tmp_path / "results.json", RECORDS, ["cat"]).of(RECORDS[0]) == []
+    (tmp_path / "r.json").write_text("[]")
+    assert read_label_file(tmp_path / "r.json", RECORDS, ["cat"]).of(RECORDS[0]) == []
 
 
 def test_results_of_other_images_are_refused(tmp_path):
-    row = '{"image_id": 4, "category_id": 1, "segmentation": [], "score": 0.5}'
-    (tmp_path / "results.json").write_text(f"[{row}]")
-    with pytest.raises(DataError, match="holds none of the 1 chosen images"):
-        read_label_file(tmp_path / "results.json", RECORDS, ["cat"])
+    row = {"image_id": 4, "category_id": 1, "score": 0.5, "segmentation": SQUARE}
+    (tmp_path / "r.json").write_text(json.dumps([row]))
+    with pytest.raises(DataError, match="holds none of the 2 chosen images"):
+        read_label_file(tmp_path / "r.json", RECORDS, ["cat"])

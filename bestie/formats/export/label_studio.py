@@ -37,14 +37,13 @@ def write_label_studio(labels: LabelSet, package: Package) -> None:
 
 def _task(image: LabelledImage, class_names: list[str], package: Package) -> dict[str, Any]:
     height, width = image.size
-    regions = []
-    scores = [item.score for item in image.objects if item.score is not None]
+    regions: list[dict[str, Any]] = []
     for number, item in enumerate(image.objects, 1):
         polygon = package.one_polygon(item)
         if polygon is None:
             continue
         points = [[100 * x / width, 100 * y / height] for x, y in points_of(polygon)]
-        region = {
+        region: dict[str, Any] = {
             "id": f"object_{number}",
             "from_name": FROM,
             "to_name": TO,
@@ -60,7 +59,7 @@ def _task(image: LabelledImage, class_names: list[str], package: Package) -> dic
         }
         regions.append(region if item.score is None else region | {"score": item.score})
     prediction: dict[str, Any] = {"model_version": "bestie", "result": regions}
-    if scores:
+    if scores := [region["score"] for region in regions if "score" in region]:
         prediction["score"] = float(np.mean(scores))
     address = f"/data/local-files/?d={quote(f'images/{image.name}')}"
     return {"data": {"image": address}, "predictions": [prediction]}

@@ -233,10 +233,11 @@ def _read_categories(
         if not isinstance(name, str) or name_mistake(name):
             labels.report(f"category number {number}: {name_mistake(name)}", path)
             continue
-        first = seen.setdefault(same_name_key(name), name)
-        if first is not name:
-            same = "have the same name" if first == name else "differ in blanks or case only"
-            labels.report(f"categories '{first}' and '{name}' {same}", path)
+        form = same_name_key(name)
+        if form in seen:
+            same = "have the same name" if seen[form] == name else "differ in blanks or case only"
+            labels.report(f"categories '{seen[form]}' and '{name}' {same}", path)
+        seen.setdefault(form, name)
     table = _with_ids("category", entries, path, labels)
     for key in sorted(table, key=lambda key: (isinstance(key, str), key)):
         coco.category_entries[key] = table[key]

@@ -53,7 +53,7 @@ def read_xml(path: Path, labels: Labels) -> Element | None:
         open_elements[-1].text += characters
 
     def entity(name: str, *_: object) -> None:
-        raise ValueError(f"defines the entity '{ascii(name)}', which no labelling tool does")
+        raise ValueError(f"defines the entity {ascii(name)}, which no labelling tool does")
 
     parser.StartElementHandler, parser.CharacterDataHandler = start, text
     parser.EndElementHandler = lambda tag: open_elements.pop()

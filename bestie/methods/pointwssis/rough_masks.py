@@ -23,7 +23,7 @@ def masks_at_size(rles: Sequence[dict[str, Any]], size: tuple[int, int]) -> Tens
 
     Returns:
         (N, height, width) bool; a pixel that is smaller or larger than those of the photo is set if
-        the mask covers more than half of it.
+        the mask covers more than half of it (if the photo is twice as large: half or more).
     """
     masks = torch.zeros(len(rles), *size, dtype=torch.bool)
     for target, rle in zip(masks.numpy(), rles, strict=True):

@@ -7,18 +7,12 @@ import pytest
 from pycocotools import mask as coco_mask
 
 from bestie import formats
-from bestie.cli import make_shapes
 from bestie.data.shapes import generator
 from bestie.data.shapes.generator import Settings
 from bestie.data.shapes.objects import (
     CLASS_NAMES,
-    CLUTTER_NAMES,
-    class_parts,
-    clutter_parts,
-    texture,
 )
 from bestie.data.shapes.render import Scene
-from bestie.data.shapes.sprites import smooth_noise
 from bestie.formats.instances import clicks_of_instances
 
 SMALL = Settings(seed=3, train=5, val=3, size=96)
@@ -135,16 +129,6 @@ def test_settings_out_of_range_are_named(key, value):
         Settings(**{key: value})
 
 
-def test_main_prints_the_numbers_and_draws_the_contact_sheet(root, tmp_path, capsys):
-    sheet = tmp_path / "sheets" / "train.png"
-    arguments = f"--output {root} --seed 3 --train 5 --val 3 --size 96 --contact-sheet {sheet}"
-    make_shapes.main(arguments.split())
-    printed = capsys.readouterr().out
-    assert "weak maps, mIoU %" in printed and "val:" in printed
-    tallest = max(truth(root, i)[0].shape[0] for i in formats.read_split(root, "train"))
-    assert formats.read_image(sheet).shape[0] == 3 * (2 * tallest + 4)
-
-
 def scene_of(instance_map, classes):
     image = np.zeros((*instance_map.shape, 3), np.uint8)
     return Scene(image, instance_map.astype(np.uint8), np.array(classes))
@@ -182,32 +166,3 @@ def test_weak_map_holds_an_object_about_where_it_is():
         overlaps.append((weak & (instance_map == 1)).sum() / (weak | (instance_map == 1)).sum())
     assert 0.65 < np.mean(overlaps) < 0.95
     assert min(overlaps) < 0.6  # some are missed or cut
-
-
-@pytest.mark.parametrize("name", CLASS_NAMES)
-def test_parts_of_a_class_fit_the_sprite(name):
-    for seed in range(10):
-        points = [p for part in class_parts(np.random.default_rng(seed), name) for p in part.rings]
-        assert np.abs(np.concatenate(points)).max() <= 1.15
-
-
-@pytest.mark.parametrize("name", CLUTTER_NAMES)
-def test_clutter_has_an_area(name):
-    for part in clutter_parts(np.random.default_rng(0), name):
-        assert all(len(ring) >= 3 for ring in part.rings)
-
-
-@pytest.mark.parametrize("name", ["scales", "spots", "ribs", "bands", "checks", "panels", "bricks"])
-def test_textures_vary_within_0_and_1(name):
-    y, x = np.mgrid[-1:1:50j, -1:1:50j]
-    values = texture(name, x, y, 3.0)
-    assert values.shape == (50, 50) and values.min() >= 0 and values.max() <= 1
-    assert values.std() > 0.1
-
-
-def test_smooth_noise_has_unit_spread_and_the_correlation_length():
-    noise = smooth_noise(np.random.default_rng(0), (300, 200), 8)
-    assert noise.shape == (300, 200) and abs(noise.std() - 1) < 0.15
-    near = np.corrcoef(noise[:-1].ravel(), noise[1:].ravel())[0, 1]
-    far = np.corrcoef(noise[:-24].ravel(), noise[24:].ravel())[0, 1]
-    assert near > 0.9 and abs(far) < 0.2

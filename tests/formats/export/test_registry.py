@@ -1,6 +1,5 @@
 """Every format holds every mask, and nothing is overwritten."""
 
-import json
 import os
 import tempfile
 from pathlib import Path
@@ -74,16 +73,6 @@ def test_every_format_holds_names_classes_sizes_and_empty_images(tmp_path, forma
     _, expected = scene(tmp_path)
     output, _ = export(tmp_path, format)
     same(READERS[format](output, tmp_path / "photos"), expected)
-
-
-def test_coco_as_polygons(tmp_path):
-    _, expected = scene(tmp_path)
-    output, notes = export(tmp_path, "coco", options=ExportOptions(masks="polygons"))
-    same(READERS["coco"](output, tmp_path / "photos"), expected)
-    content = json.loads(output.read_text())
-    assert [len(entry["segmentation"]) for entry in content["annotations"]] == [2, 1, 1, 1, 1]
-    assert all(isinstance(entry["segmentation"], list) for entry in content["annotations"])
-    assert notes == {"objects have holes: cut in along a line of no width": 1}
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -177,9 +166,3 @@ def test_output_has_the_kind_that_the_format_needs(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="must be a folder"):
         write_labels(label_set, "yolo", tmp_path / "file", overwrite=True)
-
-
-@pytest.mark.parametrize("values", [{"tolerance": -1}, {"tolerance": float("nan")}, {"masks": "x"}])
-def test_options_out_of_range(values):
-    with pytest.raises(ValueError, match="must lie in|are written as"):
-        ExportOptions(**values)

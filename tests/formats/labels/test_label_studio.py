@@ -2,13 +2,12 @@
 
 import csv
 import json
-import sys
 
 import numpy as np
 import pytest
 
 from bestie.formats.labels.registry import read_labels
-from tests.formats.labels.reading import box_mask, drawn, mistakes, read
+from tests.formats.labels.reading import drawn, mistakes, read
 
 SIZE = {"original_width": 40, "original_height": 30, "image_rotation": 0}
 KEYPOINT = {"x": 50, "y": 25, "width": 0.3, "keypointlabels": ["cat"]}
@@ -117,29 +116,6 @@ def test_results_that_are_not_labels_are_noted(write):
 def test_tasks_that_are_refused(write, wrong, message):
     (found,) = mistakes(write(wrong))
     assert "task 1" in found and message in found
-
-
-def test_brushes_are_read_by_the_sdk(write):
-    brush = pytest.importorskip(
-        "label_studio_sdk.converter.brush", reason="label-studio-sdk is not installed"
-    )
-    mask = box_mask(30, 40, 5, 6, 15, 12)
-    mask[7, 9] = False
-    codes = brush.mask2rle(mask.astype(np.uint8) * 255)
-    value = {"format": "rle", "rle": list(map(int, codes)), "brushlabels": ["cat"]}
-    ((name, found),) = drawn(write(task(result(value))), 30, 40)
-    assert name == "cat"
-    np.testing.assert_array_equal(found, mask)
-    cut = value | {"rle": value["rle"][:20]}
-    assert "run lengths are damaged" in mistakes(write(task(result(cut))))[0]
-
-
-def test_a_brush_of_another_size_or_a_missing_library_is_a_mistake(write, monkeypatch):
-    value = {"format": "rle", "rle": [0, 0, 0, 1, 0], "brushlabels": ["cat"]}
-    assert "is a brush of 1 values; 4 x 40 x 30" in mistakes(write(task(result(value))))[0]
-    monkeypatch.setitem(sys.modules, "label_studio_sdk.converter.brush", None)
-    value["rle"] = [*(4 * 40 * 30).to_bytes(4, "big"), 0]
-    assert 'pip install "bestie[label-studio]"' in mistakes(write(task(result(value))))[0]
 
 
 def test_csv_of_the_sdk(tmp_path):

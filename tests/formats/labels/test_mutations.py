@@ -7,6 +7,7 @@ accepts a file, it must find exactly those, at the same places. See ``mutation_c
 import json
 import random
 import struct
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -96,11 +97,16 @@ def check_one(name, folder, data):
     if labels.problems:
         return
     found = [(image, *names, kind, place) for image, names, kind, place in facts(labels)]
-    expected = [tuple(entry) for entry in case.objects(content)]
+    expected = [tuple(map(composed, entry)) for entry in case.objects(content)]
     if case.format == "imagej":
         found = [boxed(entry) if len(expected) else entry for entry in found]
         expected = [boxed(entry) for entry in expected]
     assert found == expected, (place, value)
+
+
+def composed(value):
+    """Names are compared in one normal form of Unicode."""
+    return unicodedata.normalize("NFC", value) if isinstance(value, str) else value
 
 
 def boxed(entry):

@@ -3,7 +3,6 @@ import math
 import pytest
 import torch
 from detectron2.config import get_cfg
-from detectron2.layers import ShapeSpec
 from detectron2.modeling import Backbone, build_model
 from detectron2.utils.events import EventStorage
 from hypothesis import given, settings
@@ -12,7 +11,6 @@ from hypothesis import strategies as st
 from bestie.backbones.timm_backbone import TimmBackbone
 from bestie.backbones.vgg import VGG16
 from bestie.config import add_bestie_config
-from bestie.methods.pam.backbone import build_vgg16_backbone
 from bestie.methods.pam.classifier import PAMClassifier, PAMHead, peak_attention
 
 NUM_CLASSES = 3
@@ -229,29 +227,3 @@ def test_number_of_classes_must_be_known():
     cfg.MODEL.PAM.NUM_CLASSES = -1
     with pytest.raises(ValueError, match="MODEL.PAM.NUM_CLASSES must be 1 or more here, got -1"):
         build_model(cfg)
-
-
-def test_vgg16_has_stride_8_for_any_size():
-    backbone = VGG16().eval()
-    with torch.no_grad():
-        feature = backbone(torch.randn(1, 3, 41, 64))["conv5"]
-    assert feature.shape == (1, 512, 5, 8)
-    assert backbone.output_shape()["conv5"] == ShapeSpec(channels=512, stride=8)
-
-
-def test_missing_vgg16_weights_stop_the_run_and_say_where_to_get_them(tmp_path):
-    cfg = make_cfg()
-    cfg.MODEL.PAM.VGG_WEIGHTS = str(tmp_path / "vgg16.pth")
-    with pytest.raises(
-        ValueError, match=r"VGG_WEIGHTS: .* is not a file.*torchvision.models.vgg16"
-    ):
-        build_vgg16_backbone(cfg, ShapeSpec(channels=3))
-
-
-def test_vgg16_takes_torchvisions_file(tmp_path):
-    state = VGG16().state_dict() | {"classifier.0.weight": torch.zeros(1)}
-    cfg = make_cfg()
-    cfg.MODEL.PAM.VGG_WEIGHTS = str(tmp_path / "vgg16.pth")
-    torch.save(state, cfg.MODEL.PAM.VGG_WEIGHTS)
-    loaded = build_vgg16_backbone(cfg, ShapeSpec(channels=3)).state_dict()
-    assert all(torch.equal(value, state[name]) for name, value in loaded.items())

@@ -1,8 +1,11 @@
+"""Arguments that several commands have: those of commands that run in several processes."""
+
 import pytest
+from detectron2.config import CfgNode
 
 from bestie.cli import extract_points, make_semantic_maps
-from bestie.formats import read_points, read_semantic_map
-from tests.evaluation.tiny_data import HEIGHT, WIDTH, write_root
+from bestie.cli.arguments import classifier_parser, named_dataset, process_parser
+from tests.evaluation.tiny_data import write_root
 from tests.methods.pam.tiny_classifier import write_classifier
 
 TOOLS = {"extract_points": extract_points, "make_semantic_maps": make_semantic_maps}
@@ -31,31 +34,6 @@ def test_a_data_set_and_weights_are_needed(tool, tmp_path):
         tool.work(tool.parse_arguments([*config, *train, *other]))
 
 
-def test_both_tools_fill_the_root(tmp_path, capsys):
-    root = tmp_path / "root"
-    name = write_root(root)
-    cfg = write_classifier(tmp_path / "model", name)
-    given = ["--config-file", str(tmp_path / "model/config.yaml")]
-    opts = ["DATASETS.TRAIN", f"('{name}',)", "MODEL.WEIGHTS", cfg.MODEL.WEIGHTS]
-    tool = TOOLS["extract_points"]
-    tool.work(tool.parse_arguments([*given, *opts]))
-    assert "| total " in capsys.readouterr().out
-    assert len(read_points(root / "Peak_points/img0.txt"))
-    tool = TOOLS["make_semantic_maps"]
-    tool.work(tool.parse_arguments([*given, "--overwrite", *opts]))
-    assert "after refinement" in capsys.readouterr().out
-    assert read_semantic_map(root / "WSSS_maps/img0.png").shape == (HEIGHT, WIDTH)
-    assert (root / "WSSS_maps/supervision_ledger.json").is_file()
-
-
-def test_existing_maps_are_checked_without_a_classifier(tmp_path, capsys):
-    tool = TOOLS["make_semantic_maps"]
-    with pytest.raises(ValueError, match="--check needs --dataset"):
-        tool.work(tool.parse_arguments(["--check"]))
-    tool.work(tool.parse_arguments(["--check", "--dataset", write_root(tmp_path / "root")]))
-    assert "no pixel is ignored" in capsys.readouterr().out
-
-
 @pytest.mark.parametrize("tool", TOOLS.values(), ids=list(TOOLS))
 @pytest.mark.parametrize(
     "value, message",
@@ -73,3 +51,39 @@ def test_a_wrong_test_size_is_refused(tool, tmp_path, value, message):
     opts = ["DATASETS.TRAIN", f"('{name}',)", "INPUT.TEST_SIZE", value]
     with pytest.raises(ValueError, match=message):
         tool.work(tool.parse_arguments([*config, *opts]))
+
+
+def test_processes_are_counted_by_either_name_and_meet_by_themselves():
+    parser = process_parser("more help")
+    assert parser.parse_args(["--num-processes", "3"]).num_gpus == 3
+    assert parser.parse_args(["--num-gpus", "2"]).num_gpus == 2
+    assert (parser.parse_args([]).num_gpus, parser.parse_args([]).dist_url) == (1, "auto")
+    assert "more help" in parser.format_help()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--num-processes", "two"], "invalid int value: 'two'"),
+        (["--dataset"], "expected one argument"),
+        (["--overwrite=yes"], "ignored explicit argument 'yes'"),
+    ],
+)
+def test_mistakes_in_the_arguments_are_named(capsys, arguments, message):
+    with pytest.raises(SystemExit):
+        classifier_parser("", "cues", "Peak_points").parse_args(arguments)
+    assert message in capsys.readouterr().err
+
+
+def test_help_names_files_and_folder():
+    text = classifier_parser("", "cues", "Peak_points").format_help()
+    assert "folder of the cues (default: Peak_points" in text and "cues.json and cues.png" in text
+
+
+def test_the_named_data_set_comes_before_the_first_training_set():
+    parser = classifier_parser("", "cues", "Peak_points")
+    cfg = CfgNode({"DATASETS": {"TRAIN": ("a", "b")}})
+    assert named_dataset(parser.parse_args([]), cfg) == "a"
+    assert named_dataset(parser.parse_args(["--dataset", "c"]), cfg) == "c"
+    with pytest.raises(ValueError, match="no data set: give --dataset or DATASETS.TRAIN"):
+        named_dataset(parser.parse_args([]), CfgNode({"DATASETS": {"TRAIN": ()}}))

@@ -1,0 +1,73 @@
+"""Keys of BESTIE: settings that contradict each other or have no effect are named."""
+
+import re
+
+import pytest
+
+from bestie.methods.bestie.config import check_bestie_config
+from bestie.training.setup import merge_config
+
+QUICK = "configs/quick/shapes_tags.yaml"
+CLICKS = ("MODEL.BESTIE.SUPERVISION", "clicks")
+
+
+def problems(*overrides):
+    cfg = merge_config(QUICK, list(map(str, overrides)))
+    return check_bestie_config(cfg)
+
+
+def test_the_quick_config_has_none_for_tags_and_clicks():
+    assert problems() == problems(*CLICKS) == []
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (("MODEL.BESTIE.REFINE.START_ITER", 99999), "refinement would never start"),
+        (("MODEL.BESTIE.CLUSTER.BETA", -1.0), "CLUSTER.BETA -1.0 accepts no blob"),
+        (("MODEL.BESTIE.TEST.USE_CLICKS", True), "USE_CLICKS needs MODEL.BESTIE.SUPERVISION"),
+        (("MODEL.BESTIE.REFINE.GUIDE_CENTERS", True), "GUIDE_CENTERS has an effect only with"),
+        (("INPUT.CROP.ENABLED", False), "set INPUT.CROP.ENABLED True"),
+        (("INPUT.TEST_SIZE_KEPT", "[9, 5]"), r"the shorter one first.*got \[9, 5\]"),
+        (("INPUT.TEST_SIZE_KEPT", "[-1, 5]"), r"got \[-1, 5\]"),
+        (("INPUT.TEST_SIZE_KEPT", "[50]"), r"must be two lengths in pixels.*got \[50\]"),
+        (("INPUT.TEST_SIZE", 0, "INPUT.TEST_SIZE_KEPT", "[5, 6]"), "only for BESTIE with INPUT"),
+        (("MODEL.TIMM.NAME", "hrnet_w48", "INPUT.CROP.SIZE", "[64, 40]"), "of 32 .*got 40"),
+        (
+            ("MODEL.TIMM.NAME", "hrnet_w48", "MODEL.BESTIE.TEST.SIZE_DIVISIBILITY", 16),
+            "SIZE_DIVISIBILITY must be a multiple of 32 with hrnet_w48, got 16",
+        ),
+    ],
+)
+def test_each_is_named_alone(overrides, message):
+    (problem,) = problems(*overrides)
+    assert re.search(message, problem)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("MODEL.BESTIE.REFINE.START_ITER", 99999, "MODEL.BESTIE.REFINE.ENABLED", False),
+        ("MODEL.BESTIE.CLUSTER.BETA", 0.0, "MODEL.BESTIE.CLUSTER.ENABLED", False),
+        (*CLICKS, "MODEL.BESTIE.TEST.USE_CLICKS", True),
+        (*CLICKS, "MODEL.BESTIE.REFINE.GUIDE_CENTERS", True),
+        ("INPUT.TEST_SIZE", 64, "INPUT.TEST_SIZE_KEPT", "[5, 5]"),
+    ],
+)
+def test_what_the_messages_ask_for_is_accepted(overrides):
+    assert problems(*overrides) == []
+
+
+def test_guided_centers_need_all_three():
+    guided = (*CLICKS, "MODEL.BESTIE.REFINE.GUIDE_CENTERS", True)
+    for off in ("MODEL.BESTIE.REFINE.ENABLED", "MODEL.BESTIE.IAG"):
+        (problem,) = problems(*guided, off, False)
+        assert "GUIDE_CENTERS has an effect only" in problem
+
+
+def test_other_models_are_left_alone_but_for_sizes_that_only_bestie_keeps():
+    other = ("MODEL.META_ARCHITECTURE", "GeneralizedRCNN", "MODEL.BESTIE.CLUSTER.BETA", 0.0)
+    assert problems(*other) == []
+    kept = ("INPUT.TEST_SIZE", 64, "INPUT.TEST_SIZE_KEPT", "[5, 6]")
+    (problem,) = problems(*other, *kept)
+    assert "only for BESTIE" in problem

@@ -1,0 +1,44 @@
+"""The mapper of Mask R-CNN: masks follow the image, and instances are needed."""
+
+import pytest
+import torch
+from detectron2.data import DatasetCatalog
+
+from bestie.data import build_mapper, register_dataset, seeded
+from bestie.formats import DataError
+
+
+def test_instance_mapper_turns_masks_with_the_image(cfg, root):
+    name = f"coco:{root}/annotations/instances_train.json:{root}/JPEGImages"
+    register_dataset(name)
+    cfg.INPUT.DATASET_MAPPER_NAME, cfg.INPUT.MASK_FORMAT = "InstanceMapper", "bitmask"
+    cfg.INPUT.CROP.ENABLED, cfg.INPUT.RANDOM_ROTATE90, cfg.MODEL.MASK_ON = False, True, True
+    cfg.INPUT.MIN_SIZE_TRAIN = (40,)
+    record = DatasetCatalog.get(name)[0]
+    mapper = build_mapper(cfg, True)
+    shapes = set()
+    for seed in range(8):
+        with seeded(seed):
+            sample = mapper(record)
+        instances = sample["instances"]
+        shapes.add(tuple(sample["image"].shape))
+        assert instances.gt_masks.tensor.shape[1:] == sample["image"].shape[1:]
+        assert instances.gt_masks.tensor.flatten(1).sum(1).tolist() == [100, 144]
+        boxes = instances.gt_masks.get_bounding_boxes().tensor
+        torch.testing.assert_close(boxes, instances.gt_boxes.tensor)
+    assert shapes == {(3, 40, 56), (3, 56, 40)}
+
+
+def test_instance_mapper_needs_instances(cfg):
+    cfg.INPUT.DATASET_MAPPER_NAME, cfg.INPUT.CROP.ENABLED = "InstanceMapper", False
+    with pytest.raises(DataError, match="coco:JSON:IMAGE_DIR"):
+        build_mapper(cfg, True)(DatasetCatalog.get(cfg.DATASETS.TRAIN[0])[0])
+
+
+def test_at_inference_the_size_of_the_project_replaces_that_of_detectron2(cfg):
+    record = DatasetCatalog.get(cfg.DATASETS.TRAIN[0])[0]
+    cfg.INPUT.DATASET_MAPPER_NAME, cfg.INPUT.CROP.ENABLED = "InstanceMapper", False
+    cfg.INPUT.MIN_SIZE_TEST, cfg.INPUT.MAX_SIZE_TEST = 60, 1000
+    assert build_mapper(cfg, False)(record)["image"].shape == (3, 60, 84)
+    cfg.INPUT.TEST_SIZE = 112
+    assert build_mapper(cfg, False)(record)["image"].shape == (3, 80, 112)
