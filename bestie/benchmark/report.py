@@ -95,7 +95,7 @@ def read_rows(path: str | os.PathLike) -> list[Row]:
     except OSError as error:
         raise DataError(f"cannot be read ({error.strerror})", path) from None
     except (ValueError, KeyError, TypeError):
-        raise DataError("is not a json of tools/benchmark.py --json", path) from None
+        raise DataError("is not a json of bestie benchmark --json", path) from None
 
 
 def compare(old: Sequence[Row], new: Sequence[Row]) -> str:

@@ -12,6 +12,7 @@ CPU run it with OMP_NUM_THREADS=1.
 
 import argparse
 import logging
+import re
 import sys
 import warnings
 from pathlib import Path
@@ -58,9 +59,9 @@ def main(arguments: list[str] | None = None) -> None:
     warnings.filterwarnings("ignore", category=FutureWarning)
     if args.repeat < 1 or args.seed < 0 or min(args.workers) < 0:
         raise ValueError("--repeat must be 1 or more, --seed and --workers 0 or more.")
-    device = torch.device(args.device)
-    if device.type not in ("cpu", "cuda"):
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", args.device):
         raise ValueError(f"--device must be cpu or cuda, got {args.device}.")
+    device = torch.device(args.device)
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"--device {args.device}: PyTorch finds no GPU here.")
     old = read_rows(args.compare) if args.compare else None

@@ -78,6 +78,10 @@ def main(arguments: list[str] | None = None) -> None:
         if getattr(args, option) is not None and not getattr(args, other):
             name = option.replace("_", "-")
             raise ValueError(f"--{name} has no effect without --{other}")
+    if args.min_area is not None and args.min_area < 1:
+        raise ValueError(f"--min-area must be 1 pixel or more, got {args.min_area}")
+    if args.score_threshold is not None and not 0 <= args.score_threshold <= 1:
+        raise ValueError(f"--score-threshold must lie in [0, 1], got {args.score_threshold}")
     register_dataset(args.dataset)
     if args.baseline:
         given = {"min_area": args.min_area, "score_threshold": args.score_threshold}

@@ -64,6 +64,10 @@ def main(arguments: list[str] | None = None) -> None:
     args = parse_arguments(arguments)
     if is_of_files(args):
         export_files(args)
+    elif not args.config_file:
+        raise ValueError(
+            "nothing to export: give --labels, --run, --data, or --config-file with MODEL.WEIGHTS"
+        )
     else:
         launch_tool(work, args)
 
@@ -80,6 +84,8 @@ def work(args: argparse.Namespace) -> None:
                 raise ValueError(f"{key} is set by this tool: on by default, off with --no-{what}")
     if args.resume or args.eval_only:
         raise ValueError("--resume and --eval-only have no effect here; MODEL.WEIGHTS is exported")
+    if args.format == COCO and args.output.is_dir():
+        raise ValueError(f"--output: {args.output} is a folder; the COCO json to write is expected")
     name = named_dataset(args, merge_config(args.config_file, args.opts))
     # Only this data set is needed; its classes are compared with those of the training.
     args.opts = [*args.opts, "DATASETS.TEST", str((name,))]

@@ -35,6 +35,8 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     if args.contact_sheet and args.tags_only:
         parser.error("--contact-sheet draws clicks and weak maps, --tags-only leaves them out")
+    if args.contact_sheet and args.contact_sheet.suffix.lower() != ".png":
+        raise ValueError(f"--contact-sheet must end in .png, got {args.contact_sheet}")
     settings = Settings(args.seed, args.train, args.val, args.size, args.tags_only)
     record = make_shapes(args.output, settings)
     print(f"{args.output}: {len(CLASS_NAMES)} classes ({', '.join(CLASS_NAMES)})")

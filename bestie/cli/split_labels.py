@@ -108,6 +108,13 @@ def split_labels(
 
 def split_ids(ids: list[str], percent: float, seed: int) -> tuple[list[str], list[str]]:
     """Strong and weak ids; those of a smaller percentage are among those of a larger one."""
+    if not 0 < percent < 100:
+        raise ValueError(
+            f"--percent must lie between 0 and 100, got {percent}: at least one strong and "
+            "one weak image are needed"
+        )
+    if seed < 0:
+        raise ValueError(f"--seed must be 0 or more, got {seed}")
     # Sorted first: the draw does not depend on the order of the file.
     order = np.random.default_rng(seed).permutation(sorted(ids)).tolist()
     number = round(len(ids) * percent / 100)

@@ -65,7 +65,8 @@ def error_text(error: BaseException) -> str:
     """The message of an error for a user; that of the system about a path begins with the path."""
     if not isinstance(error, OSError) or error.filename is None or not error.strerror:
         return str(error)
-    return f"{error.filename}: {_PATH_ERRORS.get(type(error), error.strerror)}"
+    # What is renamed first has a temporary name; the second one is that of the user.
+    return f"{error.filename2 or error.filename}: {_PATH_ERRORS.get(type(error), error.strerror)}"
 
 
 def configs_folder() -> Path:

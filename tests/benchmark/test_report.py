@@ -56,7 +56,7 @@ def test_comparison_is_by_share_of_the_network_where_both_know_it():
 @pytest.mark.parametrize("content", ["", "{}", '{"rows": [{"nam": 1}]}', "[1]"])
 def test_other_files_are_refused(tmp_path, content):
     (tmp_path / "x.json").write_text(content)
-    with pytest.raises(DataError, match="tools/benchmark.py --json"):
+    with pytest.raises(DataError, match="bestie benchmark --json"):
         read_rows(tmp_path / "x.json")
     with pytest.raises(DataError, match="cannot be read"):
         read_rows(tmp_path / "absent.json")

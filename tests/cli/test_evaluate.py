@@ -50,3 +50,15 @@ def test_pseudo_labels_are_the_components_with_exactly_one_point(tmp_path, capsy
         run(path, "--dataset", name, "--points", points)
     with pytest.raises(ValueError, match="--score-threshold has no effect without --points"):
         run(path, "--dataset", name, "--baseline", "--score-threshold", 0.5)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--min-area", "-1"], "--min-area must be 1 pixel or more, got -1"),
+        (["--points", "p", "--score-threshold", "5"], "--score-threshold must lie in"),
+    ],
+)
+def test_numbers_of_the_baseline_have_a_range(given, message):
+    with pytest.raises(ValueError, match=message):
+        tool.main(["a.json", "--dataset", "folder:x:train", "--baseline", *given])

@@ -24,3 +24,11 @@ def test_a_data_set_is_needed():
     args = tool.parse_arguments(["--output", "labels.json", "MODEL.DEVICE", "cpu"])
     with pytest.raises(ValueError, match="no data set"):
         tool.work(args)
+
+
+def test_what_is_exported_is_needed_and_a_folder_is_no_json(tmp_path):
+    with pytest.raises(ValueError, match="nothing to export: give --labels, --run, --data"):
+        tool.main(["--output", "labels.json"])
+    args = tool.parse_arguments(["--config-file", "x.yaml", "--output", str(tmp_path)])
+    with pytest.raises(ValueError, match="is a folder; the COCO json to write is expected"):
+        tool.work(args)

@@ -102,3 +102,12 @@ def test_clicks_of_a_ring(kind):
         assert (y, x) == (2.0, 2.0)  # not on the ring: the paper's click
     else:
         assert mask[int(y), int(x)]
+
+
+@pytest.mark.parametrize(
+    ("percent", "seed", "message"),
+    [(float("nan"), 0, "--percent must lie"), (-5, 0, "--percent"), (50, -1, "--seed must be 0")],
+)
+def test_numbers_out_of_range_are_named(percent, seed, message):
+    with pytest.raises(ValueError, match=message):
+        split_labels.split_ids(["a", "b", "c", "d"], percent, seed)

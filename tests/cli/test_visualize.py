@@ -124,12 +124,12 @@ def test_supplied_points_and_maps_of_a_run_are_found(dataset, tmp_path):
 
 def test_mistakes_about_runs_and_folders_are_named(dataset, tmp_path):
     output = ("--output", tmp_path / "sheet.png")
-    with pytest.raises(ValueError, match="--dataset is needed: without --run"):
+    with pytest.raises(ValueError, match="give --dataset, or --run"):
         run(*output)
     with pytest.raises(ValueError, match="is not the folder of a run"):
         run(*output, "--run", tmp_path)
     make_run(dataset, tmp_path / "run", with_config=False)
-    with pytest.raises(ValueError, match="--dataset is needed: .*run does not name its data yet"):
+    with pytest.raises(ValueError, match="give --dataset; .*run does not name its data yet"):
         run(*output, "--run", tmp_path / "run")
     options = (*output, "--dataset", dataset)
     with pytest.raises(ValueError, match="nothing: is not a folder"):

@@ -44,6 +44,15 @@ def test_an_error_of_the_system_begins_with_the_path(tmp_path):
     assert error_text(caught.value) == f"{tmp_path}/file: exists already and is not a folder"
 
 
+def test_an_error_of_renaming_names_the_new_path(tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError) as caught:
+        (tmp_path / "file").replace(tmp_path / "folder")
+    message = f"{tmp_path}/folder: is a folder; a file is expected"
+    assert error_text(caught.value) == message
+
+
 def test_other_errors_keep_their_message():
     assert error_text(OSError(28, "No space left")) == "[Errno 28] No space left"
     assert error_text(DataError("is broken", "a.txt", 3)) == "a.txt, line 3: is broken"

@@ -101,7 +101,7 @@ def ablate_cues(
     """
     for name, given in (("--alphas", alphas), ("--seeds", seeds)):
         if not given or len(set(given)) != len(given):
-            raise ValueError(f"{name}: wanted are values that differ, got {list(given)}")
+            raise ValueError(f"{name}: values must differ, got {list(given)}")
     for key, flag in (
         ("MODEL.PAM.ALPHA", "--alphas"), ("SEED", "--seeds"), ("OUTPUT_DIR", "--output"),
     ):  # fmt: skip
@@ -147,7 +147,9 @@ def ablate_cues(
 
 def _training_data(cfg: CfgNode) -> str:
     if len(cfg.DATASETS.TRAIN) != 1:
-        raise ValueError(f"wanted is one data set in DATASETS.TRAIN, got {cfg.DATASETS.TRAIN}")
+        raise ValueError(
+            f"exactly one data set is expected in DATASETS.TRAIN, got {cfg.DATASETS.TRAIN}"
+        )
     (name,) = cfg.DATASETS.TRAIN
     register_dataset(name)
     if not has_ground_truth(name):

@@ -20,7 +20,7 @@ def test_table_has_means_over_seeds_and_the_ratio_to_cam():
 
 @pytest.mark.parametrize("alphas, seeds", [([], [0]), ([0.5, 0.5], [0]), ([0.5], [])])
 def test_nothing_is_trained_without_alphas_and_seeds_that_differ(alphas, seeds, tmp_path):
-    with pytest.raises(ValueError, match="wanted are values that differ"):
+    with pytest.raises(ValueError, match="values must differ"):
         ablate_cues("c.yaml", tmp_path / "out", alphas=alphas, seeds=seeds)
     assert not (tmp_path / "out").exists()
 
@@ -36,7 +36,7 @@ def test_a_folder_with_results_of_other_settings_is_left_alone(tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out/settings.yaml").write_text("SEED: 1\n")
     given = dict(alphas=[0.5], seeds=[0])
-    with pytest.raises(ValueError, match="wanted is one data set in DATASETS.TRAIN, got"):
+    with pytest.raises(ValueError, match="one data set is expected in DATASETS.TRAIN, got"):
         ablate_cues(str(tmp_path / "config.yaml"), tmp_path / "out", **given)
     bare = write_root(tmp_path / "bare", pngs=False, json=False)
     given["options"] = ["DATASETS.TRAIN", f"('{bare}',)"]
