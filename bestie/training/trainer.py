@@ -23,7 +23,7 @@ from detectron2.engine import AMPTrainer, DefaultTrainer, HookBase, SimpleTraine
 from detectron2.engine.defaults import create_ddp_model
 from detectron2.evaluation import DatasetEvaluators
 from detectron2.projects.deeplab import build_lr_scheduler
-from detectron2.solver import LRMultiplier, WarmupParamScheduler
+from detectron2.solver import LRMultiplier
 from detectron2.solver.build import get_default_optimizer_params, maybe_add_gradient_clipping
 from detectron2.utils import comm
 from detectron2.utils.env import seed_all_rng
@@ -34,7 +34,12 @@ from detectron2.utils.events import (
     TensorboardXWriter,
     get_event_storage,
 )
-from fvcore.common.param_scheduler import CosineParamScheduler
+from fvcore.common.param_scheduler import (
+    CompositeParamScheduler,
+    ConstantParamScheduler,
+    CosineParamScheduler,
+    LinearParamScheduler,
+)
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.lr_scheduler import LRScheduler
@@ -267,14 +272,26 @@ class SeedStep(HookBase):
 def _warmup_cosine(cfg: CfgNode, optimizer: torch.optim.Optimizer) -> LRMultiplier:
     """Half a cosine from BASE_LR to BASE_LR_END after the warm-up.
 
-    Built here because Detectron2 0.6 ignores BASE_LR_END and RESCALE_INTERVAL.
+    As Detectron2's main branch builds it; release 0.6 has neither BASE_LR_END nor RESCALE_INTERVAL.
+
+    Raises:
+        ValueError: SOLVER.WARMUP_METHOD is neither "linear" nor "constant".
     """
     solver = cfg.SOLVER
-    schedule = WarmupParamScheduler(
-        CosineParamScheduler(1, solver.BASE_LR_END / solver.BASE_LR),
-        solver.WARMUP_FACTOR,
-        min(solver.WARMUP_ITERS / solver.MAX_ITER, 1.0),
-        solver.WARMUP_METHOD,
-        solver.RESCALE_INTERVAL,
+    cosine = CosineParamScheduler(1, solver.BASE_LR_END / solver.BASE_LR)
+    length = min(solver.WARMUP_ITERS / solver.MAX_ITER, 1.0)
+    start = solver.WARMUP_FACTOR * cosine(0.0)
+    # What the warm-up ends at: where the cosine goes on, from its start or from its middle.
+    end = cosine(0.0 if solver.RESCALE_INTERVAL else length)
+    if solver.WARMUP_METHOD not in ("linear", "constant"):
+        raise ValueError(
+            f"SOLVER.WARMUP_METHOD must be linear or constant, got '{solver.WARMUP_METHOD}'"
+        )
+    is_linear = solver.WARMUP_METHOD == "linear"
+    warmup = LinearParamScheduler(start, end) if is_linear else ConstantParamScheduler(start)
+    schedule = CompositeParamScheduler(
+        [warmup, cosine],
+        interval_scaling=["rescaled", "rescaled" if solver.RESCALE_INTERVAL else "fixed"],
+        lengths=[length, 1 - length],
     )
     return LRMultiplier(optimizer, multiplier=schedule, max_iter=solver.MAX_ITER)

@@ -52,7 +52,10 @@ S, W = "ImageSets/Segmentation/train_s.txt", "ImageSets/Segmentation/train_w.txt
             replace("annotations/instances_train_s.json", '"disc"', '"disk"'),
             "error: annotations/instances_train_s.json: its categories are not those of classes",
         ),
-        (append(S, "e\n"), "error: annotations/instances_train_s.json: does not list the image 'e'"),
+        (
+            append(S, "e\n"),
+            "error: annotations/instances_train_s.json: does not list the image 'e'",
+        ),
         (
             put("Center_points/c.txt", "9 9 2 1.0\n"),
             f"warning: {S}: no image of the split 'train_s' has a mask of the class 2 (cross), but "
@@ -105,5 +108,7 @@ def test_images_to_evaluate_on_are_compared_with_both(mixed):
 def test_a_survey_needs_both_kinds_of_splits(mixed):
     assert survey_data(str(mixed), [], "masks+clicks")["train_w"].points_per_class
     (mixed / W).unlink()
-    with pytest.raises(DataError, match="no split that ends in _w, but train, train_s; bestie split makes them"):
+    with pytest.raises(
+        DataError, match="no split that ends in _w, but train, train_s; bestie split makes them"
+    ):
         survey_data(str(mixed), [], "masks+clicks")
