@@ -109,6 +109,6 @@ def test_a_survey_needs_both_kinds_of_splits(mixed):
     assert survey_data(str(mixed), [], "masks+clicks")["train_w"].points_per_class
     (mixed / W).unlink()
     with pytest.raises(
-        DataError, match="no split that ends in _w, but train, train_s; bestie split makes them"
+        DataError, match="no split that ends in _w, but train, train_s; bestie"
     ):
         survey_data(str(mixed), [], "masks+clicks")
