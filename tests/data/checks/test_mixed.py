@@ -108,7 +108,5 @@ def test_images_to_evaluate_on_are_compared_with_both(mixed):
 def test_a_survey_needs_both_kinds_of_splits(mixed):
     assert survey_data(str(mixed), [], "masks+clicks")["train_w"].points_per_class
     (mixed / W).unlink()
-    with pytest.raises(
-        DataError, match="no split that ends in _w, but train, train_s; bestie"
-    ):
+    with pytest.raises(DataError, match="no split that ends in _w, but train, train_s; bestie"):
         survey_data(str(mixed), [], "masks+clicks")
