@@ -87,9 +87,12 @@ def export_files(args: argparse.Namespace) -> None:
     if args.run is not None:
         run = find_run_files(args.run)
         if labels is None and not run.labels:
-            raise ValueError(f"{args.run} holds no labels yet (labels/labels.json)")
+            raise ValueError(f"{args.run} holds no finished labels yet")
         labels = labels or Path(run.labels)
-        data = data or (_folder_of_photos(run.dataset) if run.dataset else None)
+        if run.dataset:
+            data = data or _folder_of_photos(run.dataset)
+        elif run.root:
+            data = data or Path(DatasetFolder(run.root).image_folder)
     if labels is not None and split is not None:
         raise ValueError("--split has no effect with --labels or --run")
     _convert(args, options, labels, data, split or "train")

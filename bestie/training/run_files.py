@@ -8,6 +8,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bestie.data.mappers import points_folder
 from bestie.data.registration import parse_name
@@ -28,7 +29,8 @@ class RunFiles:
         dataset: name of the training data; "" if the training on points and maps has not started.
         points, maps: folders of the points and semantic maps that training reads, made by the run
             or supplied; "" if they do not exist yet.
-        labels: COCO JSON of the exported labels; "" if they do not exist yet.
+        labels: COCO JSON of the labels that the last training reads; "" if they do not exist yet.
+        root: folder of the data; "" if the data is a COCO json.
         point_score: confidence above which points train; None if it is unknown.
     """
 
@@ -37,6 +39,7 @@ class RunFiles:
     maps: str = ""
     labels: str = ""
     point_score: float | None = None
+    root: str = ""
 
 
 def find_checkpoint(source: str | os.PathLike) -> tuple[Path, Path]:
@@ -72,14 +75,24 @@ def find_checkpoint(source: str | os.PathLike) -> tuple[Path, Path]:
 
 def _last_training(folder: Path) -> Path:
     """Folder of the last training that a run has started, in the order of its stages."""
-    try:
-        stages = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["stages"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{folder / MANIFEST} is damaged: {error!r}") from None
+    stages = _manifest(folder)["stages"]
     started = [folder / name for name in stages if (folder / name / CONFIG).is_file()]
     if not started:
         raise ValueError(f"{folder}: this run has not trained a model yet")
     return started[-1]
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a run, with its stages.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        return manifest | {"stages": dict(manifest["stages"])}
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{folder / MANIFEST} is damaged: {error!r}") from None
 
 
 def find_run_files(folder: str | os.PathLike) -> RunFiles:
@@ -87,12 +100,17 @@ def find_run_files(folder: str | os.PathLike) -> RunFiles:
 
     Raises:
         DataError: it is not the folder of a run.
-        ValueError: the config of the training on points and maps is damaged.
+        ValueError: the manifest, or the config of the training on points and maps, is damaged.
     """
     folder = Path(folder)
     if not (folder / MANIFEST).is_file():
         raise DataError(f"is not the folder of a run of the pipeline (no {MANIFEST})", folder)
-    points, maps, labels = folder / "cues", folder / "maps", folder / "labels/labels.json"
+    manifest = _manifest(folder)
+    points, maps = folder / "cues", folder / "maps"
+    # A run that refines its labels has a stage for the rough ones of its refiner.
+    refines = {"rough", "refined"} & set(manifest["stages"])
+    labels = folder / ("refined" if refines else "labels") / "labels.json"
+    data = str(manifest.get("data", ""))
     dataset, score = "", None
     if (folder / "bestie/config.yaml").is_file():
         cfg = merge_config(str(folder / "bestie/config.yaml"), [])
@@ -107,4 +125,5 @@ def find_run_files(folder: str | os.PathLike) -> RunFiles:
         str(maps) if maps.is_dir() else "",
         str(labels) if labels.is_file() else "",
         score,
+        "" if data.startswith("coco:") else data,
     )

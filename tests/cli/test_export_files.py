@@ -7,6 +7,7 @@ import pytest
 
 from bestie.cli import export
 from bestie.formats import DataError
+from tests.conftest import PROJECT
 from tests.formats.export.scenes import READERS, write_scene
 
 SQUARE = np.ones((4, 4), bool)
@@ -107,6 +108,7 @@ def test_predictions_are_converted(scene, monkeypatch):
     monkeypatch.setattr(export, "launch_tool", lambda work, args: work(args))
     dataset = f"coco:{scene / 'labels.json'}:{scene / 'photos'}"
     arguments = ("--dataset", dataset, "--output", scene / "out", "--format", "labelme")
+    arguments += ("--config-file", PROJECT / "configs/Base-BESTIE.yaml")
     run(scene, *arguments)
     assert len(READERS["labelme"](scene / "out", None)) == 2
     with pytest.raises(DataError, match="exists already"):

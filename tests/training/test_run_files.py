@@ -66,3 +66,21 @@ def test_files_of_a_run_that_has_just_started(tmp_path):
     assert (found.dataset, found.points, found.maps, found.labels) == ("", "", "", "")
     (tmp_path / "cues").mkdir()
     assert find_run_files(tmp_path).points == str(tmp_path / "cues")
+
+
+def test_of_a_run_that_refines_labels_only_the_refined_ones_count(tmp_path):
+    for name in ("labels", "refined"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "labels/labels.json").write_text("{}")
+    write_manifest(tmp_path, "check", "labels")
+    assert find_run_files(tmp_path).labels == str(tmp_path / "labels/labels.json")
+    write_manifest(tmp_path, "check", "rough", "labels")
+    assert find_run_files(tmp_path).labels == ""
+    (tmp_path / "refined/labels.json").write_text("{}")
+    assert find_run_files(tmp_path).labels == str(tmp_path / "refined/labels.json")
+
+
+def test_the_root_of_a_run_is_that_of_its_manifest(tmp_path):
+    for data, root in (("a/b", "a/b"), ("coco:a.json:photos", "")):
+        (tmp_path / "manifest.json").write_text(json.dumps({"data": data, "stages": {}}))
+        assert find_run_files(tmp_path).root == root
