@@ -91,7 +91,8 @@ STAGES = (
         "Refiner",
         data=IMAGES,
         reads=(("rough", PAIRS),),
-        ignores=("MODEL.REFINER.CROP_SCALE", "MODEL.REFINER.BATCH_SIZE"),
+        # The crops' scale counts: masks of held-out images choose the weights.
+        ignores=("MODEL.REFINER.BATCH_SIZE",),
     ),
     PromptedLabels(
         "labels",
