@@ -88,11 +88,15 @@ def _of_points(labels: LabelledMasks, points: Points, sure: np.ndarray) -> float
         return None
     y, x = np.floor(points.yx[sure]).astype(int).T
     single = 0
+    free = np.ones(len(y), bool)  # a point belongs to one label
     for rle, class_id in zip(labels.rles, labels.classes, strict=True):
         mask = decode_mask(rle, *rle["size"])
         inside = (y >= 0) & (y < mask.shape[0]) & (x >= 0) & (x < mask.shape[1])
-        held = mask[y[inside], x[inside]] & (classes[inside] == class_id)
-        single += int(held.sum()) == 1
+        held = np.zeros(len(y), bool)
+        held[inside] = mask[y[inside], x[inside]] & (classes[inside] == class_id)
+        if held.sum() == 1 and free[held].all():
+            single += 1
+            free &= ~held
     return 1 - 2 * single / whole
 
 

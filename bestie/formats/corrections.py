@@ -70,7 +70,10 @@ def _matched_images(
     taken: dict[int, str] = {}
     for image in new["images"]:
         name = image["file_name"]
-        candidates = [by_name[name]] if name in by_name else by_id.get(Path(name).stem, [])
+        # A name with a folder is exact; without one it can be the id of an image in a folder.
+        exact = [by_name[name]] if name in by_name else []
+        others = [] if exact and "/" in name else by_id.get(Path(name).stem, [])
+        candidates = exact + [image for image in others if image not in exact]
         mistake = ""
         if len(candidates) != 1:
             what = "is the id of several images" if candidates else "is not an image"

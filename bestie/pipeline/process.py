@@ -82,6 +82,12 @@ class WaitingProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
+        self._sources = _state_of_sources()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it still runs, and has imported the package as it is now."""
+        return self._process.poll() is None and self._sources == _state_of_sources()
 
     def give(self, command: Command) -> subprocess.Popen:
         """Let it run the command; the process, which is the caller's from now on."""
@@ -115,7 +121,7 @@ def run_command(
     Args:
         command: what to run.
         log: file that its output is appended to.
-        waiting: process that runs it; None: a new one.
+        waiting: process that runs it; None, or if it is not ready any more: a new one.
         keep_open: file descriptors that a new process inherits.
         watch: called some times a second.
 
@@ -125,6 +131,9 @@ def run_command(
     Raises:
         CommandError: it failed or was killed.
     """
+    if waiting is not None and not waiting.is_ready:
+        waiting.close()
+        waiting = None
     tail: deque[str] = deque(maxlen=TAIL)
     if command.stdout is not None:
         command.stdout.parent.mkdir(parents=True, exist_ok=True)
@@ -203,6 +212,11 @@ def _start(
     )
 
 
+def _state_of_sources() -> dict[str, int]:
+    """When the files of the package were changed last; they may be edited during a run."""
+    return {str(path): path.stat().st_mtime_ns for path in (PROJECT / PACKAGE).rglob("*.py")}
+
+
 def _environment() -> dict[str, str]:
     """So that the command runs this package, also where the current folder has one of that name."""
     path = [os.environ.get("PYTHONPATH", "")]
@@ -278,7 +292,7 @@ def _peak_memory(process: int) -> float:
 
 def _kill(child: subprocess.Popen) -> None:
     """End a command and the processes that it started."""
-    with contextlib.suppress(ProcessLookupError):
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
     if child.returncode is None:
         os.waitpid(child.pid, 0)

@@ -69,7 +69,7 @@ def merge_config(config_file: str, overrides: list[str]) -> CfgNode:
         raise ValueError(f"settings come in pairs, KEY VALUE; '{overrides[-1]}' has no value")
     try:
         cfg.merge_from_list(overrides)
-    except (KeyError, AssertionError, ValueError) as error:
+    except (KeyError, AssertionError, TypeError, ValueError) as error:
         reason = _reason(error)
         given = "" if any(key in reason for key in overrides[::2]) else f"; got {overrides}"
         raise ValueError(f"Settings: {reason}{given}") from error

@@ -39,6 +39,7 @@ from fvcore.common.param_scheduler import (
     ConstantParamScheduler,
     CosineParamScheduler,
     LinearParamScheduler,
+    ParamScheduler,
 )
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
@@ -287,11 +288,14 @@ def _warmup_cosine(cfg: CfgNode, optimizer: torch.optim.Optimizer) -> LRMultipli
         raise ValueError(
             f"SOLVER.WARMUP_METHOD must be linear or constant, got '{solver.WARMUP_METHOD}'"
         )
-    is_linear = solver.WARMUP_METHOD == "linear"
-    warmup = LinearParamScheduler(start, end) if is_linear else ConstantParamScheduler(start)
-    schedule = CompositeParamScheduler(
-        [warmup, cosine],
-        interval_scaling=["rescaled", "rescaled" if solver.RESCALE_INTERVAL else "fixed"],
-        lengths=[length, 1 - length],
-    )
+    warmup: ParamScheduler = ConstantParamScheduler(start)
+    if solver.WARMUP_METHOD == "linear":
+        warmup = LinearParamScheduler(start, end)
+    schedule = warmup  # of a training that ends before its warm-up does
+    if length < 1.0:
+        schedule = CompositeParamScheduler(
+            [warmup, cosine],
+            interval_scaling=["rescaled", "rescaled" if solver.RESCALE_INTERVAL else "fixed"],
+            lengths=[length, 1 - length],
+        )
     return LRMultiplier(optimizer, multiplier=schedule, max_iter=solver.MAX_ITER)

@@ -56,7 +56,7 @@ def test_mistakes_in_the_arguments_are_named(capsys, arguments, message):
 def test_mistakes_of_the_user_and_failed_commands_end_it_with_a_message(tmp_path):
     assert CommandError in ablate_cues.FAILURES
     output = ["--output", str(tmp_path / "out")]
-    with pytest.raises(ValueError, match="values that differ"):
+    with pytest.raises(ValueError, match="values must differ"):
         ablate_cues.main([*output, "--seeds", "1", "1"])
     with pytest.raises(ValueError, match="SEED differs between the trainings"):
         ablate_cues.main([*output, "SEED", "3"])

@@ -77,3 +77,9 @@ def test_an_id_of_several_images_is_refused(tmp_path):
     old = write_scene(tmp_path / "old", {n: [] for n in names}, dict.fromkeys(names, (4, 4)))
     with pytest.raises(DataError, match="'x_a.png' is the id of several images"):
         replace_labels(old, corrected(tmp_path, ["x_a.png"]), tmp_path / "merged.json")
+    # Exactly the name of one, and the id of both.
+    names = ["x/a.png", "x_a.png"]
+    old = write_scene(tmp_path / "old2", {n: [] for n in names}, dict.fromkeys(names, (4, 4)))
+    with pytest.raises(DataError, match="'x_a.png' is the id of several images"):
+        replace_labels(old, corrected(tmp_path, ["x_a.png"]), tmp_path / "merged.json")
+    assert replace_labels(old, corrected(tmp_path, ["x/a.png"]), tmp_path / "merged.json") == (1, 1)

@@ -194,7 +194,7 @@ def test_a_waiting_process_writes_standard_output_to_the_file(waiting_tool, tmp_
     run_command(command, tmp_path / "log", waiting=WaitingProcess())
     assert (tmp_path / "new/a.json").read_text() == "ran fake ['fake'] ''\n"
     log = (tmp_path / "log").read_text()
-    assert "imported\n" in log and "note\n" in log and "ran" not in log
+    assert "imported\n" in log and "note\n" in log and "ran fake" not in log
 
 
 def test_a_waiting_process_that_fails_says_so(waiting_tool, tool, tmp_path):
@@ -205,6 +205,16 @@ def test_a_waiting_process_that_fails_says_so(waiting_tool, tool, tmp_path):
     waiting = WaitingProcess()
     with pytest.raises(CommandError, match="no such library"):
         run_command(command, tmp_path / "log", waiting=waiting)
+
+
+def test_an_edited_package_is_imported_again(waiting_tool, tool, tmp_path):
+    waiting_tool()
+    waiting = WaitingProcess()
+    command = tool("print('edited')")
+    os.utime(tmp_path / "bestie/__main__.py", (1, 1))
+    assert not waiting.is_ready
+    run_command(command, tmp_path / "log", waiting=waiting)
+    assert "edited" in (tmp_path / "log").read_text() and ended(waiting._process.pid)
 
 
 def test_a_waiting_process_that_is_not_needed_ends(tool):

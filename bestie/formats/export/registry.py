@@ -54,6 +54,7 @@ def write_labels(
     """
     require_free(output, format, overwrite)
     options = options or ExportOptions()
+    output = output.resolve()  # links to photos are relative to where the files really are
     output.parent.mkdir(parents=True, exist_ok=True)
     if format == COCO:
         package = Package(output.parent, output.parent, options)

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 
 import yaml
 
+from bestie.formats.base import DataError
 from bestie.formats.export.base import LabelSet, Package, points_of, require_unique_stems
 from bestie.progress import track
 
@@ -18,12 +19,13 @@ def write_yolo(labels: LabelSet, package: Package) -> None:
     """Fill a package.
 
     Raises:
-        DataError: images that would share a text file.
+        DataError: images that would share a text file, or whose labels a training would not find.
     """
     require_unique_stems(labels.images, "file of labels (labels/NAME.txt)")
     # A training needs both entries; which images are for validation is for its user to decide.
     content = {"train": "images", "val": "images", "names": dict(enumerate(labels.class_names))}
     package.write_text("data.yaml", yaml.safe_dump(content, allow_unicode=True, sort_keys=False))
+    _refuse_folders_named_images(labels)
     for image in track(labels.images, "images"):
         height, width = image.size
         lines = []
@@ -35,3 +37,17 @@ def write_yolo(labels: LabelSet, package: Package) -> None:
         package.put_photo(image, f"images/{image.name}")
         stem = PurePosixPath(image.name).with_suffix(".txt")
         package.write_text(f"labels/{stem}", "".join(lines))
+
+
+def _refuse_folders_named_images(labels: LabelSet) -> None:
+    """A training finds labels by replacing the last ``/images/`` of a path by ``/labels/``.
+
+    Raises:
+        DataError: an image whose name has such a folder; it would count as one without objects.
+    """
+    for image in labels.images:
+        if "images" in PurePosixPath(image.name).parts[:-1]:
+            raise DataError(
+                f"'{image.name}' lies in a folder named images, where YOLO would not find its "
+                "labels; rename the folder, or export to another format"
+            )

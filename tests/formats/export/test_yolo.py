@@ -43,3 +43,8 @@ def test_images_that_would_share_a_file_of_labels_are_refused(tmp_path):
     images = [LabelledImage(name, None, (4, 5), []) for name in ("a.png", "a.jpg")]
     with pytest.raises(DataError, match=r"share one file of labels \(labels/NAME.txt\)"):
         write_yolo(LabelSet(["cat"], images), package(tmp_path))
+
+
+def test_a_folder_named_images_is_refused(tmp_path):
+    with pytest.raises(DataError, match="'images/a.png' lies in a folder named images"):
+        write_yolo(label_set(tmp_path, [], "images/a.png"), package(tmp_path))
