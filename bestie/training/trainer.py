@@ -58,8 +58,9 @@ from bestie.training.setup import build_model
 
 __all__ = ["Trainer"]
 
-# What WarmupPolyLR takes from the config.
+# What schedules take from the config.
 SCHEDULE = {
+    "base_lrs",
     *("max_iters", "power", "constant_ending"),
     *("warmup_factor", "warmup_iters", "warmup_method"),
 }
@@ -124,8 +125,9 @@ class Trainer(DefaultTrainer):
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Continue from a checkpoint, on the schedule of the config.
 
-        WarmupPolyLR keeps the length of its schedule in the checkpoint (Detectron2's other
-        schedules do not): a resumed training with a larger SOLVER.MAX_ITER would run past its end.
+        Schedules keep their learning rate in the checkpoint, and WarmupPolyLR its length: without
+        this, a smaller SOLVER.BASE_LR would change nothing in a resumed training, and one with a
+        larger SOLVER.MAX_ITER would run past its end.
         """
         schedule = {key: value for key, value in vars(self.scheduler).items() if key in SCHEDULE}
         super(DefaultTrainer, self).load_state_dict(state_dict)

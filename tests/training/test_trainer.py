@@ -116,6 +116,22 @@ def test_a_longer_training_resumes_on_the_schedule_of_its_config(data, tmp_path)
     assert longer.scheduler.get_last_lr()[0] > 0
 
 
+@pytest.mark.parametrize("schedule", ["WarmupPolyLR", "WarmupMultiStepLR", "WarmupCosineLR"])
+def test_a_resumed_training_has_the_learning_rate_of_its_config(data, tmp_path, schedule):
+    def trainer(rate):
+        more = ("SOLVER.BASE_LR", rate, "SOLVER.LR_SCHEDULER_NAME", schedule)
+        cfg = read_config("configs/quick/shapes_tags.yaml", settings(data, tmp_path / rate, *more))
+        return Trainer(cfg)
+
+    before, after = trainer("0.01"), trainer("0.001")
+    before.scheduler.step()
+    after.load_state_dict(before.state_dict())
+    for each in (before, after):
+        each.scheduler.step()
+    rates = [each.scheduler.get_last_lr()[0] for each in (before, after)]
+    assert rates[1] == pytest.approx(rates[0] / 10)
+
+
 @pytest.mark.skipif(
     not cpu_multiplies_bfloat16(), reason="this CPU has no instructions for bfloat16"
 )
