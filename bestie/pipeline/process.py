@@ -75,6 +75,7 @@ class WaitingProcess:
         Args:
             keep_open: file descriptors that it inherits.
         """
+        self._sources = _state_of_sources()  # before it imports any of them
         self._process = _start(
             [WAIT],
             keep_open,
@@ -82,7 +83,6 @@ class WaitingProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
-        self._sources = _state_of_sources()
 
     @property
     def is_ready(self) -> bool:

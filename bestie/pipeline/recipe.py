@@ -131,7 +131,14 @@ class Recipe:
     labeler: str = ""
     models: Mapping[str, str] = field(default_factory=dict)
     reserved: Mapping[str, str] = field(default_factory=dict)
-    scoped_only: tuple[str, ...] = ()
+    scoped_only: tuple[str, ...] = (
+        "MODEL.WEIGHTS",
+        "MODEL.WEIGHTS_KIND",
+        "MODEL.WEIGHTS_LABELS",
+        "MODEL.BACKBONE.NAME",
+        "TEST.EVALUATORS",
+        "TEST.BEST_METRIC",
+    )
     presets: str = "pipeline"
     sections: tuple[SectionWriter, ...] = ()
     title: str = "Report"

@@ -197,14 +197,6 @@ RECIPE = register_recipe(
             "MODEL.BESTIE.TEST.USE_CLICKS": "no option: on for the labels of clicks",
             "MODEL.META_ARCHITECTURE": "the configs of a preset",
         },
-        scoped_only=(
-            "MODEL.WEIGHTS",
-            "MODEL.WEIGHTS_KIND",
-            "MODEL.WEIGHTS_LABELS",
-            "MODEL.BACKBONE.NAME",
-            "TEST.EVALUATORS",
-            "TEST.BEST_METRIC",
-        ),
         sections=SECTIONS,
         title="BESTIE report",
     )

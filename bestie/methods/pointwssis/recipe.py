@@ -166,14 +166,6 @@ RECIPE = register_recipe(
             "MODEL.META_ARCHITECTURE": "the configs of a preset, and --variant",
             "MODEL.POINTWSSIS.PROMPT": "no option: clicks for labels, none for evaluation",
         },
-        scoped_only=(
-            "MODEL.WEIGHTS",
-            "MODEL.WEIGHTS_KIND",
-            "MODEL.WEIGHTS_LABELS",
-            "MODEL.BACKBONE.NAME",
-            "TEST.EVALUATORS",
-            "TEST.BEST_METRIC",
-        ),
         sections=(
             supervision_section,
             stages_section,
