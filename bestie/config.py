@@ -71,6 +71,9 @@ def _add_input(cfg: CN) -> None:
     cfg.INPUT.TEST_SIZE = 0
     # Random scale factors; one is drawn for each image.
     cfg.INPUT.SCALES = [0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3]
+    # Photometric distortion, for networks that train on maps: brightness +-16, contrast x 0.5..1.5,
+    # hue +-36 degrees.
+    cfg.INPUT.COLOR_AUG = True
     # Random quarter turns and vertical flips, for images without an upright direction (microscopy).
     cfg.INPUT.RANDOM_ROTATE90 = False
 

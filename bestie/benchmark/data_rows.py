@@ -26,7 +26,7 @@ from bestie.data.augmentation import augment
 from bestie.evaluation import COCOExporter
 from bestie.formats import DatasetFolder, Points, read_image, write_points, write_semantic_map
 from bestie.formats.dataset_folder import CUES
-from bestie.methods.bestie.augmentation import build_bestie_augmentation
+from bestie.data.crop_augmentation import build_crop_augmentation
 from bestie.methods.bestie.grouping import group_pixels
 from bestie.methods.bestie.meta_arch import to_instances
 from bestie.training.setup import default_config
@@ -48,7 +48,7 @@ def loader_rows(bench: Bench) -> Iterator[Row]:
             cfg = _loader_config(name, workers)
             mappers: dict[str, Callable[[dict], dict]] = {
                 "training loader": build_mapper(cfg, is_train=True),
-                "decode and augment": partial(_decode_and_augment, build_bestie_augmentation(cfg)),
+                "decode and augment": partial(_decode_and_augment, build_crop_augmentation(cfg)),
             }
             measured = {}
             for what, mapper in mappers.items():

@@ -31,6 +31,10 @@ COMMANDS = {
     "report": ("report", "write the report of a run again"),
     "extract-points": ("extract_points", "write the instance cues that a classifier finds"),
     "make-maps": ("make_semantic_maps", "write the weak semantic maps of a classifier"),
+    "predict-maps": (
+        "predict_semantic_maps",
+        "write the semantic maps of a network that learned weak maps",
+    ),
     "ablate-cues": ("ablate_cues", "compare the cues of several classifiers"),
     "make-shapes": ("make_shapes", "make the built-in data set"),
     "prepare-voc": ("prepare_voc", "make a data set of the PASCAL VOC 2012 download"),

@@ -20,7 +20,7 @@ from detectron2.config import CfgNode
 from fvcore.common.registry import Registry
 from torch import Tensor
 
-from bestie.formats import DataError, read_image
+from bestie.formats import DataError, read_image, read_semantic_map
 
 __all__ = ["MAPPER_REGISTRY", "ReadsImages", "build_mapper", "mapper_class", "points_folder"]
 
@@ -108,6 +108,29 @@ def label_path(dataset_dict: dict[str, Any], folder: str, suffix: str) -> str | 
     if "root" not in dataset_dict:
         return None
     return os.path.join(dataset_dict["root"], folder, _image_name(dataset_dict) + suffix)
+
+
+def read_sample_map(
+    dataset_dict: dict[str, Any], folder: str, size: tuple[int, int]
+) -> np.ndarray:
+    """The weak semantic map of an image from ``ROOT/<folder>``, (H, W) uint8.
+
+    Args:
+        dataset_dict: of the image.
+        folder: INPUT.MAPS_DIR.
+        size: height and width of the image.
+
+    Raises:
+        DataError: there is none, or it is of another size.
+    """
+    path = label_path(dataset_dict, folder, ".png")
+    semantic_map = read_semantic_map(required_path(path, dataset_dict, "a semantic map"))
+    if semantic_map.shape != size:
+        raise DataError(
+            f"has {semantic_map.shape} pixels (height, width), its image {size}",
+            path,
+        )
+    return semantic_map
 
 
 def sample_identity(dataset_dict: dict[str, Any]) -> dict[str, Any]:

@@ -59,11 +59,11 @@ def read_ledger(folder: str | os.PathLike) -> dict[str, dict]:
 def _is_entry(entry: Any) -> bool:
     if not isinstance(entry, dict) or not isinstance(entry.get("consumed", []), list):
         return False
-    classifier = entry.get("classifier") or {}
-    parts = [*entry.get("consumed", []), classifier]
+    networks = [entry.get(name) or {} for name in ("classifier", "segmenter")]
+    parts = [*entry.get("consumed", []), *networks]
     if not all(isinstance(part, dict) for part in parts):
         return False
-    return isinstance(classifier.get("pretrained") or {}, dict)
+    return all(isinstance(network.get("pretrained") or {}, dict) for network in networks)
 
 
 def _kinds_in(value: Any) -> Iterator[Any]:

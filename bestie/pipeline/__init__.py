@@ -120,7 +120,10 @@ def rewrite_report(directory: str | os.PathLike) -> Path:
         ValueError: a run whose supervision belongs to no recipe.
     """
     manifest = RunFolder(directory, ReportPlan()).manifest
-    recipe = recipe_for(str(manifest.get("supervision")))
+    variants = [str(variant).partition(":") for variant in manifest.get("variants", [])]
+    recipe = recipe_for(str(manifest.get("supervision"))).for_run(
+        str(manifest.get("preset")), {training: name for training, _, name in variants}
+    )
     return write_report(directory, recipe.report_plan, recipe.sections)
 
 

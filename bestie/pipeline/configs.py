@@ -138,7 +138,7 @@ class TrainingConfigs:
         return Facts(
             supervision=self.request.supervision,
             points=self._points_dir(),
-            maps=str(self.source.maps or self.output / "maps"),
+            maps=str(self.source.maps or self.output / self.recipe.latest("maps", name)),
             preset=merge_config(str(self.config_file(name)), []),
             sides=self._longer_sides,
             given=given,

@@ -54,7 +54,7 @@ class Measurements:
         self.folder = request.output
         self.quality, self.evaluation = self.folder / "quality", self.folder / "evaluation"
         self.points = source.points or self.folder / "cues"
-        self.maps = source.maps or self.folder / "maps"
+        self.maps = source.maps or self.folder / request.recipe.latest("maps")
 
     def export(self, dataset: str, output: Path, weights: str | Path) -> Command:
         """The command that exports the labeler's labels for a data set."""

@@ -7,7 +7,7 @@ registers it; it joins other methods by the names of their configs, tools and fi
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -32,6 +32,8 @@ __all__ = [
 # A preset is made for images whose longer side is about INPUT.TEST_SIZE of its configs: at most
 # LARGEST times that, and, but for a few (SMALL_SHARE of the images), at least SMALLEST times.
 LARGEST, SMALLEST, SMALL_SHARE = 1.5, 0.5, 0.05
+# Variants of a training that a run may do without.
+ON, OFF = "on", "off"
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Facts:
     Attributes:
         supervision: of the run.
         points: INPUT.POINTS_DIR of this run; "" for the folder that belongs to the supervision.
-        maps: INPUT.MAPS_DIR of this run.
+        maps: INPUT.MAPS_DIR of this run, the best maps that there are before this training.
         preset: the config of the training as the preset has it.
         sides: (N,) int64 longer sides of the images of all splits, pixels.
         given: KEY -> VALUE that the user has set for the training.
@@ -68,13 +70,19 @@ class Training:
 
     Attributes:
         name: also of its stage and of its folder.
-        own_keys: keys, or their beginnings, that matter to this training only.
+        own_keys: keys, or their beginnings, that matter only to this training and to others that
+            have them here.
         not_keys: keys that matter to all other trainings.
         labels: file of labels (COCO json) of an earlier stage that it trains on; "": it trains on
             the training split of the data.
         finds_instances: False: it predicts something else than instances.
         evaluated: it is scored on the validation images: with instances, or else with tags.
-        supervision_key: key that says what its points are; "": it reads neither points nor maps.
+        supervision_key: key that says what its points are; "": it reads none.
+        reads_maps: it reads semantic maps.
+        optional: a run may do without it and the stages that use its network; ``--variant`` says
+            whether it does: TRAINING:on, TRAINING:off.
+        off_in: presets in which an optional one is off unless it is asked for; it is off, too, where
+            the preset has no config for it.
         checkpoints: it leaves so many at least.
         starts_from: training whose backbone it starts from, if it has one of timm.
         settings: gives further KEY -> VALUE, below those of the user.
@@ -87,6 +95,9 @@ class Training:
     finds_instances: bool = True
     evaluated: bool = True
     supervision_key: str = ""
+    reads_maps: bool = False
+    optional: bool = False
+    off_in: tuple[str, ...] = ()
     checkpoints: int = 0
     starts_from: str = ""
     settings: Callable[[Facts], dict[str, str]] = lambda facts: {}
@@ -102,6 +113,14 @@ class StageSpec(Protocol):
     @property
     def title(self) -> str:
         """What people call it."""
+
+    @property
+    def training(self) -> str:
+        """Whose network or settings it uses; "": none."""
+
+    @property
+    def improves(self) -> str:
+        """Stage whose files its own take the place of, for later stages; "": none."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +140,7 @@ class Recipe:
         presets: folder under configs/ with a folder per preset.
         sections: of the report, in their order.
         title: of the report.
+        left_out: optional trainings that this run does without.
     """
 
     name: str
@@ -142,6 +162,7 @@ class Recipe:
     presets: str = "pipeline"
     sections: tuple[SectionWriter, ...] = ()
     title: str = "Report"
+    left_out: tuple[str, ...] = ()
 
     @property
     def training_names(self) -> tuple[str, ...]:
@@ -153,15 +174,15 @@ class Recipe:
 
     @property
     def preset_names(self) -> tuple[str, ...]:
-        """Folders with a config of each of its trainings."""
-        files = [f"{name}.yaml" for name in self.training_names]
+        """Folders with a config of each of its trainings that a run cannot do without."""
+        files = [f"{training.name}.yaml" for training in self.trainings if not training.optional]
         folders = (configs_folder() / self.presets).glob("*")
         found = [path.name for path in folders if all((path / file).is_file() for file in files)]
         return tuple(sorted(found))
 
     def config_file(self, preset: str, training: str, variant: str = "") -> Path:
         """Config of a training in a preset."""
-        name = f"{training}_{variant}" if variant else training
+        name = training if variant in ("", ON) else f"{training}_{variant}"
         return configs_folder() / self.presets / preset / f"{name}.yaml"
 
     def check_variants(self, preset: str, variants: Mapping[str, str]) -> None:
@@ -170,13 +191,56 @@ class Recipe:
             if training not in self.training_names:
                 names = ", ".join(self.training_names)
                 raise ValueError(f"--variant: no training is named {training}, but {names}")
-            if not self.config_file(preset, training, variant).is_file():
+            is_optional = self._training(training).optional
+            if is_optional and variant == OFF:
+                continue
+            is_plain = variant == ON and not is_optional
+            if is_plain or not self.config_file(preset, training, variant).is_file():
                 start, folder = f"{training}_", self.config_file(preset, training).parent
                 found = sorted(path.stem.removeprefix(start) for path in folder.glob(f"{start}*"))
+                if is_optional:
+                    is_there = self.config_file(preset, training).is_file()
+                    found = [ON] * is_there + [OFF, *found]
                 raise ValueError(
                     f"--variant: {training} has no variant '{variant}' in the preset {preset}; "
                     f"it has {', '.join(found) or 'none'}"
                 )
+
+    def for_run(self, preset: str, variants: Mapping[str, str]) -> "Recipe":
+        """This recipe without the optional trainings that a run does without, and their stages."""
+        off = [t.name for t in self.trainings if not self._is_on(t, preset, variants)]
+        if not off:
+            return self
+        return replace(
+            self,
+            trainings=tuple(t for t in self.trainings if t.name not in off),
+            stages=tuple(s for s in self.stages if not {s.name, s.training} & set(off)),
+            left_out=tuple(off),
+        )
+
+    def _is_on(self, training: Training, preset: str, variants: Mapping[str, str]) -> bool:
+        if not training.optional:
+            return True
+        by_default = OFF if preset in training.off_in else ON
+        chosen = variants.get(training.name, by_default)
+        return chosen != OFF and self.config_file(preset, training.name, chosen).is_file()
+
+    def _training(self, name: str) -> Training:
+        return next(training for training in self.trainings if training.name == name)
+
+    def latest(self, name: str, reader: str = "") -> str:
+        """The stage whose files a stage reads in place of those of ``name``.
+
+        Args:
+            name: of a stage.
+            reader: stage that reads, or a training; "": one after all others.
+        """
+        for stage in self.stages:
+            if stage.name == reader:
+                break
+            if stage.improves == name:
+                name = stage.name
+        return name
 
     @property
     def report_plan(self) -> ReportPlan:
@@ -190,6 +254,7 @@ class Recipe:
             labeler=self.labeler,
             models=self.models,
             supervision_keys={name: key for name, key in keys.items() if key},
+            map_readers=tuple(t.name for t in self.trainings if t.reads_maps),
         )
 
     def split_options(self, options: Sequence[str]) -> dict[str, dict[str, str]]:
@@ -214,7 +279,9 @@ class Recipe:
         for given, value in zip(options[::2], options[1::2], strict=True):
             scope, colon, key = given.rpartition(":")
             key = "MODEL.DEVICE" if key == "DEVICE" else key
-            if colon and scope not in names:
+            if off := self._left_out_training_of(scope, key):
+                problems.append(f"{given}: this run has no {off}; --variant {off}:{ON} adds it")
+            elif colon and scope not in names:
                 problems.append(f"{given}: settings can be given for {', '.join(names)}")
             elif key.partition(".")[0] in names:
                 name, _, rest = key.partition(".")
@@ -233,10 +300,23 @@ class Recipe:
             raise ValueError("; ".join(problems))
         return {name: common[name] | special[name] for name in names}
 
+    def _left_out_training_of(self, scope: str, key: str) -> str:
+        """The training that this run does without and a setting is for; "": none."""
+        if scope in self.left_out:
+            return scope
+        for training in RECIPES[self.name].trainings if self.left_out else ():
+            others = self._owners(key)
+            if training.name in self.left_out and key.startswith(training.own_keys) and not others:
+                return training.name
+        return ""
+
+    def _owners(self, key: str) -> list[str]:
+        """Trainings that alone a key matters to; none: it matters to all, or nearly all."""
+        return [t.name for t in self.trainings if key.startswith(t.own_keys)]
+
     def _trainings_of(self, key: str) -> list[str]:
-        for training in self.trainings:
-            if key.startswith(training.own_keys):
-                return [training.name]
+        if owners := self._owners(key):
+            return owners
         return [training.name for training in self.trainings if key not in training.not_keys]
 
 

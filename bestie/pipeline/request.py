@@ -28,7 +28,8 @@ class Request:
         split, val_split: names of the splits of a root; val_split None: "val", if there is one.
         strong_split, weak_split: of masks+clicks, the splits with masks and with clicks; "":
             ``split`` with _s and _w.
-        variants: training -> variant of its config in the preset, <training>_<variant>.yaml.
+        variants: training -> variant of its config in the preset, <training>_<variant>.yaml; "on"
+            or "off" for a training that a run may do without.
         val: "coco:JSON:IMAGE_DIR" to evaluate on, with COCO data; "": none.
         read (ReadOptions): which points and boxes of a COCO json are clicks.
         cues, maps (Path | None): folders of supplied points and semantic maps, absolute.
@@ -54,12 +55,13 @@ class Request:
     command: str = ""
 
     def __post_init__(self) -> None:
-        presets = self.recipe.preset_names
+        presets = recipe_for(self.supervision).preset_names
         if self.preset not in presets:
             raise ValueError(f"--preset must be one of {', '.join(presets)}, got '{self.preset}'")
         if self.num_gpus < 1:
             raise ValueError(f"--num-gpus must be 1 or more, got {self.num_gpus}")
-        self.recipe.check_variants(self.preset, self.variants)
+        recipe_for(self.supervision).check_variants(self.preset, self.variants)
+        self._check_maps()
         self._check_splits()
         if self.val and not self.is_coco:
             raise ValueError("--val goes with --data coco:JSON:IMAGE_DIR; a root has --val-split")
@@ -90,6 +92,14 @@ class Request:
         if self.is_mixed and (self.cues or self.maps):
             raise ValueError(f"--cues and --maps have no effect with --supervision {MIXED}")
 
+    def _check_maps(self) -> None:
+        for training in self.recipe.trainings if self.maps else ():
+            if training.optional and training.reads_maps and training.name in self.variants:
+                raise ValueError(
+                    f"--variant {training.name}:{self.variants[training.name]} has no effect with "
+                    "--maps: maps that are supplied are used as they are"
+                )
+
     @property
     def training_splits(self) -> dict[str, str]:
         """Part of the data that trains -> split: "train", or "strong" and "weak"."""
@@ -105,8 +115,8 @@ class Request:
 
     @property
     def recipe(self) -> Recipe:
-        """The recipe that starts from this supervision."""
-        return recipe_for(self.supervision)
+        """The recipe that starts from this supervision, with what this run makes of it."""
+        return recipe_for(self.supervision).for_run(self.preset, self.variants)
 
     def settings(self, training: str) -> dict[str, str]:
         """KEY -> VALUE of the options that a training of the recipe gets."""

@@ -56,6 +56,7 @@ COMMAND_CODE = {
     "train": "bestie.cli.train",
     "extract-points": "bestie.cli.extract_points",
     "make-maps": "bestie.cli.make_semantic_maps",
+    "predict-maps": "bestie.cli.predict_semantic_maps",
     "export": "bestie.cli.export",
     "evaluate": "bestie.cli.evaluate",
 }
@@ -149,6 +150,8 @@ class Step:
         ignores: keys of that training that do not matter to it.
         supplied: component of the data that takes the place of its outputs; "": none can.
         serves: steps that it works for; empty: it is always needed.
+        improves: step whose files its own take the place of, for later steps; the pattern of the
+            files is the same but for the folder.
     """
 
     name: str
@@ -161,6 +164,7 @@ class Step:
     ignores: tuple[str, ...] = ()
     supplied: str = ""
     serves: tuple[str, ...] = ()
+    improves: str = ""
 
     def commands(self, run: Run, resume: bool) -> list[Command]:
         """What it runs; ``resume``: to continue what a stopped run left."""
@@ -195,7 +199,7 @@ class Step:
 
     def build(self, run: Run) -> Stage:
         """The stage, for one run."""
-        reads = self.all_reads(run)
+        reads = [self._latest(run, *pair) for pair in self.all_reads(run)]
         made = tuple(pair for pair in reads if not run.is_replaced(pair[0]))
         supplied = {run.step(name).supplied for name, _ in reads if run.is_replaced(name)}
         return Stage(
@@ -214,6 +218,13 @@ class Step:
             can_go_on=lambda: self.can_resume(run),
             progress=lambda: self.progress(run),
         )
+
+    def _latest(self, run: Run, name: str, pattern: str) -> tuple[str, str]:
+        """What it reads in place of an output of ``name``, if an earlier step improves it."""
+        latest = run.recipe.latest(name, self.name)
+        if latest != name and not run.is_replaced(latest):
+            return latest, pattern.replace(f"{name}/", f"{latest}/", 1)
+        return name, pattern
 
 
 def build_stages(run: Run) -> list[Stage]:

@@ -136,7 +136,7 @@ def _with_files(record: Mapping[str, Any], run: RunFolder, cfg: CfgNode) -> dict
     """A dataset dict with the points and the map that the labeler was trained with."""
     name, root = record["image_name"], record.get("root", "")
     points = _folder(os.path.join(root, _points_of(cfg)), run.root / "cues")
-    maps = _folder(os.path.join(root, cfg.INPUT.MAPS_DIR), run.root / "maps")
+    maps = _folder(os.path.join(root, cfg.INPUT.MAPS_DIR), run.root / Path(cfg.INPUT.MAPS_DIR).name)
     files = [Path(points, f"{name}.txt"), *map(Path, record.get("points_files", {}).values())]
     found = [file for file in files if file.is_file()][:1]
     return {

@@ -34,7 +34,8 @@ class ReportPlan:
         detectors: those of them whose networks find instances.
         labeler: the one whose network gives the labels of the training images; "": none.
         models: name in evaluation/results.json -> title, each standing on the one before.
-        supervision_keys: training that reads points and maps -> key that says what its points are.
+        supervision_keys: training that reads points -> key that says what its points are.
+        map_readers: trainings that read semantic maps.
     """
 
     title: str = "Report"
@@ -44,6 +45,7 @@ class ReportPlan:
     labeler: str = ""
     models: Mapping[str, str] = field(default_factory=dict)
     supervision_keys: Mapping[str, str] = field(default_factory=dict)
+    map_readers: tuple[str, ...] = ()
 
 
 class RunFolder:

@@ -189,11 +189,11 @@ def _of_data(run: RunFolder, stage: str, cfg: CfgNode, name: str) -> list[Ingred
         Ingredient("tags", (LabelKind.TAGS,), "image tags", title, str(tags)),
     ]
     if stage in run.plan.supervision_keys:
-        points, maps = Path(first, points_folder(cfg)), Path(first, cfg.INPUT.MAPS_DIR)
         clicked = value_of(cfg, run.plan.supervision_keys[stage]) == "clicks"
         what = "clicks" if clicked else "cues"
-        found += _of_folder(run, stage, what, points, second)
-        found += _of_folder(run, stage, "weak maps", maps, second)
+        found += _of_folder(run, stage, what, Path(first, points_folder(cfg)), second)
+    if stage in run.plan.map_readers:
+        found += _of_folder(run, stage, "weak maps", Path(first, cfg.INPUT.MAPS_DIR), second)
     return found
 
 
@@ -224,17 +224,24 @@ def _of_folder(run: RunFolder, stage: str, what: str, folder: Path, split: str) 
     kinds = tuple(dict.fromkeys(kind for kind, _ in parts))
     labels = ", ".join(dict.fromkeys(labels for _, labels in parts))
     found = [Ingredient(what, kinds, labels, run.title(stage), where, own)]
-    classifier = entry.get("classifier")
-    if classifier is None or own:  # this run's classifier has rows of its own
-        return found
-    maker, file = f"the {what}", str(classifier.get("file", "no file named"))
-    kind, labels = _labels_in(classifier)
-    found.append(Ingredient("classifier", (kind,), labels, maker, file))
-    weights = classifier.get("pretrained")
-    if weights:
-        (kind, labels), file = _labels_in(weights), str(weights.get("file", ""))
-        user = f"the classifier of {maker}"
-        found.append(Ingredient("initial weights", (kind,), labels, user, file))
+    return found if own else found + _of_makers(entry, what)  # this run's have rows of their own
+
+
+def _of_makers(entry: dict, what: str) -> list[Ingredient]:
+    """The networks of another run that made the files of a folder, and what they started from."""
+    found = []
+    for name in ("classifier", "segmenter"):
+        network = entry.get(name)
+        if network is None:
+            continue
+        if name == "classifier":  # the labels of a segmenter are those of the maps that it learned
+            kind, labels = _labels_in(network)
+            file = str(network.get("file", "no file named"))
+            found.append(Ingredient(name, (kind,), labels, f"the {what}", file))
+        if weights := network.get("pretrained"):
+            (kind, labels), file = _labels_in(weights), str(weights.get("file", ""))
+            user = f"the {name} of the {what}"
+            found.append(Ingredient("initial weights", (kind,), labels, user, file))
     return found
 
 

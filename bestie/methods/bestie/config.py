@@ -133,15 +133,13 @@ def _add_inference(model: CN) -> None:
 
 
 def _add_input(cfg: CN) -> None:
-    # How dataset dicts become training samples: "BESTIEMapper", "PAMMapper", "InstanceMapper"
-    # (SOLO, Mask R-CNN and other Detectron2 models), "PromptMapper" (PromptedSOLO at inference),
-    # "RefinerMapper" (MaskRefiner).
+    # How dataset dicts become training samples: "BESTIEMapper", "PAMMapper", "WeakMapMapper"
+    # (WeakMapSegmenter), "InstanceMapper" (SOLO, Mask R-CNN and other Detectron2 models),
+    # "PromptMapper" (PromptedSOLO at inference), "RefinerMapper" (MaskRefiner).
     cfg.INPUT.DATASET_MAPPER_NAME = "BESTIEMapper"
     # Images whose longer side lies between these two keep their size in spite of INPUT.TEST_SIZE,
     # pixels; 0, 0: none. The pipeline sets it to the sizes of data that a preset is made for.
     cfg.INPUT.TEST_SIZE_KEPT = [0, 0]
-    # Photometric distortion: brightness +-16, contrast x 0.5..1.5, hue +-36 degrees.
-    cfg.INPUT.COLOR_AUG = True
 
 
 def check_bestie_config(cfg: CN) -> list[str]:

@@ -29,13 +29,14 @@ from bestie.data.mappers import (
     label_path,
     points_folder,
     read_sample_image,
+    read_sample_map,
     required_path,
     required_tags,
     sample_identity,
 )
-from bestie.formats import DataError, Points, read_points, read_semantic_map
+from bestie.formats import DataError, Points, read_points
 from bestie.formats.dataset_folder import CUES, MAPS, POINT_FOLDERS
-from bestie.methods.bestie.augmentation import build_bestie_augmentation
+from bestie.data.crop_augmentation import build_crop_augmentation
 from bestie.methods.bestie.pseudo_labels import accept_components
 from bestie.regions.components import find_components
 
@@ -114,7 +115,7 @@ class BESTIEMapper(ReadsImages):
         return {
             "is_train": is_train,
             "num_classes": cfg.MODEL.BESTIE.NUM_CLASSES,
-            "augmentation": build_bestie_augmentation(cfg) if is_train else (),
+            "augmentation": build_crop_augmentation(cfg) if is_train else (),
             "image_format": cfg.INPUT.FORMAT,
             "points_dir": points_folder(cfg),
             "maps_dir": cfg.INPUT.MAPS_DIR,
@@ -179,7 +180,7 @@ class BESTIEMapper(ReadsImages):
         self, dataset_dict: dict[str, Any], image: np.ndarray, points: Points
     ) -> dict[str, Tensor]:
         tags = dataset_dict["image_labels"]
-        semantic_map = self._read_semantic_map(dataset_dict, image)
+        semantic_map = read_sample_map(dataset_dict, self.maps_dir, image.shape[:2])
         tagged = np.isin(points.classes, tags)
         image, semantic_map, yx, kept = augment(
             self.augmentation, image, semantic_map, points.yx[tagged]
@@ -213,16 +214,6 @@ class BESTIEMapper(ReadsImages):
                 raise DataError(f"class {class_id}; {accepted}", path, int(line))
         kept = points.scores > self.point_score_thresh
         return Points(points.yx[kept], points.classes[kept], points.scores[kept])
-
-    def _read_semantic_map(self, dataset_dict: dict[str, Any], image: np.ndarray) -> np.ndarray:
-        path = label_path(dataset_dict, self.maps_dir, ".png")
-        semantic_map = read_semantic_map(required_path(path, dataset_dict, "a semantic map"))
-        if semantic_map.shape != image.shape[:2]:
-            raise DataError(
-                f"has {semantic_map.shape} pixels (height, width), its image {image.shape[:2]}",
-                path,
-            )
-        return semantic_map
 
 
 def _points_needed(cfg: CfgNode) -> str:

@@ -20,6 +20,9 @@ from torch.nn import functional as F
 
 __all__ = ["PAMClassifier", "PAMHead", "peak_attention"]
 
+# Standard deviation of the last layer's initial weights in the reference implementation.
+SMALL_STD = 0.01
+
 
 def peak_attention(x: Tensor, alpha: float) -> Tensor:
     """ReLU, then zero every value below ``alpha`` times its channel's spatial maximum.
@@ -43,7 +46,13 @@ class PAMHead(nn.Module):
     """Three 3x3 convolutions, each with peak attention, and a 1x1 convolution to the classes."""
 
     def __init__(
-        self, in_channels: int, *, num_classes: int, channels: int = 512, alpha: float = 0.7
+        self,
+        in_channels: int,
+        *,
+        num_classes: int,
+        channels: int = 512,
+        alpha: float = 0.7,
+        last_layer: str = "small",
     ):
         """
         Args:
@@ -51,6 +60,7 @@ class PAMHead(nn.Module):
             num_classes: C.
             channels: of the three convolutions.
             alpha: of the peak attention; 0 gives a plain CAM head.
+            last_layer: initial scale of its weights, "small" or "he" (MODEL.PAM.LAST_LAYER).
         """
         super().__init__()
         if not 0 <= alpha <= 1:
@@ -63,7 +73,8 @@ class PAMHead(nn.Module):
         for conv in self.convs:
             weight_init.c2_msra_fill(conv)
         self.classifier = nn.Conv2d(channels, num_classes, 1)
-        nn.init.normal_(self.classifier.weight, std=0.01)
+        std = {"small": SMALL_STD, "he": (2 / channels) ** 0.5}[last_layer]
+        nn.init.normal_(self.classifier.weight, std=std)
         assert self.classifier.bias is not None
         nn.init.zeros_(self.classifier.bias)
 
@@ -98,6 +109,7 @@ class PAMClassifier(nn.Module):
         head_channels: int = 512,
         alpha: float = 0.7,
         start_iter: int = 0,
+        last_layer: str = "small",
     ):
         """
         Args:
@@ -108,6 +120,7 @@ class PAMClassifier(nn.Module):
             head_channels: channels of the three extra convolutions.
             alpha: threshold of the peak attention, share of the channel's maximum.
             start_iter: iteration of the training from which there is peak attention.
+            last_layer: initial scale of its weights, "small" or "he".
         """
         super().__init__()
         if num_classes < 1:
@@ -122,6 +135,7 @@ class PAMClassifier(nn.Module):
             num_classes=num_classes,
             channels=head_channels,
             alpha=alpha,
+            last_layer=last_layer,
         )
         self.register_buffer("pixel_mean", torch.tensor(pixel_mean).view(-1, 1, 1), False)
         self.register_buffer("pixel_std", torch.tensor(pixel_std).view(-1, 1, 1), False)
@@ -136,6 +150,7 @@ class PAMClassifier(nn.Module):
             "head_channels": cfg.MODEL.PAM.HEAD_CHANNELS,
             "alpha": cfg.MODEL.PAM.ALPHA,
             "start_iter": cfg.MODEL.PAM.START_ITER,
+            "last_layer": cfg.MODEL.PAM.LAST_LAYER,
         }
 
     @staticmethod

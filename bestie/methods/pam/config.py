@@ -1,4 +1,4 @@
-"""Configuration keys of PAM: the classifier, instance cues and weak semantic maps.
+"""Configuration keys of PAM: classifier, instance cues, weak maps, and the network that learns them.
 
 "Paper" is BESTIE (Kim et al., CVPR 2022); numbers are those of the paper and its reference
 implementation. A function that adds the keys, the values that they accept, and a function that
@@ -14,6 +14,11 @@ from bestie.method import AcceptedValues
 __all__ = ["ACCEPTED", "add_pam_config", "check_pam_config"]
 
 ACCEPTED = AcceptedValues(
+    choices={
+        "MODEL.PAM.CUES.GRID": ("square", "image"),
+        "MODEL.PAM.LAST_LAYER": ("small", "he"),
+        "MODEL.PAM.MAPS.BACKGROUND": ("constant", "agreement"),
+    },
     ranges={
         "MODEL.PAM.ALPHA": (0, 1),
         "MODEL.PAM.BIAS_LR_FACTOR": (0, inf),
@@ -26,11 +31,20 @@ ACCEPTED = AcceptedValues(
         "MODEL.PAM.MAPS.IGNORE_MARGIN": (0, 1),
         "MODEL.PAM.MAPS.PAMR_ITERATIONS": (0, inf),
         "MODEL.PAM.START_ITER": (0, inf),
+        "MODEL.SEMANTIC.CHANNELS": (1, inf),
+        "MODEL.SEMANTIC.DROP_START_ITER": (0, inf),
+        "MODEL.SEMANTIC.KEPT_SHARE": (1e-6, 1),
+        "MODEL.SEMANTIC.MAPS.IGNORE_MARGIN": (0, 1),
+        "MODEL.SEMANTIC.MAPS.PAMR_ITERATIONS": (0, inf),
+        "MODEL.SEMANTIC.SYMMETRIC_WEIGHT": (0, inf),
     },
     lists={
         "INPUT.COLOR_JITTER": (0, inf, (4,)),
+        "MODEL.PAM.CUES.SCALES": (1e-6, inf, ()),
         "MODEL.PAM.MAPS.PAMR_DILATIONS": (1, inf, ()),
         "MODEL.PAM.MAPS.SCALES": (1e-6, inf, ()),
+        "MODEL.SEMANTIC.MAPS.PAMR_DILATIONS": (1, inf, ()),
+        "MODEL.SEMANTIC.MAPS.SCALES": (1e-6, inf, ()),
     },
     odd=("MODEL.PAM.CUES.KERNEL",),
 )
@@ -50,6 +64,9 @@ def add_pam_config(cfg: CN) -> None:
     model.START_ITER = 0
     # Channels of the three extra convolutions.
     model.HEAD_CHANNELS = 512
+    # Initial weights of the last layer, from a normal distribution: "small" (standard deviation 0.01,
+    # the reference implementation), or "he" (sqrt(2 / its input channels), He et al., ICCV 2015).
+    model.LAST_LAYER = "small"
     # torchvision's VGG16 weights file (vgg16-397923af.pth): path, or "" for random weights.
     model.VGG_WEIGHTS = ""
     # Kind of labels those weights were trained with; recorded in the supervision ledger: "masks",
@@ -62,17 +79,34 @@ def add_pam_config(cfg: CN) -> None:
     model.BIAS_LR_FACTOR = 2.0
     model.HEAD_LR_FACTOR = 10.0
 
+    _add_cues(model)
+    _add_maps(model)
+    _add_semantic(cfg)
+    # Color jitter of the classifier: strengths of brightness, contrast, saturation, hue.
+    cfg.INPUT.COLOR_JITTER = [0.3, 0.3, 0.3, 0.1]
+
+
+def _add_cues(model: CN) -> None:
     # Instance cues: local maxima of the activation maps.
     model.CUES = CN()
     # Side of the square input image, pixels.
     model.CUES.IMAGE_SIZE = 321
-    # Side of the window of the local maxima, pixels, odd.
+    # Scales of that square; the activation maps of several are averaged.
+    model.CUES.SCALES = [1.0]
+    # Where the local maxima are found: on the "square" (the paper), or on the "image" as the network
+    # sees it (INPUT.TEST_SIZE), to which the activation maps are resized.
+    model.CUES.GRID = "square"
+    # Local maxima that touch each other, such as those of a peak at the border, become one cue.
+    model.CUES.MERGE_TOUCHING = False
+    # Side of the window of the local maxima, pixels of that grid, odd.
     model.CUES.KERNEL = 15
     # Most cues per class and image.
     model.CUES.TOP_K = 25
     # Cues below this confidence are not written.
     model.CUES.SCORE_THRESH = 0.1
 
+
+def _add_maps(model: CN) -> None:
     # Weak semantic maps from activation maps.
     model.MAPS = CN()
     # Scales of the image of the multi-scale activation maps (mirrored ones are always averaged in).
@@ -80,6 +114,9 @@ def add_pam_config(cfg: CN) -> None:
     # With peak attention, as in training. False: ReLU in its place, so that the maps cover objects
     # rather than their peaks.
     model.MAPS.ATTENTION = True
+    # Score of the background class: "constant" (BACKGROUND_SCORE), or "agreement": for each image
+    # the score at which its scales and mirror images agree best; no ground truth is read.
+    model.MAPS.BACKGROUND = "constant"
     # Score of the background class; pixels whose best class is below it are background.
     model.MAPS.BACKGROUND_SCORE = 0.3
     # Pixels whose best refined score is less than this above the second are ignored (255); the
@@ -91,12 +128,43 @@ def add_pam_config(cfg: CN) -> None:
     model.MAPS.PAMR_ITERATIONS = 10
     # Dense CRF after (or instead of) it; needs the extra `crf`.
     model.MAPS.CRF = False
-    # Color jitter of the classifier: strengths of brightness, contrast, saturation, hue.
-    cfg.INPUT.COLOR_JITTER = [0.3, 0.3, 0.3, 0.1]
+
+
+def _add_semantic(cfg: CN) -> None:
+    # The segmentation network that learns from weak maps (MODEL.META_ARCHITECTURE WeakMapSegmenter);
+    # its predictions, restricted to the tags, are maps for BESTIE (paper, section 4.1).
+    cfg.MODEL.SEMANTIC = CN()
+    node = cfg.MODEL.SEMANTIC
+    # Number of classes C; -1: as many as the training data set names.
+    node.NUM_CLASSES = -1
+    # Channels of the decoder (DeepLabV3+).
+    node.CHANNELS = 256
+    # Share of the labeled pixels of a batch that the loss averages over, those of the lowest loss;
+    # 1: all. The others are taken for wrong labels.
+    node.KEPT_SHARE = 1.0
+    # Iteration from which pixels are left out: at first, those of small objects have the highest
+    # loss.
+    node.DROP_START_ITER = 0
+    # Weight of the reverse cross-entropy (Wang et al., ICCV 2019), which bears wrong labels; 0: none.
+    node.SYMMETRIC_WEIGHT = 0.0
+
+    # Semantic maps from its predictions; keys as those of MODEL.PAM.MAPS.
+    node.MAPS = CN()
+    # Scales of the image over which predictions are averaged (mirrored ones are always averaged in).
+    node.MAPS.SCALES = [0.75, 1.0, 1.25]
+    # Pixels whose best refined score is less than this above the second are ignored (255).
+    node.MAPS.IGNORE_MARGIN = 0.05
+    # Pixel-adaptive refinement: dilations of the 8-neighborhoods, iterations; 0 iterations: none.
+    node.MAPS.PAMR_DILATIONS = [1, 2, 4, 8, 12, 24]
+    node.MAPS.PAMR_ITERATIONS = 10
+    # Dense CRF after (or instead of) it; needs the extra `crf`.
+    node.MAPS.CRF = False
 
 
 def check_pam_config(cfg: CN) -> list[str]:
     """Settings that contradict each other or have no effect, one message each."""
+    if cfg.MODEL.META_ARCHITECTURE == "WeakMapSegmenter":
+        return _problems_of_dropping(cfg)
     node = cfg.MODEL.PAM
     if cfg.MODEL.META_ARCHITECTURE != "PAMClassifier" or node.ALPHA == 0:
         return []
@@ -107,3 +175,21 @@ def check_pam_config(cfg: CN) -> list[str]:
         f"{cfg.SOLVER.MAX_ITER}: peak attention would never start; set MODEL.PAM.ALPHA 0 "
         "for a plain CAM classifier."
     ]
+
+
+def _problems_of_dropping(cfg: CN) -> list[str]:
+    node = cfg.MODEL.SEMANTIC
+    problems = []
+    if node.KEPT_SHARE < 1 and node.DROP_START_ITER >= cfg.SOLVER.MAX_ITER:
+        problems.append(
+            f"MODEL.SEMANTIC.DROP_START_ITER {node.DROP_START_ITER} lies beyond SOLVER.MAX_ITER "
+            f"{cfg.SOLVER.MAX_ITER}: no pixel would be left out; set MODEL.SEMANTIC.KEPT_SHARE 1."
+        )
+    if node.KEPT_SHARE == 1 and node.DROP_START_ITER > 0:
+        problems.append(
+            f"MODEL.SEMANTIC.DROP_START_ITER {node.DROP_START_ITER} has no effect with "
+            "MODEL.SEMANTIC.KEPT_SHARE 1."
+        )
+    if not cfg.INPUT.CROP.ENABLED:
+        problems.append("WeakMapSegmenter trains on crops of one size: set INPUT.CROP.ENABLED True.")
+    return problems

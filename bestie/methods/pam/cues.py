@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from detectron2.config import CfgNode
 from detectron2.utils import comm
 from torch import Tensor
@@ -24,6 +25,9 @@ from bestie.methods.pam.peak_points import find_peak_points
 from bestie.methods.pam.stage import ClassifierStage, mirrored_activation_maps, save_sheet
 
 __all__ = ["extract_points", "image_cues"]
+
+# Shortest side of an image that the network sees, pixels.
+MIN_SIDE = 32
 
 
 def extract_points(
@@ -86,8 +90,9 @@ def image_cues(
 ) -> Points:
     """Cues of one image: each is the pixel of the photo that holds the center of a peak's pixel.
 
-    Peaks are found on the square of IMAGE_SIZE, whatever the size of the photo: the window and the
-    mean filter are pixels of that square.
+    The network sees squares of IMAGE_SIZE, times each of SCALES, whatever the size of the photo.
+    Peaks are found on the square of IMAGE_SIZE or, with GRID image, on ``image``; the window and
+    the mean filter are pixels of that grid.
 
     Args:
         model: in evaluation mode.
@@ -96,14 +101,24 @@ def image_cues(
         options: MODEL.PAM.CUES.
         size: height and width of the photo that the cues belong to; None: those of ``image``.
     """
+    height, width = image.shape[-2:]
     side = options.IMAGE_SIZE
-    maps = mirrored_activation_maps(model, image, image_labels, (side, side), (side, side))
+    grid = (side, side) if options.GRID == "square" else (height, width)
+    maps = torch.zeros((), device=model.device)
+    for scale in options.SCALES:
+        scaled = max(MIN_SIDE, round(side * scale))
+        seen = mirrored_activation_maps(model, image, image_labels, (scaled, scaled), grid)
+        maps = maps + seen / len(options.SCALES)
     yx, indices, scores = find_peak_points(
-        maps, options.KERNEL, options.TOP_K, options.SCORE_THRESH
+        maps,
+        options.KERNEL,
+        options.TOP_K,
+        options.SCORE_THRESH,
+        merge_touching=options.MERGE_TOUCHING,
     )
-    photo = np.array(size or image.shape[-2:])
+    photo = np.array(size or (height, width))
     return Points(
-        yx=np.floor((yx.cpu().numpy() + 0.5) * photo / side),
+        yx=np.floor((yx.cpu().numpy() + 0.5) * photo / np.array(grid)),
         classes=image_labels.nonzero()[:, 0].numpy()[indices.cpu().numpy()],
         scores=scores.cpu().numpy(),
     )

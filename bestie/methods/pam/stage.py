@@ -1,4 +1,4 @@
-"""Shared by the stages that run the classifier over a data set and write one file per image.
+"""Shared by the stages that run a network over a data set and write one file per image.
 
 Finds the images that are not finished, distributes them over the processes, and writes the
 supervision ledger.
@@ -28,15 +28,39 @@ from bestie.training.setup import load_model
 from bestie.visualization import LayerSettings, choose_evenly, results_sheet, save_png
 from bestie.visualization.layers import available_layers
 
-__all__ = ["ClassifierStage", "mirrored_activation_maps", "save_sheet"]
+__all__ = [
+    "ClassifierStage",
+    "DatasetStage",
+    "mirrored_activation_maps",
+    "pair_of_maps",
+    "save_sheet",
+    "stage_folder",
+]
 
 logger = logging.getLogger(__name__)
 
 SHEET_IMAGES = 8
+# What was done before there were these keys; files of then were made like this.
+LATER_SETTINGS = {
+    "SCALES": [1.0],
+    "GRID": "square",
+    "MERGE_TOUCHING": False,
+    "BACKGROUND": "constant",
+}
 
 
-class ClassifierStage:
-    """One data set, and the folder that gets a file for each of its images."""
+class DatasetStage:
+    """One data set, and the folder that gets a file for each of its images.
+
+    A subclass says which network writes the files.
+
+    Attributes:
+        architecture: MODEL.META_ARCHITECTURE of that network.
+        network: what it is called, also in the ledger.
+    """
+
+    architecture = ""
+    network = ""
 
     def __init__(
         self,
@@ -51,7 +75,7 @@ class ClassifierStage:
     ):
         """
         Args:
-            cfg: of the classifier.
+            cfg: of the network.
             dataset_name: it is registered if need be; each image needs tags.
             output: folder to write; None: ``folder`` of the data's root.
             name: of the stage, for the ledger and the progress bar.
@@ -60,18 +84,19 @@ class ClassifierStage:
             settings: keys that decide about the result.
 
         Raises:
-            ValueError: not a classifier, a data set without tags or of other classes, or no output.
+            ValueError: another network, a data set without tags or of other classes, or no output.
         """
-        if cfg.MODEL.META_ARCHITECTURE != "PAMClassifier":
+        if cfg.MODEL.META_ARCHITECTURE != self.architecture:
             raise ValueError(
-                f"{name} come from the classifier: MODEL.META_ARCHITECTURE must be PAMClassifier, "
-                f"got {cfg.MODEL.META_ARCHITECTURE}"
+                f"{name} come from the {self.network}: MODEL.META_ARCHITECTURE must be "
+                f"{self.architecture}, got {cfg.MODEL.META_ARCHITECTURE}"
             )
         register_dataset(dataset_name)
         metadata = MetadataCatalog.get(dataset_name)
+        # The same number for every model of a config: that of DATASETS.TRAIN.
         if len(metadata.thing_classes) != cfg.MODEL.PAM.NUM_CLASSES:
             raise ValueError(
-                f"'{dataset_name}' has {len(metadata.thing_classes)} classes, the classifier "
+                f"'{dataset_name}' has {len(metadata.thing_classes)} classes, the {self.network} "
                 f"{cfg.MODEL.PAM.NUM_CLASSES} (those of DATASETS.TRAIN, or MODEL.PAM.NUM_CLASSES)"
             )
         self.cfg, self.name, self.suffix = cfg, name, suffix
@@ -88,11 +113,9 @@ class ClassifierStage:
                 f"{without_tags[0]}; add them to image_labels.txt"
             )
 
-    def load_model(self) -> PAMClassifier:
-        """The classifier with MODEL.WEIGHTS, in evaluation mode."""
-        model = load_model(self.cfg)
-        assert isinstance(model, PAMClassifier), type(model)
-        return model
+    def entry(self) -> dict[str, Any]:
+        """What the ledger says of the files; ``network`` is one of its keys."""
+        raise NotImplementedError
 
     def path(self, record: dict[str, Any]) -> Path:
         """Path of the file of an image."""
@@ -110,9 +133,7 @@ class ClassifierStage:
         Raises:
             ValueError: some files are there that were not made by the same weights and settings.
         """
-        entry = classifier_entry(
-            self.cfg, self.name, self.dataset_name, len(self.records), self.settings
-        )
+        entry = self.entry()
         pending = self.records
         existing = [record for record in self.records if self.path(record).is_file()]
         if existing and not overwrite:
@@ -145,9 +166,11 @@ class ClassifierStage:
         if not ledger:
             return "is missing"
         for made in [ledger[self.split]] if self.split in ledger else ledger.values():
-            for part in ("stage", "classifier", "settings"):
-                if made.get(part) != entry[part]:
-                    return f"has {part} {_told(made.get(part), entry[part])}"
+            settings = LATER_SETTINGS | (made.get("settings") or {})
+            found = made | {"settings": {k: v for k, v in settings.items() if k in entry["settings"]}}
+            for part in ("stage", self.network, "settings"):
+                if found.get(part) != entry[part]:
+                    return f"has {part} {_told(found.get(part), entry[part])}"
         return ""
 
     def samples(self, records: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -161,6 +184,23 @@ class ClassifierStage:
         )
         batches = track(loader, self.name) if comm.is_main_process() else loader
         yield from (batch[0] for batch in batches)
+
+
+class ClassifierStage(DatasetStage):
+    """Files that the classifier writes."""
+
+    architecture, network = "PAMClassifier", "classifier"
+
+    def load_model(self) -> PAMClassifier:
+        """The classifier with MODEL.WEIGHTS, in evaluation mode."""
+        model = load_model(self.cfg)
+        assert isinstance(model, PAMClassifier), type(model)
+        return model
+
+    def entry(self) -> dict[str, Any]:
+        return classifier_entry(
+            self.cfg, self.name, self.dataset_name, len(self.records), self.settings
+        )
 
 
 def _told(made: Any, wanted: Any) -> str:
@@ -183,7 +223,6 @@ def stage_folder(dataset_name: str, output: str | os.PathLike | None, folder: st
     return Path(output) if output is not None else Path(root, folder)
 
 
-@torch.no_grad()
 def mirrored_activation_maps(
     model: PAMClassifier,
     image: Tensor,
@@ -193,6 +232,26 @@ def mirrored_activation_maps(
     attend: bool = True,
 ) -> Tensor:
     """Activation maps of an image, averaged with those of its mirror image.
+
+    Args:
+        model, image, image_labels, input_size, size, attend: see :func:`pair_of_maps`.
+
+    Returns:
+        (K, *size) float32 in [0, 1], the maps of the K tagged classes.
+    """
+    return average_mirrored(*pair_of_maps(model, image, image_labels, input_size, size, attend))
+
+
+@torch.no_grad()
+def pair_of_maps(
+    model: PAMClassifier,
+    image: Tensor,
+    image_labels: Tensor,
+    input_size: tuple[int, int],
+    size: tuple[int, int],
+    attend: bool = True,
+) -> tuple[Tensor, Tensor]:
+    """Activation maps of an image, and those of its mirror image.
 
     The two go through the network one after the other: on a CPU that is as fast as both in one
     batch or faster (1.0 to 1.6 times), with the same values, and it takes half the memory.
@@ -206,13 +265,13 @@ def mirrored_activation_maps(
         attend: with the peak attention.
 
     Returns:
-        (K, *size) float32 in [0, 1], the maps of the K tagged classes.
+        Twice (K, *size) float32 in [0, 1], the maps of the K tagged classes; the second ones are
+        not mirrored back.
     """
     image = image.unsqueeze(0).to(model.device, torch.float32)
     image = F.interpolate(image, input_size, mode="bilinear", antialias=True)[0]
     maps = model.tag_maps(image, image_labels, size, attend)
-    image = image.flip(-1)
-    return average_mirrored(maps, model.tag_maps(image, image_labels, size, attend))
+    return maps, model.tag_maps(image.flip(-1), image_labels, size, attend)
 
 
 def save_sheet(

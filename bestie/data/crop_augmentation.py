@@ -1,4 +1,4 @@
-"""Training transform of BESTIE, from the configuration.
+"""Training transform of image, semantic map and points together, from the configuration.
 
 After the reference implementation: resize so that the longer side is
 the largest "multiple of 32, plus one" within INPUT.BASE_SIZE (480 gives 449), the shorter side
@@ -26,11 +26,11 @@ from bestie.data.augmentation import (
     horizontal_flip,
 )
 
-__all__ = ["build_bestie_augmentation"]
+__all__ = ["build_crop_augmentation"]
 
 
-def build_bestie_augmentation(cfg: CfgNode) -> list[T.Augmentation | Transform]:
-    """BESTIE's training augmentation (see the module's docstring) from INPUT and MODEL.PIXEL_MEAN.
+def build_crop_augmentation(cfg: CfgNode) -> list[T.Augmentation | Transform]:
+    """The training augmentation (see the module's docstring) from INPUT and MODEL.PIXEL_MEAN.
 
     Raises:
         ValueError: INPUT.CROP is not an absolute crop, or a number out of range.

@@ -1,17 +1,17 @@
-"""The training transform of BESTIE, as the configuration puts it together."""
+"""The training transform of image, map and points, as the configuration puts it together."""
 
 import numpy as np
 import pytest
 from detectron2.data import transforms as T
 
 from bestie.data import augment, seeded
-from bestie.methods.bestie.augmentation import build_bestie_augmentation
+from bestie.data.crop_augmentation import build_crop_augmentation
 
 
 def test_distortion_is_that_of_the_reference(cfg):
     red = np.full((8, 8, 3), (120, 60, 60), np.uint8)
     cfg.INPUT.SCALES, cfg.INPUT.CROP.SIZE = [1.0], [8, 8]
-    augmentation = T.AugmentationList(build_bestie_augmentation(cfg))
+    augmentation = T.AugmentationList(build_crop_augmentation(cfg))
     for seed in range(60):
         with seeded(seed):
             low, middle, high = np.sort(pixel := augment(augmentation, red)[0][4, 4].astype(float))
@@ -21,10 +21,10 @@ def test_distortion_is_that_of_the_reference(cfg):
 
 
 def test_switches_change_the_steps(cfg):
-    full = [type(step).__name__ for step in build_bestie_augmentation(cfg)]
+    full = [type(step).__name__ for step in build_crop_augmentation(cfg)]
     assert full == ["ResizeAndScale", "ColorAugSSDTransform", "CropOnCanvas", "RandomFlip"]
     cfg.INPUT.COLOR_AUG, cfg.INPUT.RANDOM_FLIP, cfg.INPUT.RANDOM_ROTATE90 = False, "none", True
-    names = [type(step).__name__ for step in build_bestie_augmentation(cfg)]
+    names = [type(step).__name__ for step in build_crop_augmentation(cfg)]
     assert names == ["ResizeAndScale", "RandomQuarterTurn", "RandomFlip", "CropOnCanvas"]
 
 
@@ -42,4 +42,4 @@ def test_switches_change_the_steps(cfg):
 def test_settings_that_make_no_sense_are_named(cfg, key, value, message):
     cfg.merge_from_list([key, value])
     with pytest.raises(ValueError, match=message):
-        build_bestie_augmentation(cfg)
+        build_crop_augmentation(cfg)
