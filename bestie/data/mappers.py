@@ -110,9 +110,7 @@ def label_path(dataset_dict: dict[str, Any], folder: str, suffix: str) -> str | 
     return os.path.join(dataset_dict["root"], folder, _image_name(dataset_dict) + suffix)
 
 
-def read_sample_map(
-    dataset_dict: dict[str, Any], folder: str, size: tuple[int, int]
-) -> np.ndarray:
+def read_sample_map(dataset_dict: dict[str, Any], folder: str, size: tuple[int, int]) -> np.ndarray:
     """The weak semantic map of an image from ``ROOT/<folder>``, (H, W) uint8.
 
     Args:

@@ -117,8 +117,11 @@ def warnings_section(run: RunFolder) -> Section:
     problems = list(_problems(run.json("check/dataset.json")))
     errors = [_place(problem) for problem in problems if problem["severity"] == "error"]
     odd = [_place(problem) for problem in problems if problem["severity"] != "error"]
-    maps = run.json("maps/report/maps.json") or {}
-    findings = [f"Weak maps: {finding}" for finding in maps.get("findings", [])]
+    findings = [
+        f"{title}: {finding}"
+        for stage, title in run.plan.titles.items()
+        for finding in (run.json(f"{stage}/report/maps.json") or {}).get("findings", [])
+    ]
     blocks: list[Block] = []
     for heading, items, tone in (
         ("Failed stages", failed, "bad"),

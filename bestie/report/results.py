@@ -55,6 +55,9 @@ QUALITY = {
     "best_iou": "best IoU an object",
 }
 # What stands in quality.json under "agreement", in percent.
+# What a report on maps compares with the ground truth; uncertain pixels are left out only of the maps
+# as they were written.
+MAP_STAGES = ("before refinement", "after refinement", "as written")
 AGREEMENT = {
     "cues_in_maps": "cues on pixels of their class in the map",
     "cues_in_labels": "cues inside a label of their class",
@@ -111,7 +114,8 @@ def labels_section(run: RunFolder) -> Section:
     if rows:
         blocks.append(Table(["Agreement of cues, maps and labels", "percent"], rows))
     blocks += _label_counts(run, with_classes=not quality.get("truth"))
-    for stage in ("cues", "maps"):
+    blocks += _map_quality(run)
+    for stage in run.plan.titles:
         blocks += _sheet(run, stage)
     return Section("Labels", blocks)
 
@@ -267,10 +271,20 @@ def _label_counts(run: RunFolder, with_classes: bool) -> list[Block]:
     return [Paragraph(text), *table, Figures(figures)]
 
 
+def _map_quality(run: RunFolder) -> list[Block]:
+    """Mean IoU of the semantic maps that the stages made, where there is ground truth."""
+    rows = []
+    for stage, title in run.plan.titles.items():
+        found = (run.json(f"{stage}/report/maps.json") or {}).get("mIoU") or {}
+        if found:
+            rows.append([title, *map(found.get, MAP_STAGES)])
+    return [Table(["Mean IoU of semantic maps, percent", *MAP_STAGES], rows)] if rows else []
+
+
 def _sheet(run: RunFolder, stage: str) -> list[Block]:
     """The contact sheet that a stage left, if it did."""
-    path = run.root / stage / "report" / f"{stage}.png"
-    if not path.is_file():
+    path = next(iter(sorted((run.root / stage / "report").glob("*.png"))), None)
+    if path is None:
         return []
     try:
         image = read_image(path)

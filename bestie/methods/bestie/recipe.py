@@ -1,7 +1,8 @@
 """The recipe of BESTIE: from tags or clicks to a Mask R-CNN that needs no ground truth.
 
-A classifier turns tags into cues and weak maps, BESTIE learns from points and maps, and its labels
-train a Mask R-CNN. The other two methods stand here by the names of their configs and files only.
+A classifier turns tags into cues and weak maps, a segmentation network that learns these maps makes
+better ones (optional), BESTIE learns from points and maps, and its labels train a Mask R-CNN. The
+other methods stand here by the names of their configs and files only.
 """
 
 import numpy as np
@@ -40,6 +41,19 @@ def _classifier_settings(facts: Facts) -> dict[str, str]:
     return {"INPUT.TEST_SIZE": str(own), "INPUT.BASE_SIZE": str(base)}
 
 
+def _semantic_settings(facts: Facts) -> dict[str, str]:
+    """Where the weak maps lie, and the sizes of the images, which are chosen as for BESTIE."""
+    preset = facts.preset
+    values = {"INPUT.MAPS_DIR": facts.maps}
+    if facts.fit_the_preset:
+        return values | {"INPUT.TEST_SIZE": "0"}
+    base = preset.INPUT.BASE_SIZE or preset.INPUT.TEST_SIZE
+    return values | {
+        "INPUT.TEST_SIZE": str(preset.INPUT.TEST_SIZE),
+        "INPUT.BASE_SIZE": str(base),
+    }
+
+
 def _bestie_settings(facts: Facts) -> dict[str, str]:
     """What the points are, where points and maps lie, and the sizes of the images.
 
@@ -70,6 +84,16 @@ TRAININGS = (
         settings=_classifier_settings,
     ),
     Training(
+        "semantic",
+        own_keys=("MODEL.SEMANTIC.", "INPUT.SCALES", "INPUT.COLOR_AUG"),
+        finds_instances=False,
+        evaluated=False,
+        reads_maps=True,
+        optional=True,
+        off_in=("quick",),
+        settings=_semantic_settings,
+    ),
+    Training(
         "bestie",
         own_keys=(
             "MODEL.BESTIE.",
@@ -80,6 +104,7 @@ TRAININGS = (
             "VIS_PICTURE_PERIOD",
         ),
         supervision_key="MODEL.BESTIE.SUPERVISION",
+        reads_maps=True,
         checkpoints=3,  # label quality over training is drawn from them
         settings=_bestie_settings,
     ),
@@ -129,6 +154,26 @@ STAGES = (
         program="make-maps",
         files="maps/*.png",
         supplied="maps",
+    ),
+    Train(
+        "semantic",
+        "Segmentation network of the weak maps",
+        data=(*TRAIN, *VAL),
+        reads=(MAPS,),
+        # The settings of its maps take no part in the training.
+        ignores=("MODEL.SEMANTIC.MAPS",),
+        serves=("semantic_maps",),
+    ),
+    Predict(
+        "semantic_maps",
+        "Predicted semantic maps",
+        data=(*TRAIN, "train truth"),
+        reads=(MAPS,),
+        training="semantic",
+        program="predict-maps",
+        files="semantic_maps/*.png",
+        supplied="maps",
+        improves="maps",
     ),
     Train(
         "bestie",

@@ -137,8 +137,8 @@ def _add_semantic(cfg: CN) -> None:
     node = cfg.MODEL.SEMANTIC
     # Number of classes C; -1: as many as the training data set names.
     node.NUM_CLASSES = -1
-    # Channels of the decoder (DeepLabV3+).
-    node.CHANNELS = 256
+    # Channels of the decoder (Semantic FPN).
+    node.CHANNELS = 128
     # Share of the labeled pixels of a batch that the loss averages over, those of the lowest loss;
     # 1: all. The others are taken for wrong labels.
     node.KEPT_SHARE = 1.0
@@ -150,7 +150,8 @@ def _add_semantic(cfg: CN) -> None:
 
     # Semantic maps from its predictions; keys as those of MODEL.PAM.MAPS.
     node.MAPS = CN()
-    # Scales of the image over which predictions are averaged (mirrored ones are always averaged in).
+    # Scales of the image over which predictions are averaged (mirrored ones are always averaged in);
+    # scaled sides become multiples of 32 pixels.
     node.MAPS.SCALES = [0.75, 1.0, 1.25]
     # Pixels whose best refined score is less than this above the second are ignored (255).
     node.MAPS.IGNORE_MARGIN = 0.05
@@ -164,7 +165,7 @@ def _add_semantic(cfg: CN) -> None:
 def check_pam_config(cfg: CN) -> list[str]:
     """Settings that contradict each other or have no effect, one message each."""
     if cfg.MODEL.META_ARCHITECTURE == "WeakMapSegmenter":
-        return _problems_of_dropping(cfg)
+        return _problems_of_segmenter(cfg)
     node = cfg.MODEL.PAM
     if cfg.MODEL.META_ARCHITECTURE != "PAMClassifier" or node.ALPHA == 0:
         return []
@@ -177,7 +178,7 @@ def check_pam_config(cfg: CN) -> list[str]:
     ]
 
 
-def _problems_of_dropping(cfg: CN) -> list[str]:
+def _problems_of_segmenter(cfg: CN) -> list[str]:
     node = cfg.MODEL.SEMANTIC
     problems = []
     if node.KEPT_SHARE < 1 and node.DROP_START_ITER >= cfg.SOLVER.MAX_ITER:
@@ -191,5 +192,12 @@ def _problems_of_dropping(cfg: CN) -> list[str]:
             "MODEL.SEMANTIC.KEPT_SHARE 1."
         )
     if not cfg.INPUT.CROP.ENABLED:
-        problems.append("WeakMapSegmenter trains on crops of one size: set INPUT.CROP.ENABLED True.")
+        problems.append(
+            "WeakMapSegmenter trains on crops of one size: set INPUT.CROP.ENABLED True."
+        )
+    if any(side % 32 for side in cfg.INPUT.CROP.SIZE):
+        problems.append(
+            "INPUT.CROP.SIZE must be multiples of 32 for WeakMapSegmenter, got "
+            f"{list(cfg.INPUT.CROP.SIZE)}."
+        )
     return problems

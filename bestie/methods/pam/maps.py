@@ -144,9 +144,7 @@ def image_scores(
     maps = torch.zeros((), device=model.device)
     for scale in options.SCALES:
         scaled = (max(MIN_SIDE, round(height * scale)), max(MIN_SIDE, round(width * scale)))
-        pair = pair_of_maps(
-            model, image, image_labels, scaled, (height, width), options.ATTENTION
-        )
+        pair = pair_of_maps(model, image, image_labels, scaled, (height, width), options.ATTENTION)
         maps = maps + average_mirrored(*pair)
         if options.BACKGROUND == "agreement":
             passes += [_shrunk(pair[0]), _shrunk(pair[1].flip(-1))]

@@ -4,8 +4,9 @@ The maps that BESTIE reads in its paper (section 4.1) are such predictions, not 
 maps. Training takes images with weak maps and gives a loss; afterwards the network gives class
 probabilities, restricted to the tags of an image, averaged over scales and the mirror image.
 
-The decoder is that of DeepLabV3+ (Chen et al., ECCV 2018), which Detectron2 ships, on any backbone
-with maps at a quarter of the image ("res2") and a deep one ("res5").
+The decoder is that of Semantic FPN (Kirillov et al., "Panoptic Feature Pyramid Networks", CVPR
+2019), which Detectron2 ships, on the four maps of any backbone from a quarter of the image ("res2")
+to its deepest one ("res5").
 
 Shapes: B images, C foreground classes, K tags of an image, (H, W) the image.
 """
@@ -15,7 +16,7 @@ from collections.abc import Sequence
 import torch
 from detectron2.config import CfgNode, configurable
 from detectron2.modeling import META_ARCH_REGISTRY, Backbone, build_backbone
-from detectron2.projects.deeplab import DeepLabV3PlusHead
+from detectron2.modeling.meta_arch.semantic_seg import SemSegFPNHead
 from detectron2.utils.events import get_event_storage
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -25,18 +26,16 @@ from bestie.methods.pam.segmenter_loss import weak_map_loss
 
 __all__ = ["WeakMapSegmenter"]
 
-# The maps that the decoder reads, and the channels that it reduces the first one to.
-FEATURES, PROJECTED = ("res2", "res5"), 48
-# Shortest side of an image that the network sees, pixels.
-MIN_SIDE = 32
-# Dilations of the pyramid pooling at stride 16; at stride 32 half of them have the same reach.
-DILATIONS, STRIDE = (6, 12, 18), 16
-DROPOUT = 0.1
+# The maps that the decoder reads.
+FEATURES = ("res2", "res3", "res4", "res5")
+# The decoder doubles the sides of the maps until they are those of the first one: the sides of
+# images are multiples of this, pixels.
+UNIT = 32
 
 
 @META_ARCH_REGISTRY.register()
 class WeakMapSegmenter(nn.Module):
-    """Backbone, DeepLabV3+ decoder, and a loss that bears wrong labels."""
+    """Backbone, decoder of Semantic FPN, and a loss that bears wrong labels."""
 
     predicts = "semantic maps"
     pixel_mean: Tensor  # (3, 1, 1) float32
@@ -58,7 +57,7 @@ class WeakMapSegmenter(nn.Module):
     ):
         """
         Args:
-            backbone: Detectron2 backbone with the maps "res2" and "res5".
+            backbone: Detectron2 backbone with the maps "res2" to "res5".
             num_classes: C.
             pixel_mean: per channel, in the order of the input images.
             pixel_std: its standard deviation.
@@ -81,19 +80,13 @@ class WeakMapSegmenter(nn.Module):
                 f"WeakMapSegmenter reads the feature maps {', '.join(FEATURES)}, the backbone gives "
                 f"{', '.join(shapes)}; MODEL.BACKBONE.NAME build_timm_backbone has them."
             )
-        stride = shapes[FEATURES[1]].stride
         self.backbone = backbone
-        self.decoder = DeepLabV3PlusHead(
+        self.decoder = SemSegFPNHead(
             {name: shapes[name] for name in FEATURES},
-            project_channels=[PROJECTED],
-            aspp_dilations=[dilation * STRIDE // stride for dilation in DILATIONS],
-            aspp_dropout=DROPOUT,
-            decoder_channels=[channels, channels],
+            num_classes=num_classes + 1,
+            conv_dims=channels,
             common_stride=shapes[FEATURES[0]].stride,
             norm=norm,
-            train_size=None,
-            num_classes=num_classes + 1,
-            use_depthwise_separable_conv=True,
         )
         self.kept_share, self.drop_start_iter = kept_share, drop_start_iter
         self.symmetric_weight = symmetric_weight
@@ -166,7 +159,7 @@ class WeakMapSegmenter(nn.Module):
         Args:
             image: (3, H, W) uint8, in the order of INPUT.FORMAT.
             image_labels: (C,) bool, K of them set.
-            scales: factors by which the image is resized for the network.
+            scales: factors by which the image is resized for the network, to multiples of 32.
 
         Returns:
             (K + 1, H, W) float32, summing to 1 in each pixel, the background first.
@@ -176,10 +169,10 @@ class WeakMapSegmenter(nn.Module):
         pixels = image.unsqueeze(0).to(self.device, torch.float32)
         total = pixels.new_zeros(int(channels.sum()), height, width)
         for scale in scales:
-            sides = [max(MIN_SIDE, round(side * scale)) for side in (height, width)]
-            scaled = F.interpolate(pixels, sides, mode="bilinear", antialias=True)
+            sides = [max(1, round(side * scale / UNIT)) * UNIT for side in (height, width)]
+            scaled = self._normalize(F.interpolate(pixels, sides, mode="bilinear", antialias=True))
             for is_mirrored in (False, True):
-                logits = self._fitted_logits(scaled.flip(-1) if is_mirrored else scaled)
+                logits = self._logits(scaled.flip(-1) if is_mirrored else scaled)
                 probability = logits[:, channels].softmax(1)
                 probability = F.interpolate(
                     probability, (height, width), mode="bilinear", align_corners=False
@@ -190,17 +183,12 @@ class WeakMapSegmenter(nn.Module):
     @torch.no_grad()
     def _class_probabilities(self, image: Tensor) -> Tensor:
         """(C + 1, H, W) of one image as it is."""
-        logits = self._fitted_logits(image.unsqueeze(0).to(self.device, torch.float32))
         size = image.shape[-2:]
+        sides = [-(-side // UNIT) * UNIT for side in size]
+        pixels = image.unsqueeze(0).to(self.device, torch.float32)
+        pixels = F.interpolate(pixels, sides, mode="bilinear", align_corners=False)
+        logits = self._logits(self._normalize(pixels))
         return F.interpolate(logits.softmax(1), size, mode="bilinear", align_corners=False)[0]
-
-    def _fitted_logits(self, images: Tensor) -> Tensor:
-        """Logits of images (B, 3, H, W), these resized to sides that the backbone takes."""
-        unit = self.backbone.size_divisibility
-        if unit:
-            fitted = [-(-side // unit) * unit for side in images.shape[-2:]]
-            images = F.interpolate(images, fitted, mode="bilinear", align_corners=False)
-        return self._logits(self._normalize(images))
 
     def _logits(self, images: Tensor) -> Tensor:
         """(B, C + 1, h, w) float32 at the stride of "res2" of normalized images."""

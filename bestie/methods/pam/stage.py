@@ -167,7 +167,9 @@ class DatasetStage:
             return "is missing"
         for made in [ledger[self.split]] if self.split in ledger else ledger.values():
             settings = LATER_SETTINGS | (made.get("settings") or {})
-            found = made | {"settings": {k: v for k, v in settings.items() if k in entry["settings"]}}
+            found = made | {
+                "settings": {k: v for k, v in settings.items() if k in entry["settings"]}
+            }
             for part in ("stage", self.network, "settings"):
                 if found.get(part) != entry[part]:
                     return f"has {part} {_told(found.get(part), entry[part])}"
