@@ -122,7 +122,7 @@ PURE_OF_METHODS = [
     ),
     *(
         PACKAGE / "methods/pam" / f"{name}.py"
-        for name in "map_report peak_points semantic_maps".split()
+        for name in "background map_report peak_points segmenter_loss semantic_maps".split()
     ),
 ]
 

@@ -23,10 +23,10 @@ from bestie.benchmark.scenes import DENSITIES, Scenes, simulate
 from bestie.benchmark.timing import measure, resident_memory
 from bestie.data import build_mapper, build_train_loader, register_dataset
 from bestie.data.augmentation import augment
+from bestie.data.crop_augmentation import build_crop_augmentation
 from bestie.evaluation import COCOExporter
 from bestie.formats import DatasetFolder, Points, read_image, write_points, write_semantic_map
 from bestie.formats.dataset_folder import CUES
-from bestie.data.crop_augmentation import build_crop_augmentation
 from bestie.methods.bestie.grouping import group_pixels
 from bestie.methods.bestie.meta_arch import to_instances
 from bestie.training.setup import default_config

@@ -81,8 +81,8 @@ class Training:
         reads_maps: it reads semantic maps.
         optional: a run may do without it and the stages that use its network; ``--variant`` says
             whether it does: TRAINING:on, TRAINING:off.
-        off_in: presets in which an optional one is off unless it is asked for; it is off, too, where
-            the preset has no config for it.
+        off_in: presets in which an optional one is off unless it is asked for; it is off, too,
+            where the preset has no config for it.
         checkpoints: it leaves so many at least.
         starts_from: training whose backbone it starts from, if it has one of timm.
         settings: gives further KEY -> VALUE, below those of the user.

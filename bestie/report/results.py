@@ -54,10 +54,10 @@ QUALITY = {
     "matched_iou": "IoU of matches",
     "best_iou": "best IoU an object",
 }
-# What stands in quality.json under "agreement", in percent.
-# What a report on maps compares with the ground truth; uncertain pixels are left out only of the maps
-# as they were written.
+# What a report on maps compares with the ground truth; only the maps as they were written leave
+# uncertain pixels out.
 MAP_STAGES = ("before refinement", "after refinement", "as written")
+# What stands in quality.json under "agreement", in percent.
 AGREEMENT = {
     "cues_in_maps": "cues on pixels of their class in the map",
     "cues_in_labels": "cues inside a label of their class",

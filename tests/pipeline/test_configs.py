@@ -6,7 +6,8 @@ from bestie.pipeline.request import Request
 from bestie.pipeline.source import open_source
 from tests.pipeline.tiny_root import write_tiny_root
 
-PRESETS, TRAININGS = RECIPE.preset_names, RECIPE.training_names
+PRESETS = RECIPE.preset_names
+TRAININGS = RECIPE.for_run("quick", {}).training_names
 
 
 @pytest.fixture

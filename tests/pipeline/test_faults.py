@@ -16,7 +16,7 @@ from tests.pipeline.tiny_root import write_tiny_root
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
-STAGES = RECIPE.stage_names
+STAGES = RECIPE.for_run("quick", {}).stage_names
 KILLS = 10
 RESULTS = ("labels/labels.json", "labels/summary.json", "quality/quality.json")
 

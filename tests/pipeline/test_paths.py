@@ -38,7 +38,7 @@ def test_configs_take_any_path_as_it_is(tmp_path, name):
     request = Request(str(root), "tags", output, **folders)
     source = open_source(request, root)
     configs = TrainingConfigs(request, source, output)
-    for training in RECIPE.training_names:
+    for training in RECIPE.for_run("quick", {}).training_names:
         cfg = configs.cfg[training]
         assert cfg.OUTPUT_DIR == str(output / training)
         assert parse_name(cfg.DATASETS.TEST[0]) == ("folder", str(root), "val")
@@ -129,7 +129,8 @@ def test_odd_paths_pass_all_stages(tmp_path):
     output = tmp_path / EVIL / f"run:{EVIL}"
     text = run(train, output, "--val", val, "--supervision", "clicks")
     assert {name: entry["status"] for name, entry in entries(output).items()} == {
-        name: "skipped" if name == "cues" else "done" for name in RECIPE.stage_names
+        name: "skipped" if name == "cues" else "done"
+        for name in RECIPE.for_run("quick", {}).stage_names
     }
     assert str(output / "report.html") in text and (output / "report.html").is_file()
 

@@ -74,6 +74,60 @@ def test_a_toy_recipe_runs_without_a_change_of_the_engine(toy, tmp_path):
         run_pipeline(request, first="maps")
 
 
+OPTIONAL = replace(
+    TOY,
+    trainings=(
+        *TOY.trainings,
+        Training("semantic", own_keys=("MODEL.SEMANTIC.",), optional=True, off_in=("quick",)),
+    ),
+    stages=(
+        TOY.stages[0],
+        Double("more", "More", training="semantic", improves="count"),
+        *TOY.stages[1:],
+    ),
+)
+
+
+def test_an_optional_training_is_on_where_the_preset_has_it_or_the_user_asks():
+    def trainings(preset, **variants):
+        OPTIONAL.check_variants(preset, variants)
+        return OPTIONAL.for_run(preset, variants).training_names
+
+    both = ("classifier", "semantic")
+    assert trainings("r50") == both and trainings("r50", semantic="off") == both[:1]
+    assert trainings("quick") == both[:1] and trainings("quick", semantic="on") == both
+    assert trainings("r101") == both[:1]  # it has no config for it
+    assert OPTIONAL.for_run("r50", {}) is OPTIONAL
+    with pytest.raises(ValueError, match="semantic has no variant 'on' in the preset r101; it has"):
+        trainings("r101", semantic="on")
+    with pytest.raises(ValueError, match="no variant 'maybe' in the preset quick; it has on, off"):
+        trainings("quick", semantic="maybe")
+    for variant in ("on", "off"):
+        with pytest.raises(ValueError, match=f"classifier has no variant '{variant}'"):
+            trainings("quick", classifier=variant)
+
+
+def test_stages_of_a_training_that_is_off_are_left_out_and_its_settings_refused():
+    without = OPTIONAL.for_run("quick", {})
+    register_recipe(OPTIONAL)
+    try:
+        assert without.stage_names == TOY.stage_names
+        for setting in ("semantic:SOLVER.MAX_ITER", "MODEL.SEMANTIC.CHANNELS"):
+            with pytest.raises(ValueError, match="has no semantic; --variant semantic:on adds it"):
+                without.split_options([setting, "8"])
+        options = OPTIONAL.split_options(["MODEL.SEMANTIC.CHANNELS", "8"])
+        assert options == {"classifier": {}, "semantic": {"MODEL.SEMANTIC.CHANNELS": "8"}}
+    finally:
+        del RECIPES["toy"]
+
+
+def test_later_stages_read_the_files_that_improve_those_of_another():
+    assert OPTIONAL.latest("count", "double") == OPTIONAL.latest("count") == "more"
+    assert OPTIONAL.latest("count", "more") == "count"
+    assert OPTIONAL.for_run("quick", {}).latest("count") == "count"
+    assert OPTIONAL.latest("double") == "double"
+
+
 def test_the_supervision_decides_the_recipe(toy):
     assert recipe_for("pictures") is toy
     assert recipe_for("tags") is recipe_for("clicks") is RECIPE

@@ -4,7 +4,8 @@ from bestie.formats.labels.base import ReadOptions
 from bestie.methods.bestie.recipe import RECIPE
 from bestie.pipeline.request import Request
 
-TRAININGS, split_options = RECIPE.training_names, RECIPE.split_options
+QUICK = RECIPE.for_run("quick", {})
+TRAININGS, split_options = QUICK.training_names, QUICK.split_options
 
 
 def test_presets_are_the_folders_of_their_configs():

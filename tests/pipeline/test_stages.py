@@ -25,8 +25,9 @@ def root(tmp_path):
     return write_tiny_root(tmp_path / "root", train=3, val=2)
 
 
-def run_on(root, supervision="tags", options=()):
-    request = Request(str(root), supervision, root.parent / "run", options=tuple(options))
+def run_on(root, supervision="tags", options=(), **fields):
+    output = root.parent / "run"
+    request = Request(str(root), supervision, output, options=tuple(options), **fields)
     source = open_source(request, root)
     return Run(request, source, TrainingConfigs(request, source, request.output))
 
@@ -48,7 +49,7 @@ def pairs(arguments):
 
 def test_tags_alone_need_every_stage_in_the_order_of_the_recipe(root):
     made = built(run_on(root))
-    assert tuple(made) == RECIPE.stage_names
+    assert tuple(made) == RECIPE.for_run("quick", {}).stage_names
     assert not any(stage.replaced for stage in made.values())
     assert {"cues", "maps"} <= {name for name, _ in made["bestie"].reads}
     assert [name for name, stage in made.items() if stage.reports] == ["report"]

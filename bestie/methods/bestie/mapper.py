@@ -22,6 +22,7 @@ from bestie.data.augmentation import (
     InferenceSize,
     augment,
 )
+from bestie.data.crop_augmentation import build_crop_augmentation
 from bestie.data.mappers import (
     MAPPER_REGISTRY,
     ReadsImages,
@@ -36,7 +37,6 @@ from bestie.data.mappers import (
 )
 from bestie.formats import DataError, Points, read_points
 from bestie.formats.dataset_folder import CUES, MAPS, POINT_FOLDERS
-from bestie.data.crop_augmentation import build_crop_augmentation
 from bestie.methods.bestie.pseudo_labels import accept_components
 from bestie.regions.components import find_components
 

@@ -1,4 +1,4 @@
-"""Configuration keys of PAM: classifier, instance cues, weak maps, and the network that learns them.
+"""Configuration keys of PAM: classifier, cues, weak maps, and the network that learns them.
 
 "Paper" is BESTIE (Kim et al., CVPR 2022); numbers are those of the paper and its reference
 implementation. A function that adds the keys, the values that they accept, and a function that
@@ -64,8 +64,9 @@ def add_pam_config(cfg: CN) -> None:
     model.START_ITER = 0
     # Channels of the three extra convolutions.
     model.HEAD_CHANNELS = 512
-    # Initial weights of the last layer, from a normal distribution: "small" (standard deviation 0.01,
-    # the reference implementation), or "he" (sqrt(2 / its input channels), He et al., ICCV 2015).
+    # Initial weights of the last layer, from a normal distribution: "small" (standard deviation
+    # 0.01, the reference implementation), or "he" (sqrt(2 / its input channels), He et al., ICCV
+    # 2015).
     model.LAST_LAYER = "small"
     # torchvision's VGG16 weights file (vgg16-397923af.pth): path, or "" for random weights.
     model.VGG_WEIGHTS = ""
@@ -93,8 +94,8 @@ def _add_cues(model: CN) -> None:
     model.CUES.IMAGE_SIZE = 321
     # Scales of that square; the activation maps of several are averaged.
     model.CUES.SCALES = [1.0]
-    # Where the local maxima are found: on the "square" (the paper), or on the "image" as the network
-    # sees it (INPUT.TEST_SIZE), to which the activation maps are resized.
+    # Where the local maxima are found: on the "square" (the paper), or on the "image" at
+    # INPUT.TEST_SIZE, to which the activation maps are resized.
     model.CUES.GRID = "square"
     # Local maxima that touch each other, such as those of a peak at the border, become one cue.
     model.CUES.MERGE_TOUCHING = False
@@ -131,8 +132,8 @@ def _add_maps(model: CN) -> None:
 
 
 def _add_semantic(cfg: CN) -> None:
-    # The segmentation network that learns from weak maps (MODEL.META_ARCHITECTURE WeakMapSegmenter);
-    # its predictions, restricted to the tags, are maps for BESTIE (paper, section 4.1).
+    # The segmentation network that learns weak maps (MODEL.META_ARCHITECTURE WeakMapSegmenter); its
+    # predictions, restricted to the tags, are maps for BESTIE (paper, section 4.1).
     cfg.MODEL.SEMANTIC = CN()
     node = cfg.MODEL.SEMANTIC
     # Number of classes C; -1: as many as the training data set names.
@@ -145,13 +146,14 @@ def _add_semantic(cfg: CN) -> None:
     # Iteration from which pixels are left out: at first, those of small objects have the highest
     # loss.
     node.DROP_START_ITER = 0
-    # Weight of the reverse cross-entropy (Wang et al., ICCV 2019), which bears wrong labels; 0: none.
+    # Weight of the reverse cross-entropy (Wang et al., ICCV 2019), which bears wrong labels; 0:
+    # none.
     node.SYMMETRIC_WEIGHT = 0.0
 
     # Semantic maps from its predictions; keys as those of MODEL.PAM.MAPS.
     node.MAPS = CN()
-    # Scales of the image over which predictions are averaged (mirrored ones are always averaged in);
-    # scaled sides become multiples of 32 pixels.
+    # Scales of the image over which predictions are averaged (mirrored ones are always averaged
+    # in); scaled sides become multiples of 32 pixels.
     node.MAPS.SCALES = [0.75, 1.0, 1.25]
     # Pixels whose best refined score is less than this above the second are ignored (255).
     node.MAPS.IGNORE_MARGIN = 0.05

@@ -77,8 +77,8 @@ class WeakMapSegmenter(nn.Module):
         shapes = backbone.output_shape()
         if not set(FEATURES) <= set(shapes):
             raise ValueError(
-                f"WeakMapSegmenter reads the feature maps {', '.join(FEATURES)}, the backbone gives "
-                f"{', '.join(shapes)}; MODEL.BACKBONE.NAME build_timm_backbone has them."
+                f"WeakMapSegmenter reads the feature maps {', '.join(FEATURES)}, the backbone "
+                f"gives {', '.join(shapes)}; MODEL.BACKBONE.NAME build_timm_backbone has them."
             )
         self.backbone = backbone
         self.decoder = SemSegFPNHead(

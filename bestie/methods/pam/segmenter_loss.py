@@ -1,4 +1,4 @@
-"""Loss of a segmentation network whose labels are weak semantic maps, many pixels of which are wrong.
+"""Loss of a segmentation network whose labels are weak semantic maps, wrong in many pixels.
 
 Logits and maps become one scalar, with two defenses against wrong labels, each a switch. Pixels of
 the highest loss can be left out: labels that the network contradicts most are wrong most often. And

@@ -165,11 +165,11 @@ class DatasetStage:
         ledger = read_ledger(self.folder)
         if not ledger:
             return "is missing"
+        settings = entry["settings"]
         for made in [ledger[self.split]] if self.split in ledger else ledger.values():
-            settings = LATER_SETTINGS | (made.get("settings") or {})
-            found = made | {
-                "settings": {k: v for k, v in settings.items() if k in entry["settings"]}
-            }
+            found, later = dict(made), {k: v for k, v in LATER_SETTINGS.items() if k in settings}
+            if isinstance(made.get("settings"), dict):
+                found["settings"] = later | made["settings"]
             for part in ("stage", self.network, "settings"):
                 if found.get(part) != entry[part]:
                     return f"has {part} {_told(found.get(part), entry[part])}"

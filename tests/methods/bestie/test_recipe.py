@@ -8,6 +8,7 @@ from bestie.methods.bestie.recipe import RECIPE
 from bestie.pipeline.recipe import RECIPES, recipe_for
 from bestie.training.setup import merge_config
 from tests.pipeline.test_configs import configs
+from tests.pipeline.test_stages import built, run_on
 from tests.pipeline.tiny_root import write_tiny_root
 
 PRESETS, TRAININGS = RECIPE.preset_names, RECIPE.training_names
@@ -31,10 +32,13 @@ def test_what_the_stages_of_bestie_read_is_made_by_a_stage_before_them():
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_every_preset_has_the_three_trainings(root, preset):
+def test_every_preset_has_the_trainings(root, preset):
     cfg = configs(root, preset=preset).cfg
-    architectures = [cfg[name].MODEL.META_ARCHITECTURE for name in TRAININGS]
-    assert architectures == ["PAMClassifier", "BESTIE", "GeneralizedRCNN"]
+    architectures = [cfg[name].MODEL.META_ARCHITECTURE for name in TRAININGS if name in cfg]
+    expected = ["PAMClassifier", "WeakMapSegmenter", "BESTIE", "GeneralizedRCNN"]
+    if preset == "quick":
+        expected.remove("WeakMapSegmenter")
+    assert architectures == expected
     labels = f"coco:{root.parent / 'run/labels/labels.json'}:{root / 'JPEGImages'}"
     assert cfg["maskrcnn"].DATASETS.TRAIN == (labels,)
     assert cfg["bestie"].INPUT.POINTS_DIR == str(root.parent / "run/cues")
@@ -112,3 +116,37 @@ def test_sizes_that_the_user_types_come_last(root):
     assert sizes_of(made) == {"classifier": (320, 192), "bestie": (320, 257)}
     assert made.cfg["bestie"].INPUT.TEST_SIZE_KEPT == [0, 0]
     assert made.cfg["maskrcnn"].INPUT.TEST_SIZE == 0
+
+
+def test_predicted_maps_take_the_place_of_the_weak_ones(root):
+    run = root.parent / "run"
+    for variant, folder in (("on", "semantic_maps"), ("off", "maps")):
+        made = configs(root, variants={"semantic": variant})
+        assert made.cfg["bestie"].INPUT.MAPS_DIR == str(run / folder)
+    made = configs(root, variants={"semantic": "on"})
+    assert made.cfg["semantic"].INPUT.MAPS_DIR == str(run / "maps")
+    assert made.cfg["semantic"].DATASETS.TEST == ()
+
+
+@pytest.mark.parametrize("supervision", ["tags", "clicks"])
+def test_who_reads_maps_reads_the_predicted_ones_but_for_their_network(root, supervision):
+    (root / "Center_points").mkdir()
+    made = built(run_on(root, supervision, variants={"semantic": "on"}))
+    reads = {name: {stage for stage, _ in step.reads} for name, step in made.items()}
+    assert "maps" in reads["semantic"] and "semantic_maps" not in reads["semantic"]
+    for name in ("bestie", "labels", "quality", "report"):
+        assert "semantic_maps" in reads[name] and "maps" not in reads[name]
+    assert ("semantic_maps", "semantic_maps/*.png") in made["bestie"].reads
+
+
+def test_supplied_maps_are_used_as_they_are(root):
+    (root / "WSSS_maps").mkdir()
+    for path in (root / "JPEGImages").iterdir():
+        (root / "WSSS_maps" / path.name).touch()
+    made = built(run_on(root, variants={"semantic": "on"}))
+    assert "maps are supplied" in made["semantic"].replaced
+    assert "maps are supplied" in made["semantic_maps"].replaced
+    assert {stage for stage, _ in made["bestie"].reads} == {"cues"}
+    assert "maps" in made["bestie"].data
+    with pytest.raises(ValueError, match="semantic:on has no effect with --maps"):
+        run_on(root, variants={"semantic": "on"}, maps=root / "WSSS_maps")

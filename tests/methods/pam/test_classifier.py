@@ -227,3 +227,16 @@ def test_number_of_classes_must_be_known():
     cfg.MODEL.PAM.NUM_CLASSES = -1
     with pytest.raises(ValueError, match="MODEL.PAM.NUM_CLASSES must be 1 or more here, got -1"):
         build_model(cfg)
+
+
+def test_the_last_layer_starts_small_or_at_the_scale_of_he():
+    for last_layer, std in (("small", 0.01), ("he", math.sqrt(2 / 512))):
+        torch.manual_seed(0)
+        head = PAMHead(8, num_classes=40, channels=512, last_layer=last_layer)
+        assert head.classifier.weight.std().item() == pytest.approx(std, rel=0.05)
+
+
+def test_the_config_chooses_the_scale_of_the_last_layer():
+    cfg = make_cfg()
+    cfg.MODEL.PAM.LAST_LAYER = "he"
+    assert PAMClassifier.from_config(cfg)["last_layer"] == "he"

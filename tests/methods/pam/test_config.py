@@ -21,3 +21,23 @@ def test_a_plain_classifier_and_other_models_have_no_attention_to_start():
     late = ("MODEL.PAM.START_ITER", "100")
     assert problems(*late, "MODEL.PAM.ALPHA", "0.0") == []
     assert problems(*late, "MODEL.META_ARCHITECTURE", "BESTIE") == []
+
+
+SEGMENTER = ("MODEL.META_ARCHITECTURE", "WeakMapSegmenter", "INPUT.CROP.ENABLED", "True")
+SEGMENTER += ("INPUT.CROP.SIZE", "[64, 96]")
+
+
+def test_pixels_are_left_out_from_some_iteration_of_the_training_on_or_never():
+    keys = ("MODEL.SEMANTIC.KEPT_SHARE", "MODEL.SEMANTIC.DROP_START_ITER")
+    assert problems(*SEGMENTER, keys[0], "0.8", keys[1], "10") == []
+    (problem,) = problems(*SEGMENTER, keys[0], "0.8", keys[1], "50", "SOLVER.MAX_ITER", "50")
+    assert "no pixel would be left out" in problem
+    (problem,) = problems(*SEGMENTER, keys[1], "10")
+    assert "has no effect with MODEL.SEMANTIC.KEPT_SHARE 1" in problem
+
+
+def test_the_segmenter_trains_on_crops_of_whole_strides():
+    (problem,) = problems(*SEGMENTER, "INPUT.CROP.ENABLED", "False")
+    assert "set INPUT.CROP.ENABLED True" in problem
+    (problem,) = problems(*SEGMENTER, "INPUT.CROP.SIZE", "[64, 100]")
+    assert "multiples of 32 for WeakMapSegmenter, got [64, 100]" in problem

@@ -9,6 +9,7 @@ from bestie.formats import Points, read_points, write_points
 from bestie.methods.pam import cues
 from bestie.methods.pam.cues import extract_points, image_cues
 from bestie.training.launch import launch
+from bestie.training.setup import default_config
 from tests.evaluation.tiny_data import HEIGHT, OBJECTS, WIDTH, write_root
 from tests.methods.pam.tiny_classifier import write_classifier
 
@@ -130,6 +131,41 @@ def test_images_need_tags(tmp_path, root):
         extract_points(write_classifier(tmp_path / "model", name), name)
 
 
+def cue_options(**changed) -> CfgNode:
+    options = default_config().MODEL.PAM.CUES
+    options.merge_from_list([part for pair in {"KERNEL": 3, **changed}.items() for part in pair])
+    return options
+
+
+class Gradient:
+    """A network whose only map rises to the right lower corner; it notes what it sees."""
+
+    device = torch.device("cpu")
+
+    def __init__(self):
+        self.seen = []
+
+    def tag_maps(self, image, image_labels, size, attend):
+        self.seen.append((tuple(image.shape[-2:]), tuple(size)))
+        y, x = torch.meshgrid(torch.arange(size[0]), torch.arange(size[1]), indexing="ij")
+        mirrored = len(self.seen) % 2 == 0
+        map_ = (y + x).float() / (size[0] + size[1] - 2)
+        return (map_.flip(-1) if mirrored else map_).unsqueeze(0)
+
+
+def test_cues_can_be_found_on_the_image_and_over_several_scales():
+    image, tag = torch.zeros(3, 40, 60, dtype=torch.uint8), torch.tensor([True])
+    square, on_image = Gradient(), Gradient()
+    image_cues(square, image, tag, cue_options(IMAGE_SIZE=32))
+    assert square.seen == [((32, 32), (32, 32))] * 2
+    options = cue_options(IMAGE_SIZE=32, GRID="image", SCALES=[1.0, 2.0])
+    cues = image_cues(on_image, image, tag, options)
+    assert on_image.seen == [((32, 32), (40, 60))] * 2 + [((64, 64), (40, 60))] * 2
+    assert cues.yx.tolist() == [[38, 58]]  # zeros around the image lower its border
+    # The photo is twice as large as the image: the pixel that holds the middle of that of the peak.
+    assert image_cues(on_image, image, tag, options, (80, 120)).yx.tolist() == [[77, 117]]
+
+
 def test_points_are_scaled_to_the_pixels_of_the_image():
     class OneSpike:
         device = torch.device("cpu")
@@ -141,7 +177,7 @@ def test_points_are_scaled_to_the_pixels_of_the_image():
             maps[1, 8, size[1] - 1 - 24 if mirrored else 24] = 1.0
             return maps
 
-    options = CfgNode(dict(IMAGE_SIZE=32, KERNEL=3, TOP_K=25, SCORE_THRESH=0.1))
+    options = cue_options(IMAGE_SIZE=32)
     image = torch.zeros(3, 64, 128, dtype=torch.uint8)
     image[:, :, -8:] = 255  # the first column of the mirror image is bright
     given = OneSpike(), image, torch.tensor([True, False, True]), options

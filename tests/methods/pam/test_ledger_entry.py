@@ -2,9 +2,11 @@
 
 import pytest
 
-from bestie.methods.pam.ledger_entry import classifier_entry
+from bestie.formats.ledger import write_ledger_entry
+from bestie.methods.pam.ledger_entry import classifier_entry, segmenter_entry
 from tests.evaluation.tiny_data import write_root
 from tests.methods.pam.tiny_classifier import write_classifier
+from tests.methods.pam.tiny_segmenter import write_segmenter
 
 
 @pytest.fixture
@@ -113,3 +115,19 @@ def test_other_weights_give_another_entry(cfg, tmp_path):
     with open(tmp_path / "model/model.pth", "ab") as file:
         file.write(b"x")
     assert entry_of(cfg) != before
+
+
+def test_weak_maps_without_a_ledger_make_the_labels_of_a_segmenter_unknown(tmp_path):
+    cfg = write_segmenter(tmp_path / "model", write_root(tmp_path / "root"))
+
+    def consumed() -> list[tuple[str, str]]:
+        entry = segmenter_entry(cfg, "maps", "some data", 7, cfg.MODEL.SEMANTIC.MAPS)
+        return [(str(part["kind"]), part["labels"]) for part in entry["consumed"]]
+
+    unknown = "not known: no supervision_ledger.json beside the weak maps"
+    assert consumed() == [("tags", "image tags"), ("unknown", unknown)]
+    masks = {"stage": "by hand", "consumed": [{"kind": "masks", "labels": "outlines"}]}
+    write_ledger_entry(tmp_path / "root/WSSS_maps", "train", masks)
+    assert consumed() == [("tags", "image tags"), ("masks", "outlines")]
+    (tmp_path / "model/config.yaml").unlink()
+    assert consumed()[1] == ("unknown", "not known: no config.yaml of the training")

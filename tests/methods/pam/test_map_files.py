@@ -1,4 +1,4 @@
-"""Map files and the report on them, whatever makes the maps (see test_maps, test_predicted_maps)."""
+"""Map files and the report on them, whatever makes the maps."""
 
 import numpy as np
 import pytest

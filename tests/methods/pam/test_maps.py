@@ -110,3 +110,16 @@ def test_maps_have_the_size_of_the_photo_whatever_the_network_sees(tmp_path, nam
     for number, boxes in enumerate(OBJECTS):
         map_ = read_semantic_map(tmp_path / f"maps/img{number}.png")
         assert map_.shape == (HEIGHT, WIDTH) and bool((map_ > 0).any()) == bool(boxes)
+
+
+def test_the_background_score_can_be_chosen_for_each_image(tmp_path, name, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        "bestie.methods.pam.maps.agreed_background",
+        lambda passes: seen.append(tuple(passes.shape)) or 1.0,
+    )
+    cfg = write_classifier(tmp_path / "model", name, "MODEL.PAM.MAPS.BACKGROUND", "agreement")
+    report = make_semantic_maps(cfg, name, tmp_path / "maps")
+    # Two scales, mirrored, a quarter of the size; the image without tags has nothing to choose.
+    assert seen == [(4, 1, 3, 5), (4, 1, 3, 5), (4, 2, 3, 5), (4, 1, 3, 5)]
+    assert report.statistics.foreground == 0  # no activation reaches a score of 1

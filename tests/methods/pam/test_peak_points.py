@@ -69,3 +69,35 @@ def test_plateaus_are_points_and_empty_maps_are_none():
 def test_mirrored_maps_are_mirrored_back():
     maps = torch.rand(2, 4, 5)
     torch.testing.assert_close(average_mirrored(maps, maps.flip(-1)), maps)
+
+
+def flat_border_peak() -> torch.Tensor:
+    """(1, 12, 12): a peak at the upper border, flat towards it, as enlarged maps are."""
+    column = torch.tensor([1.0, 1.0, 1.0, 1.0, 0.6, 0.2, 0, 0, 0, 0, 0, 0])
+    row = torch.tensor([0, 0, 0.2, 0.5, 0.9, 1.0, 0.9, 0.5, 0.2, 0, 0, 0])
+    return (column.view(-1, 1) * row).unsqueeze(0)
+
+
+def test_a_peak_at_the_border_is_one_cue_if_touching_points_are_merged():
+    maps = flat_border_peak()
+    points, _, scores = find_peak_points(maps, kernel=5)
+    assert points.tolist() == [[1, 5], [2, 5]] and scores[0] == scores[1]
+    points, classes, merged = find_peak_points(maps, kernel=5, merge_touching=True)
+    assert points.tolist() == [[1, 5]] and classes.tolist() == [0]
+    assert merged[0] == scores[0]
+
+
+def test_merging_keeps_classes_and_points_apart_that_do_not_touch():
+    maps = torch.cat([flat_border_peak(), flat_border_peak().flip(1)])
+    points, classes, _ = find_peak_points(maps, kernel=5, merge_touching=True)
+    assert points.tolist() == [[1, 5], [9, 5]] and classes.tolist() == [0, 1]
+    flat = torch.full((1, 5, 5), 0.5)
+    assert find_peak_points(flat, kernel=3, merge_touching=True)[0].tolist() == [[2, 2]]
+    empty = find_peak_points(torch.zeros(1, 6, 6), threshold=0.0, merge_touching=True)
+    assert empty[0].shape == (0, 2)
+
+
+def test_points_that_touch_no_other_are_not_changed_by_merging():
+    maps = torch.rand(3, 40, 40, generator=torch.Generator().manual_seed(0))
+    plain, merged = (find_peak_points(maps, merge_touching=merge) for merge in (False, True))
+    assert all(torch.equal(a, b) for a, b in zip(plain, merged, strict=True))
