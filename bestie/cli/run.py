@@ -57,7 +57,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         action="append",
         default=[],
         metavar="TRAINING:NAME",
-        help="another model for a training, as the preset has it, such as student:solo",
+        help="another model for a training, as the preset has it, such as student:solo; on or off "
+        "for a training that a run may do without, such as semantic:on",
     )
     parser.add_argument(
         "--keypoints",

@@ -118,8 +118,8 @@ def warnings_section(run: RunFolder) -> Section:
     errors = [_place(problem) for problem in problems if problem["severity"] == "error"]
     odd = [_place(problem) for problem in problems if problem["severity"] != "error"]
     findings = [
-        f"{title}: {finding}"
-        for stage, title in run.plan.titles.items()
+        f"{run.title(stage)}: {finding}"
+        for stage in run.reporting("maps.json")
         for finding in (run.json(f"{stage}/report/maps.json") or {}).get("findings", [])
     ]
     blocks: list[Block] = []

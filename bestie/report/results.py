@@ -115,8 +115,9 @@ def labels_section(run: RunFolder) -> Section:
         blocks.append(Table(["Agreement of cues, maps and labels", "percent"], rows))
     blocks += _label_counts(run, with_classes=not quality.get("truth"))
     blocks += _map_quality(run)
-    for stage in run.plan.titles:
-        blocks += _sheet(run, stage)
+    for sheet in ("cues.png", "maps.png"):
+        for stage in run.reporting(sheet):
+            blocks += _sheet(run, stage, sheet)
     return Section("Labels", blocks)
 
 
@@ -274,18 +275,16 @@ def _label_counts(run: RunFolder, with_classes: bool) -> list[Block]:
 def _map_quality(run: RunFolder) -> list[Block]:
     """Mean IoU of the semantic maps that the stages made, where there is ground truth."""
     rows = []
-    for stage, title in run.plan.titles.items():
+    for stage in run.reporting("maps.json"):
         found = (run.json(f"{stage}/report/maps.json") or {}).get("mIoU") or {}
         if found:
-            rows.append([title, *map(found.get, MAP_STAGES)])
+            rows.append([run.title(stage), *map(found.get, MAP_STAGES)])
     return [Table(["Mean IoU of semantic maps, percent", *MAP_STAGES], rows)] if rows else []
 
 
-def _sheet(run: RunFolder, stage: str) -> list[Block]:
-    """The contact sheet that a stage left, if it did."""
-    path = next(iter(sorted((run.root / stage / "report").glob("*.png"))), None)
-    if path is None:
-        return []
+def _sheet(run: RunFolder, stage: str, file: str) -> list[Block]:
+    """A contact sheet that a stage left."""
+    path = run.root / stage / "report" / file
     try:
         image = read_image(path)
     except DataError as error:

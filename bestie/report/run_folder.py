@@ -122,6 +122,12 @@ class RunFolder:
             self.note(f"{stage}/metrics.json: {error.message}")
             return {}
 
+    def reporting(self, file: str) -> list[str]:
+        """Stages that left a file of this name ("maps.json") in their report, in their order."""
+        found = [path.parent.parent.name for path in sorted(self.root.glob(f"*/report/{file}"))]
+        order = list(self.plan.titles)
+        return sorted(found, key=lambda name: order.index(name) if name in order else len(order))
+
     def absence(self, stage: str) -> str:
         """Why there is nothing of a stage: one sentence."""
         record = self.stages.get(stage, {})

@@ -148,7 +148,7 @@ def test_warnings_are_sorted_by_what_they_are_about(tmp_path):
     assert notes(section) == [
         ["The stage “Toy network” failed: no space (logs/train.log)"],
         ["b.png: is wrong"],
-        ["Weak maps: all background"],
+        ["maps: all background"],
         ["a.txt, line 3: is odd"],
         ["c.json cannot be read"],
     ]

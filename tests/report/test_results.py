@@ -153,3 +153,14 @@ def test_sheets_of_the_stages_are_shown_and_broken_ones_noted(run):
     assert [(sheet.text, sheet.folded) for sheet in sheets] == [("cues, some images", True)]
     (note,) = run.notes
     assert "maps.png: is not an image" in note
+
+
+def test_maps_before_and_after_are_compared_in_the_order_of_the_stages(run):
+    for stage, value in (("zmaps", 61.5), ("maps", 50.25)):
+        content = {"mIoU": {"before refinement": None, "as written": value}, "findings": []}
+        put(run.root, f"{stage}/report/maps.json", content)
+    (table,) = [t for t in tables(labels_section(run)) if "Mean IoU" in t.headers[0]]
+    assert [[row[0], row[-1]] for row in table.rows] == [["maps", 50.25], ["zmaps", 61.5]]
+    put(run.root, "maps/report/maps.json", {"mIoU": {}, "findings": []})
+    (table,) = [t for t in tables(labels_section(run)) if "Mean IoU" in t.headers[0]]
+    assert len(table.rows) == 1

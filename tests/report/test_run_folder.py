@@ -87,3 +87,11 @@ def test_why_there_is_nothing_of_a_stage(tmp_path, record, what):
 
 def test_a_stage_that_the_recipe_does_not_know_keeps_its_name(tmp_path):
     assert toy_run(tmp_path).title("old_stage") == "old_stage"
+
+
+def test_stages_that_left_a_report_come_in_their_order(tmp_path):
+    run = toy_run(tmp_path)
+    for stage in ("other", "report", "check"):
+        put(tmp_path, f"{stage}/report/maps.json", {})
+    assert run.reporting("maps.json") == ["check", "report", "other"]
+    assert run.reporting("maps.png") == []

@@ -253,3 +253,13 @@ def test_a_broken_ledger_is_noted_and_counts_as_none(run):
         (item.what, item.labels, item.used_by) for item in ingredients(folder)
     }
     assert "supervision_ledger.json" in folder.notes[0]
+
+
+def test_maps_of_another_run_name_the_weights_behind_both_of_their_networks(run, tmp_path):
+    change(run, "bestie", INPUT__MAPS_DIR="WSSS_maps")
+    tags = {"kind": "tags", "labels": "image tags"}
+    segmenter = {"pretrained": {"file": "net.pth", "kind": "masks", "labels": "outlines"}}
+    entry = {"consumed": [tags], "classifier": {**tags, "pretrained": None}, "segmenter": segmenter}
+    write_ledger_entry(tmp_path / "root/WSSS_maps", "train", entry)
+    assert ("initial weights", "outlines", "the segmenter of the weak maps") in rows(run)
+    assert answer(RunFolder(run, RECIPE.report_plan)).tone == "bad"

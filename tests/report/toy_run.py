@@ -9,13 +9,7 @@ from bestie.visualization.page import Figures, Notes, Paragraph, Section, Table
 
 PLAN = ReportPlan(
     title="Toy",
-    titles={
-        "check": "Check",
-        "cues": "Cues",
-        "maps": "Weak maps",
-        "train": "Toy network",
-        "report": "Report",
-    },
+    titles={"check": "Check", "train": "Toy network", "report": "Report"},
     trainings=("train",),
     labeler="train",
     models={"baseline": "One per component", "toy": "Toy network"},

@@ -80,14 +80,15 @@ def add_pam_config(cfg: CN) -> None:
     model.BIAS_LR_FACTOR = 2.0
     model.HEAD_LR_FACTOR = 10.0
 
-    _add_cues(model)
-    _add_maps(model)
+    _add_cues(cfg)
+    _add_maps(cfg)
     _add_semantic(cfg)
     # Color jitter of the classifier: strengths of brightness, contrast, saturation, hue.
     cfg.INPUT.COLOR_JITTER = [0.3, 0.3, 0.3, 0.1]
 
 
-def _add_cues(model: CN) -> None:
+def _add_cues(cfg: CN) -> None:
+    model = cfg.MODEL.PAM
     # Instance cues: local maxima of the activation maps.
     model.CUES = CN()
     # Side of the square input image, pixels.
@@ -107,7 +108,8 @@ def _add_cues(model: CN) -> None:
     model.CUES.SCORE_THRESH = 0.1
 
 
-def _add_maps(model: CN) -> None:
+def _add_maps(cfg: CN) -> None:
+    model = cfg.MODEL.PAM
     # Weak semantic maps from activation maps.
     model.MAPS = CN()
     # Scales of the image of the multi-scale activation maps (mirrored ones are always averaged in).
