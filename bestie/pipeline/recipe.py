@@ -162,7 +162,7 @@ class Recipe:
     presets: str = "pipeline"
     sections: tuple[SectionWriter, ...] = ()
     title: str = "Report"
-    left_out: tuple[str, ...] = ()
+    left_out: tuple[Training, ...] = ()
 
     @property
     def training_names(self) -> tuple[str, ...]:
@@ -208,14 +208,15 @@ class Recipe:
 
     def for_run(self, preset: str, variants: Mapping[str, str]) -> "Recipe":
         """This recipe without the optional trainings that a run does without, and their stages."""
-        off = [t.name for t in self.trainings if not self._is_on(t, preset, variants)]
-        if not off:
+        left_out = tuple(t for t in self.trainings if not self._is_on(t, preset, variants))
+        if not left_out:
             return self
+        off = {training.name for training in left_out}
         return replace(
             self,
             trainings=tuple(t for t in self.trainings if t.name not in off),
-            stages=tuple(s for s in self.stages if not {s.name, s.training} & set(off)),
-            left_out=tuple(off),
+            stages=tuple(s for s in self.stages if not {s.name, s.training} & off),
+            left_out=left_out,
         )
 
     def _is_on(self, training: Training, preset: str, variants: Mapping[str, str]) -> bool:
@@ -302,11 +303,9 @@ class Recipe:
 
     def _left_out_training_of(self, scope: str, key: str) -> str:
         """The training that this run does without and a setting is for; "": none."""
-        if scope in self.left_out:
-            return scope
-        for training in RECIPES[self.name].trainings if self.left_out else ():
-            others = self._owners(key)
-            if training.name in self.left_out and key.startswith(training.own_keys) and not others:
+        for training in self.left_out:
+            is_its_own = key.startswith(training.own_keys) and not self._owners(key)
+            if scope == training.name or (not scope and is_its_own):
                 return training.name
         return ""
 

@@ -109,16 +109,12 @@ def test_an_optional_training_is_on_where_the_preset_has_it_or_the_user_asks():
 
 def test_stages_of_a_training_that_is_off_are_left_out_and_its_settings_refused():
     without = OPTIONAL.for_run("quick", {})
-    register_recipe(OPTIONAL)
-    try:
-        assert without.stage_names == TOY.stage_names
-        for setting in ("semantic:SOLVER.MAX_ITER", "MODEL.SEMANTIC.CHANNELS"):
-            with pytest.raises(ValueError, match="has no semantic; --variant semantic:on adds it"):
-                without.split_options([setting, "8"])
-        options = OPTIONAL.split_options(["MODEL.SEMANTIC.CHANNELS", "8"])
-        assert options == {"classifier": {}, "semantic": {"MODEL.SEMANTIC.CHANNELS": "8"}}
-    finally:
-        del RECIPES["toy"]
+    assert without.stage_names == TOY.stage_names
+    for setting in ("semantic:SOLVER.MAX_ITER", "MODEL.SEMANTIC.CHANNELS"):
+        with pytest.raises(ValueError, match="has no semantic; --variant semantic:on adds it"):
+            without.split_options([setting, "8"])
+    options = OPTIONAL.split_options(["MODEL.SEMANTIC.CHANNELS", "8"])
+    assert options == {"classifier": {}, "semantic": {"MODEL.SEMANTIC.CHANNELS": "8"}}
 
 
 def test_later_stages_read_the_files_that_improve_those_of_another():
