@@ -137,33 +137,33 @@ def _add_semantic(cfg: CN) -> None:
     # The segmentation network that learns weak maps (MODEL.META_ARCHITECTURE WeakMapSegmenter); its
     # predictions, restricted to the tags, are maps for BESTIE (paper, section 4.1).
     cfg.MODEL.SEMANTIC = CN()
-    node = cfg.MODEL.SEMANTIC
+    model = cfg.MODEL.SEMANTIC
     # Number of classes C; -1: as many as the training data set names.
-    node.NUM_CLASSES = -1
+    model.NUM_CLASSES = -1
     # Channels of the decoder (Semantic FPN).
-    node.CHANNELS = 128
+    model.CHANNELS = 128
     # Share of the labeled pixels of a batch that the loss averages over, those of the lowest loss;
     # 1: all. The others are taken for wrong labels.
-    node.KEPT_SHARE = 1.0
+    model.KEPT_SHARE = 1.0
     # Iteration from which pixels are left out: at first, those of small objects have the highest
     # loss.
-    node.DROP_START_ITER = 0
+    model.DROP_START_ITER = 0
     # Weight of the reverse cross-entropy (Wang et al., ICCV 2019), which bears wrong labels; 0:
     # none.
-    node.SYMMETRIC_WEIGHT = 0.0
+    model.SYMMETRIC_WEIGHT = 0.0
 
     # Semantic maps from its predictions; keys as those of MODEL.PAM.MAPS.
-    node.MAPS = CN()
+    model.MAPS = CN()
     # Scales of the image over which predictions are averaged (mirrored ones are always averaged
     # in); scaled sides become multiples of 32 pixels.
-    node.MAPS.SCALES = [0.75, 1.0, 1.25]
+    model.MAPS.SCALES = [0.75, 1.0, 1.25]
     # Pixels whose best refined score is less than this above the second are ignored (255).
-    node.MAPS.IGNORE_MARGIN = 0.05
+    model.MAPS.IGNORE_MARGIN = 0.05
     # Pixel-adaptive refinement: dilations of the 8-neighborhoods, iterations; 0 iterations: none.
-    node.MAPS.PAMR_DILATIONS = [1, 2, 4, 8, 12, 24]
-    node.MAPS.PAMR_ITERATIONS = 10
+    model.MAPS.PAMR_DILATIONS = [1, 2, 4, 8, 12, 24]
+    model.MAPS.PAMR_ITERATIONS = 10
     # Dense CRF after (or instead of) it; needs the extra `crf`.
-    node.MAPS.CRF = False
+    model.MAPS.CRF = False
 
 
 def check_pam_config(cfg: CN) -> list[str]:
