@@ -33,12 +33,12 @@ def build_evaluator(
     problems = [text for method in METHODS.values() for text in method.check_evaluation(cfg)]
     if problems:
         raise ValueError("; ".join(problems))
-    accepted = ("tags",) if predicts(cfg) == "tags" else ("voc", "coco")
+    accepted = {"tags": ("tags",), "instances": ("voc", "coco")}.get(predicts(cfg), ())
     wrong = [name for name in cfg.TEST.EVALUATORS if name not in accepted]
     if wrong:
         raise ValueError(
             f"TEST.EVALUATORS: {cfg.MODEL.META_ARCHITECTURE} can be scored by "
-            f"{', '.join(accepted)}; got {wrong}"
+            f"{', '.join(accepted) or 'none of them'}; got {wrong}"
         )
     builders: dict[str, Callable[[], DatasetEvaluator]] = {
         "voc": lambda: VOCInstanceEvaluator(dataset_name),
