@@ -7,16 +7,20 @@ import logging
 import os
 from pathlib import Path
 
+import torch
+
 from bestie.backbones.downloads import FetchError, fetch_file
 from bestie.data.checks.dataset import inspect_dataset, raise_on_errors
 from bestie.data.checks.dataset_report import DatasetReport
 from bestie.data.checks.mixed import check_mixed, needs_of
+from bestie.data.shapes.generator import is_built_in
 from bestie.formats import atomic_write, to_json
 from bestie.pipeline.configs import TrainingConfigs
+from bestie.pipeline.preset_choice import fitting_preset
 from bestie.pipeline.source import Source
 from bestie.training.setup import build_model, read_config
 
-__all__ = ["check_configs", "check_data"]
+__all__ = ["check_configs", "check_data", "preset_note"]
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +73,19 @@ def check_configs(configs: TrainingConfigs, names: list[str]) -> None:
             problems.append(f"{name}: {error}")
     if problems:
         raise ValueError("\n".join(problems))
+
+
+def preset_note(source: Source, configs: TrainingConfigs) -> str:
+    """Whether the preset of a run fits its images and computer, in one line."""
+    preset, last = configs.request.preset, configs.cfg[configs.names[-1]]
+    images = sum(len(source.ids[part]) for part in configs.request.training_splits)
+    on_gpu = last.MODEL.DEVICE != "cpu" and torch.cuda.is_available()
+    fitting = fitting_preset(is_drawn=is_built_in(source.root), images=images, has_gpu=on_gpu)
+    device = "a GPU" if on_gpu else f"the CPU ({os.cpu_count()} cores)"
+    facts = f"{images} training images, {configs.describe_sizes()}, {device}"
+    if preset == fitting:
+        return f"preset {preset} fits: {facts}"
+    return f"preset {preset}; --preset {fitting} would fit better: {facts}"
 
 
 def _inspect(source: Source, part: str, supervision: str, score_thresh: float) -> DatasetReport:

@@ -82,6 +82,11 @@ class TrainingConfigs:
             return found[self.names[0]]
         return ", ".join(f"{name} {precision}" for name, precision in found.items())
 
+    def describe_sizes(self) -> str:
+        """The longer sides of the images in words: "longer side 500 px", "... 300 to 4032 px"."""
+        low, high = int(self._longer_sides.min()), int(self._longer_sides.max())
+        return f"longer side {low}{f' to {high}' if high > low else ''} px"
+
     def digest(self, name: str, *, without: tuple[str, ...] = ()) -> str:
         """Fingerprint of the settings of a training, paths apart.
 

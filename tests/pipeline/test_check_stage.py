@@ -6,7 +6,7 @@ import pytest
 
 from bestie.backbones import downloads
 from bestie.formats import DataError
-from bestie.pipeline.check_stage import check_configs, check_data
+from bestie.pipeline.check_stage import check_configs, check_data, preset_note
 from bestie.pipeline.configs import TrainingConfigs
 from bestie.pipeline.request import Request
 from bestie.pipeline.source import open_source
@@ -72,6 +72,15 @@ def configs(root, *options, preset="quick"):
 
 def test_the_trainings_of_the_quick_preset_are_built(root):
     check_configs(configs(root), ["classifier", "bestie"])
+
+
+def test_the_check_says_which_preset_fits(root):
+    made = configs(root, "DEVICE", "cpu")
+    text = preset_note(made.source, made)
+    assert text.startswith("preset quick; --preset small would fit better: 3 training images, ")
+    assert "longer side 64 px, the CPU (" in text
+    made = configs(root, "DEVICE", "cpu", preset="small")
+    assert preset_note(made.source, made).startswith("preset small fits: 3 training images")
 
 
 def test_problems_of_all_trainings_are_listed_with_their_names(root):
