@@ -77,9 +77,9 @@ def check_configs(configs: TrainingConfigs, names: list[str]) -> None:
 
 def preset_note(source: Source, configs: TrainingConfigs) -> str:
     """Whether the preset of a run fits its images and computer, in one line."""
-    preset, last = configs.request.preset, configs.cfg[configs.names[-1]]
+    preset = configs.request.preset
     images = sum(len(source.ids[part]) for part in configs.request.training_splits)
-    on_gpu = last.MODEL.DEVICE != "cpu" and torch.cuda.is_available()
+    on_gpu = torch.cuda.is_available() and not configs.on_cpu
     fitting = fitting_preset(is_drawn=is_built_in(source.root), images=images, has_gpu=on_gpu)
     device = "a GPU" if on_gpu else f"the CPU ({os.cpu_count()} cores)"
     facts = f"{images} training images, {configs.describe_sizes()}, {device}"

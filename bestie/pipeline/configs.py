@@ -87,6 +87,11 @@ class TrainingConfigs:
         low, high = int(self._longer_sides.min()), int(self._longer_sides.max())
         return f"longer side {low}{f' to {high}' if high > low else ''} px"
 
+    @property
+    def on_cpu(self) -> bool:
+        """Whether a training runs on the CPU."""
+        return any(cfg.MODEL.DEVICE == "cpu" for cfg in self.cfg.values())
+
     def digest(self, name: str, *, without: tuple[str, ...] = ()) -> str:
         """Fingerprint of the settings of a training, paths apart.
 
