@@ -19,8 +19,8 @@ __all__ = ["PREFIX", "is_package", "package_problems", "read_package_weights"]
 
 # What a value of MODEL.TIMM.WEIGHTS begins with.
 PREFIX = "package:"
-# Pixels that these networks were trained with, mapped from 0..255 to -1..1.
-PIXEL_MEAN = PIXEL_STD = 127.5
+# Mean and standard deviation that these networks were trained with: pixels from -1 to 1.
+PIXEL = 127.5
 
 
 @dataclass(frozen=True)
@@ -95,12 +95,12 @@ def package_problems(cfg: CfgNode, weights: str, network: str, key: str) -> list
     except ValueError as error:
         return [str(error)]
     problems = [problem] if problem else []
-    for name, value in (("PIXEL_MEAN", PIXEL_MEAN), ("PIXEL_STD", PIXEL_STD)):
-        if list(cfg.MODEL[name]) != [value] * 3:
-            problems.append(
-                f"MODEL.{name} must be {[value] * 3} for {key} {weights}, as in the training of "
-                f"these weights; got {list(cfg.MODEL[name])}."
-            )
+    mean, std = list(cfg.MODEL.PIXEL_MEAN), list(cfg.MODEL.PIXEL_STD)
+    if [mean, std] != [[PIXEL] * 3] * 2:
+        problems.append(
+            f"MODEL.PIXEL_MEAN and MODEL.PIXEL_STD must be {[PIXEL] * 3} for {key} {weights}, as "
+            f"in their training; got {mean} and {std}."
+        )
     return problems
 
 

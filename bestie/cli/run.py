@@ -48,23 +48,11 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--supervision", required=True, choices=supervisions())
     parser.add_argument("--output", required=True, metavar="DIR", help="folder of this run")
-    parser.add_argument(
-        "--preset",
-        choices=preset_names(),
-        help="(small for photographs, quick for the drawings of bestie make-shapes; a run that is "
-        "resumed keeps its own)",
-    )
+    _add_preset(parser)
     parser.add_argument(
         "--num-gpus", type=int, default=1, metavar="N", help="processes a training (%(default)s)"
     )
     _add_splits(parser)
-    parser.add_argument(
-        "--variant",
-        action="append",
-        default=[],
-        metavar="TRAINING:NAME",
-        help="another model for a training, as the preset has it, such as student:solo",
-    )
     parser.add_argument(
         "--keypoints",
         metavar="first|mean|NAME",
@@ -102,6 +90,23 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and why")
     parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="settings")
     return parser.parse_intermixed_args(arguments)
+
+
+def _add_preset(parser: argparse.ArgumentParser) -> None:
+    """Which networks are trained, and how long."""
+    parser.add_argument(
+        "--preset",
+        choices=preset_names(),
+        help="(small for photographs, quick for the drawings of bestie make-shapes; a run that is "
+        "resumed keeps its own)",
+    )
+    parser.add_argument(
+        "--variant",
+        action="append",
+        default=[],
+        metavar="TRAINING:NAME",
+        help="another model for a training, as the preset has it, such as student:solo",
+    )
 
 
 def _add_splits(parser: argparse.ArgumentParser) -> None:

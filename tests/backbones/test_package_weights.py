@@ -120,4 +120,4 @@ def test_settings_that_do_not_fit_are_found_before_anything_is_built():
     assert "accepted, got 'package:resnet50'" in problems(KEY, "package:resnet50")[0]
     found = problems("MODEL.TIMM.NAME", "resnet18", "MODEL.PIXEL_STD", "[1.0, 1.0, 1.0]")
     assert "is for the network tf_efficientnet_lite0, the config has resnet18" in found[0]
-    assert found[1].startswith("MODEL.PIXEL_STD must be [127.5, 127.5, 127.5] for MODEL.TIMM")
+    assert "MODEL.PIXEL_STD must be [127.5, 127.5, 127.5] for MODEL.TIMM.WEIGHTS" in found[1]
