@@ -79,7 +79,8 @@ def read_timm_weights(name: str, key: str) -> dict[str, Tensor]:
     source = timm.models.get_pretrained_cfg(name)
     if source is None or not (source.hf_hub_id or source.url):
         raise ValueError(f"{key} timm: timm has no weights of {name}; name a file instead.")
-    address, cached = _hub_file(source) if source.hf_hub_id else _plain_file(source.url)
+    url = source.url[0] if isinstance(source.url, tuple) else source.url or ""
+    address, cached = _hub_file(source) if source.hf_hub_id else _plain_file(url)
     if cached is None:
         logger.info("Fetching the weights of %s from %s", name, address)
     try:
