@@ -20,7 +20,7 @@ from timm.models.hrnet import HighResolutionNetFeatures
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bestie.backbones.norm import resolve_norm
+from bestie.backbones.norm import resolve_norm, set_momentum
 from bestie.backbones.weights import load_backbone_weights, load_timm_weights
 
 __all__ = [
@@ -183,6 +183,7 @@ def _build_timm_backbone(
         in_channels=input_shape.channels,
         norm=resolve_norm(node.NORM, cfg.MODEL.DEVICE),
     )
+    set_momentum(backbone, node.BN_MOMENTUM)
     if node.WEIGHTS == "timm":
         load_timm_weights(backbone, node.NAME)
     elif node.WEIGHTS:
