@@ -34,7 +34,7 @@ def resolve_norm(norm: str, device: str) -> str:
 
 
 def set_momentum(network: nn.Module, momentum: float) -> None:
-    """Give all batch norms of ``network`` this momentum (MODEL.TIMM.BN_MOMENTUM); 0: keep theirs."""
+    """Give all batch norms of a network MODEL.TIMM.BN_MOMENTUM; 0: they keep theirs."""
     for layer in network.modules():
         if momentum and isinstance(layer, _BatchNorm):
             layer.momentum = momentum

@@ -16,6 +16,7 @@ from detectron2.checkpoint import DetectionCheckpointer
 from detectron2.modeling import GeneralizedRCNN
 from torch import Tensor, nn
 
+from bestie.backbones.networks import network_hint
 from bestie.backbones.weight_files import read_model_file, read_weights, strip_wrapper
 from bestie.formats import atomic_write
 from bestie.method import METHODS
@@ -144,7 +145,8 @@ class StrictCheckpointer(DetectionCheckpointer):
         return content | {"matching_heuristics": True} if self._match_by_heuristics else content
 
     def _load_model(self, checkpoint: dict[str, Any]) -> Any:
-        checkpoint["model"] = _convert_official(strip_wrapper(checkpoint["model"]))
+        state = _convert_official(strip_wrapper(checkpoint["model"]))
+        checkpoint["model"] = dict(state)  # Detectron2 removes what does not fit
         incompatible = super()._load_model(checkpoint)
         check_incompatible(
             self.model,
@@ -152,6 +154,7 @@ class StrictCheckpointer(DetectionCheckpointer):
             unexpected=incompatible.unexpected_keys,
             mismatched=incompatible.incorrect_shapes,
             source=f"MODEL.WEIGHTS: {self._source}",
+            state=state,
             allow_backbone_only=self.allow_backbone_only,
         )
         return incompatible
@@ -187,6 +190,7 @@ def check_incompatible(
     unexpected: Iterable[str],
     mismatched: Iterable[Mismatch],
     source: str,
+    state: Mapping[str, Tensor] | None = None,
     allow_backbone_only: bool = False,
 ) -> None:
     """Check that a file filled all of the model.
@@ -197,6 +201,7 @@ def check_incompatible(
         unexpected: names in the file that the model does not have.
         mismatched: (name, shape in the file, shape in the model).
         source: the file, opens the message.
+        state: what is in the file, for the likely cause of what does not fit.
         allow_backbone_only: also accept a file that filled only the backbone of a detector.
 
     Raises:
@@ -214,7 +219,7 @@ def check_incompatible(
     if not (missing or unexpected or mismatched):
         return
     message = f"{source} does not fit the model: {_describe(missing, unexpected, mismatched)}."
-    message += _class_hint(mismatched)
+    message += network_hint(state or {}, model.state_dict()) or _class_hint(mismatched)
     if not mismatched and set(missing) == _needed_names(model):
         keys = ["MODEL.TIMM.WEIGHTS", *(k for m in METHODS.values() for k in m.described_weights)]
         message += (
@@ -260,6 +265,7 @@ def _fill_backbone(module: nn.Module, state: Mapping[str, Tensor], source: str) 
     if missing or unexpected or mismatched:
         raise ValueError(
             f"{source} does not fit the backbone: {_describe(missing, unexpected, mismatched)}."
+            + network_hint(found, own)
         )
     filled = {
         name: found[name.removeprefix("network.")]

@@ -93,6 +93,8 @@ def _columns(
             f"cannot use the coordinates {', '.join(unused)}: clicks are pixels from the top left "
             "corner; convert them into columns x and y, or remove them to import tags"
         )
+        if any("\u00b5m" in name or "\u03bcm" in name for name in unused):
+            message += "; QuPath's export of objects as GeoJSON is in pixels and can be imported"
     if message is not None:
         labels.report(message, path, line)
         return None
