@@ -94,7 +94,10 @@ def _columns(
             "corner; convert them into columns x and y, or remove them to import tags"
         )
         if any("\u00b5m" in name or "\u03bcm" in name for name in unused):
-            message += "; QuPath's export of objects as GeoJSON is in pixels and can be imported"
+            message += (
+                "; in QuPath, remove the pixel size of the image before you measure, or export the "
+                "objects as GeoJSON, which is in pixels"
+            )
     if message is not None:
         labels.report(message, path, line)
         return None
