@@ -5,9 +5,11 @@ It leaves ``check/dataset.json``, or one error lists everything.
 
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from detectron2.config import CfgNode
 
 from bestie.backbones.downloads import FetchError, fetch_file
 from bestie.data.checks.dataset import inspect_dataset, raise_on_errors
@@ -20,7 +22,7 @@ from bestie.pipeline.preset_choice import fitting_preset
 from bestie.pipeline.source import Source
 from bestie.training.setup import build_model, read_config
 
-__all__ = ["check_configs", "check_data", "preset_note"]
+__all__ = ["check_configs", "check_data", "check_settings", "preset_note"]
 
 logger = logging.getLogger(__name__)
 
@@ -63,10 +65,19 @@ def check_configs(configs: TrainingConfigs, names: list[str]) -> None:
     Raises:
         ValueError: listing every problem of every training.
     """
+    _check_each(names, lambda name: _check_config(configs, name))
+
+
+def check_settings(configs: TrainingConfigs, names: list[str]) -> None:
+    """Check the settings of trainings only, which takes no time; as :func:`check_configs`."""
+    _check_each(names, lambda name: _read_config(configs, name))
+
+
+def _check_each(names: list[str], check: Callable[[str], object]) -> None:
     problems = []
     for name in names:
         try:
-            _check_config(configs, name)
+            check(name)
         except FetchError as error:
             problems.append(f"{name}: {error.reason}: {name}:{error.key} FILE")
         except (ValueError, OSError) as error:
@@ -123,12 +134,15 @@ def _inspect_mixed(source: Source, part: str, score_thresh: float) -> DatasetRep
     return inspect_dataset(source.root, source.splits[part], needs=needs, score_thresh=score_thresh)
 
 
-def _check_config(configs: TrainingConfigs, name: str) -> None:
+def _read_config(configs: TrainingConfigs, name: str) -> CfgNode:
     # Labels that an earlier stage makes do not exist yet.
     on_labels = any(t.name == name and t.labels for t in configs.recipe.trainings)
     arguments = configs.arguments(name)
-    cfg = read_config(str(configs.config_file(name)), arguments, training=not on_labels)
-    cfg = cfg.clone()
+    return read_config(str(configs.config_file(name)), arguments, training=not on_labels)
+
+
+def _check_config(configs: TrainingConfigs, name: str) -> None:
+    cfg = _read_config(configs, name).clone()
     cfg.defrost()
     if configs.is_own(cfg.MODEL.TIMM.WEIGHTS):  # made by the run itself
         cfg.MODEL.TIMM.WEIGHTS = ""
