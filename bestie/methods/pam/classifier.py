@@ -20,9 +20,6 @@ from torch.nn import functional as F
 
 __all__ = ["PAMClassifier", "PAMHead", "peak_attention"]
 
-# Standard deviation of the last layer's initial weights in the reference implementation.
-SMALL_STD = 0.01
-
 
 def peak_attention(x: Tensor, alpha: float) -> Tensor:
     """ReLU, then zero every value below ``alpha`` times its channel's spatial maximum.
@@ -52,7 +49,7 @@ class PAMHead(nn.Module):
         num_classes: int,
         channels: int = 512,
         alpha: float = 0.7,
-        last_layer: str = "small",
+        classifier_std: float = 0.01,
     ):
         """
         Args:
@@ -60,7 +57,8 @@ class PAMHead(nn.Module):
             num_classes: C.
             channels: of the three convolutions.
             alpha: of the peak attention; 0 gives a plain CAM head.
-            last_layer: initial scale of its weights, "small" or "he" (MODEL.PAM.LAST_LAYER).
+            classifier_std: standard deviation of the initial weights of the 1x1 convolution; 0:
+                sqrt(2 / channels).
         """
         super().__init__()
         if not 0 <= alpha <= 1:
@@ -73,7 +71,7 @@ class PAMHead(nn.Module):
         for conv in self.convs:
             weight_init.c2_msra_fill(conv)
         self.classifier = nn.Conv2d(channels, num_classes, 1)
-        std = {"small": SMALL_STD, "he": (2 / channels) ** 0.5}[last_layer]
+        std = classifier_std or (2 / channels) ** 0.5
         nn.init.normal_(self.classifier.weight, std=std)
         assert self.classifier.bias is not None
         nn.init.zeros_(self.classifier.bias)
@@ -108,8 +106,8 @@ class PAMClassifier(nn.Module):
         pixel_std: Sequence[float],
         head_channels: int = 512,
         alpha: float = 0.7,
+        classifier_std: float = 0.01,
         start_iter: int = 0,
-        last_layer: str = "small",
     ):
         """
         Args:
@@ -119,8 +117,8 @@ class PAMClassifier(nn.Module):
             pixel_std: its standard deviation.
             head_channels: channels of the three extra convolutions.
             alpha: threshold of the peak attention, share of the channel's maximum.
+            classifier_std: see :class:`PAMHead`.
             start_iter: iteration of the training from which there is peak attention.
-            last_layer: initial scale of its weights, "small" or "he".
         """
         super().__init__()
         if num_classes < 1:
@@ -135,7 +133,7 @@ class PAMClassifier(nn.Module):
             num_classes=num_classes,
             channels=head_channels,
             alpha=alpha,
-            last_layer=last_layer,
+            classifier_std=classifier_std,
         )
         self.register_buffer("pixel_mean", torch.tensor(pixel_mean).view(-1, 1, 1), False)
         self.register_buffer("pixel_std", torch.tensor(pixel_std).view(-1, 1, 1), False)
@@ -149,8 +147,8 @@ class PAMClassifier(nn.Module):
             "pixel_std": cfg.MODEL.PIXEL_STD,
             "head_channels": cfg.MODEL.PAM.HEAD_CHANNELS,
             "alpha": cfg.MODEL.PAM.ALPHA,
+            "classifier_std": cfg.MODEL.PAM.CLASSIFIER_STD,
             "start_iter": cfg.MODEL.PAM.START_ITER,
-            "last_layer": cfg.MODEL.PAM.LAST_LAYER,
         }
 
     @staticmethod

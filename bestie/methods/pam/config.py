@@ -16,12 +16,12 @@ __all__ = ["ACCEPTED", "add_pam_config", "check_pam_config"]
 ACCEPTED = AcceptedValues(
     choices={
         "MODEL.PAM.CUES.GRID": ("square", "image"),
-        "MODEL.PAM.LAST_LAYER": ("small", "he"),
         "MODEL.PAM.MAPS.BACKGROUND": ("constant", "agreement"),
     },
     ranges={
         "MODEL.PAM.ALPHA": (0, 1),
         "MODEL.PAM.BIAS_LR_FACTOR": (0, inf),
+        "MODEL.PAM.CLASSIFIER_STD": (0, inf),
         "MODEL.PAM.CUES.IMAGE_SIZE": (32, inf),
         "MODEL.PAM.CUES.SCORE_THRESH": (0, 1),
         "MODEL.PAM.CUES.TOP_K": (1, inf),
@@ -64,10 +64,9 @@ def add_pam_config(cfg: CN) -> None:
     model.START_ITER = 0
     # Channels of the three extra convolutions.
     model.HEAD_CHANNELS = 512
-    # Initial weights of the last layer, from a normal distribution: "small" (standard deviation
-    # 0.01, the reference implementation), or "he" (sqrt(2 / its input channels), He et al., ICCV
-    # 2015).
-    model.LAST_LAYER = "small"
+    # Standard deviation of the initial weights of the last convolution, to the classes; 0: that of
+    # He et al. (ICCV 2015), sqrt(2 / HEAD_CHANNELS).
+    model.CLASSIFIER_STD = 0.01
     # torchvision's VGG16 weights file (vgg16-397923af.pth): path, or "" for random weights.
     model.VGG_WEIGHTS = ""
     # Kind of labels those weights were trained with; recorded in the supervision ledger: "masks",

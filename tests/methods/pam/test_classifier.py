@@ -229,14 +229,14 @@ def test_number_of_classes_must_be_known():
         build_model(cfg)
 
 
-def test_the_last_layer_starts_small_or_at_the_scale_of_he():
-    for last_layer, std in (("small", 0.01), ("he", math.sqrt(2 / 512))):
-        torch.manual_seed(0)
-        head = PAMHead(8, num_classes=40, channels=512, last_layer=last_layer)
-        assert head.classifier.weight.std().item() == pytest.approx(std, rel=0.05)
-
-
-def test_the_config_chooses_the_scale_of_the_last_layer():
+@pytest.mark.parametrize(
+    ("classifier_std", "std"), [(0.01, 0.01), (0.316, 0.316), (0.0, math.sqrt(2 / 512))]
+)
+def test_scale_of_the_last_convolution_is_a_key_and_0_is_that_of_he(classifier_std, std):
     cfg = make_cfg()
-    cfg.MODEL.PAM.LAST_LAYER = "he"
-    assert PAMClassifier.from_config(cfg)["last_layer"] == "he"
+    cfg.MODEL.PAM.CLASSIFIER_STD = classifier_std
+    cfg.MODEL.PAM.HEAD_CHANNELS = 512
+    assert PAMClassifier.from_config(cfg)["classifier_std"] == classifier_std
+    torch.manual_seed(0)
+    head = PAMHead(8, num_classes=40, channels=512, classifier_std=classifier_std)
+    assert head.classifier.weight.std().item() == pytest.approx(std, rel=0.05)
