@@ -54,14 +54,6 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     _add_splits(parser)
     parser.add_argument(
-        "--variant",
-        action="append",
-        default=[],
-        metavar="TRAINING:NAME",
-        help="another model for a training, as the preset has it, such as student:solo; on or off "
-        "for a training that a run may do without, such as semantic:on",
-    )
-    parser.add_argument(
         "--keypoints",
         metavar="first|mean|NAME",
         help="the click of an object of COCO data with several visible keypoints (default: such "
@@ -113,7 +105,8 @@ def _add_preset(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="TRAINING:NAME",
-        help="another model for a training, as the preset has it, such as student:solo",
+        help="another model for a training, as the preset has it, such as student:solo; on or off "
+        "for a training that a run may do without, such as semantic:on",
     )
 
 
