@@ -15,7 +15,7 @@ from tests.report.conftest import write_json
 
 def text_of(run) -> str:
     """The page without its pictures."""
-    path = write_report(run, RECIPE.report_plan)
+    path = write_report(run, RECIPE.for_run("quick", {}).report_plan)
     assert path == run / "report.html"
     html = path.read_text(encoding="utf-8")
     assert not re.search(r"<script|https?:|url\(", html)
