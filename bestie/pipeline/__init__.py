@@ -6,8 +6,9 @@ made, its manifest and ``report.html``.
 The parts: ``recipe`` (the trainings and stages of a way from labels to a model), ``request`` (what
 a user asks for), ``source``, ``coco_source`` and ``derived`` (the data), ``configs`` (of the
 trainings), ``stages`` with ``check_stage`` and ``measurements`` (the kinds of stages), ``stage``
-(when a stage has to run), ``fingerprint``, ``code_version`` with ``imports``, and ``manifest`` (the
-bookkeeping), ``process`` and ``runner`` (doing it), ``progress`` (what a person sees).
+(when a stage has to run), ``fingerprint``, ``code_version`` with ``imports``, ``manifest`` and
+``shared`` (the bookkeeping), ``process`` and ``runner`` (doing it), ``progress`` (what a person
+sees); ``tables`` and ``reproduce`` (many runs: the rows of a paper's table), ``results``.
 """
 
 import logging
@@ -27,6 +28,7 @@ from bestie.pipeline.progress import Progress, results_table, stage_table
 from bestie.pipeline.recipe import preset_names, recipe_for, stage_names, supervisions
 from bestie.pipeline.request import Request
 from bestie.pipeline.runner import Runner, StageError
+from bestie.pipeline.shared import SharedStages
 from bestie.pipeline.source import Source, open_source
 from bestie.pipeline.stages import Evaluate, Report, Run, build_stages, stage_code
 from bestie.report import ReportPlan, write_report
@@ -35,6 +37,7 @@ from bestie.report.run_folder import RunFolder
 __all__ = [
     "Request",
     "StageError",
+    "open_data",
     "preset_names",
     "rewrite_report",
     "run_pipeline",
@@ -53,6 +56,7 @@ def run_pipeline(
     forced: Sequence[str] = (),
     keep_code: bool = False,
     dry_run: bool = False,
+    other_runs: Sequence[Path] = (),
     stream: TextIO | None = None,
 ) -> None:
     """Run what has to run; what is done already stays.
@@ -63,6 +67,7 @@ def run_pipeline(
         forced: stages that run again whatever their state.
         keep_code: keep finished stages although their code has changed; the report names them.
         dry_run: show what would be done, and do nothing.
+        other_runs: folders of runs whose finished stages are taken where the inputs are the same.
         stream: for what a person sees; None: standard output.
 
     Raises:
@@ -80,7 +85,7 @@ def run_pipeline(
             manifest = Manifest.open(request.output, _header(request))  # as the last run left it
             manifest.write()
             _quiet_logs(request.output)
-        source = _open(request, stack, dry_run)
+        source = open_data(request, stack, dry_run)
         configs = TrainingConfigs(request, source, request.output)
         manifest.content["seed"] = configs.cfg[request.recipe.labeler or configs.names[0]].SEED
         manifest.content["precision"] = configs.describe_precision()
@@ -97,6 +102,7 @@ def run_pipeline(
             selected=selected,
             forced=forced,
             keep_code=keep_code,
+            shared=SharedStages(other_runs),
             progress=progress,
         )
         if dry_run:
@@ -155,10 +161,13 @@ def _header(request: Request) -> dict[str, Any]:
     }
 
 
-def _open(request: Request, stack: ExitStack, dry_run: bool) -> Source:
+def open_data(request: Request, stack: ExitStack, dry_run: bool) -> Source:
     """The data of a run; where it is no root with tags, a root is derived first.
 
     Derived data lies in the folder of the run, or for a dry run in a passing one.
+
+    Raises:
+        ValueError: a mistake in the data.
     """
     root = Path(request.data)
     clicks = request.supervision == "clicks"

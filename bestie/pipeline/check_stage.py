@@ -5,8 +5,10 @@ It leaves ``check/dataset.json``, or one error lists everything.
 
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 
+from detectron2.config import CfgNode
 from detectron2.utils.file_io import PathManager
 
 from bestie.data.checks.dataset import inspect_dataset, raise_on_errors
@@ -17,7 +19,7 @@ from bestie.pipeline.configs import TrainingConfigs
 from bestie.pipeline.source import Source
 from bestie.training.setup import build_model, read_config
 
-__all__ = ["check_configs", "check_data"]
+__all__ = ["check_configs", "check_data", "check_settings"]
 
 logger = logging.getLogger(__name__)
 
@@ -65,10 +67,22 @@ def check_configs(configs: TrainingConfigs, names: list[str]) -> None:
     Raises:
         ValueError: listing every problem of every training.
     """
+    _check_each(names, lambda name: _check_config(configs, name))
+
+
+def check_settings(configs: TrainingConfigs, names: list[str]) -> None:
+    """Check the settings of trainings alone, which takes no time.
+
+    Args, Raises: as for :func:`check_configs`.
+    """
+    _check_each(names, lambda name: _read(configs, name))
+
+
+def _check_each(names: list[str], check: Callable[[str], object]) -> None:
     problems = []
     for name in names:
         try:
-            _check_config(configs, name)
+            check(name)
         except (ValueError, OSError) as error:
             problems.append(f"{name}: {error}")
     if problems:
@@ -110,12 +124,15 @@ def _inspect_mixed(source: Source, part: str, score_thresh: float) -> DatasetRep
     return inspect_dataset(source.root, source.splits[part], needs=needs, score_thresh=score_thresh)
 
 
-def _check_config(configs: TrainingConfigs, name: str) -> None:
+def _read(configs: TrainingConfigs, name: str) -> CfgNode:
     # Labels that an earlier stage makes do not exist yet.
     on_labels = any(t.name == name and t.labels for t in configs.recipe.trainings)
     arguments = configs.arguments(name)
-    cfg = read_config(str(configs.config_file(name)), arguments, training=not on_labels)
-    cfg = cfg.clone()
+    return read_config(str(configs.config_file(name)), arguments, training=not on_labels)
+
+
+def _check_config(configs: TrainingConfigs, name: str) -> None:
+    cfg = _read(configs, name).clone()
     cfg.defrost()
     if configs.is_own(cfg.MODEL.TIMM.WEIGHTS):  # made by the run itself
         cfg.MODEL.TIMM.WEIGHTS = ""
