@@ -14,8 +14,8 @@ sees); ``tables`` and ``reproduce`` (many runs: the rows of a paper's table), ``
 import logging
 import os
 import tempfile
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -46,6 +46,8 @@ __all__ = [
 ]
 
 HASHES = ".hashes.json"
+# Whose messages go to the log of a run.
+LOGGERS = ("bestie", "detectron2", "fvcore", "iopath", "huggingface_hub")
 
 
 def run_pipeline(
@@ -84,7 +86,7 @@ def run_pipeline(
             locks = (stack.enter_context(hold_lock(request.output)),)
             manifest = Manifest.open(request.output, _header(request))  # as the last run left it
             manifest.write()
-            _quiet_logs(request.output)
+            stack.enter_context(_quiet_logs(request.output))
         source = open_data(request, stack, dry_run)
         configs = TrainingConfigs(request, source, request.output)
         manifest.content["seed"] = configs.cfg[request.recipe.labeler or configs.names[0]].SEED
@@ -188,14 +190,21 @@ def open_data(request: Request, stack: ExitStack, dry_run: bool) -> Source:
     return source
 
 
-def _quiet_logs(output: Path) -> None:
+@contextmanager
+def _quiet_logs(output: Path) -> Iterator[None]:
     """What the parts log in this process goes to a file; the stages have logs of their own."""
     folder = output / "logs"
     folder.mkdir(exist_ok=True)
     handler = logging.FileHandler(folder / "pipeline.log", encoding="utf-8", delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s: %(message)s"))
-    for name in ("bestie", "detectron2", "fvcore", "iopath", "huggingface_hub"):
-        logger = logging.getLogger(name)
+    loggers = [logging.getLogger(name) for name in LOGGERS]
+    for logger in loggers:
         logger.setLevel(logging.INFO)
         logger.addHandler(handler)
         logger.propagate = False
+    try:
+        yield
+    finally:  # a process may do several runs
+        for logger in loggers:
+            logger.removeHandler(handler)
+        handler.close()

@@ -8,26 +8,24 @@ continues where an interrupted one stopped.
 
 import json
 import os
-import re
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any, TextIO
 
-from bestie.data.shapes.generator import Settings, make_shapes
+from bestie.data.shapes.generator import Settings
 from bestie.formats import DataError
-from bestie.formats.dataset_folder import CLICKS, MAPS
-from bestie.pipeline import Request, StageError, open_data, run_pipeline
+from bestie.pipeline import HASHES, Request, StageError, open_data, run_pipeline
 from bestie.pipeline.check_stage import check_settings
 from bestie.pipeline.configs import TrainingConfigs
-from bestie.pipeline.derived import link_root, link_root_to_split
 from bestie.pipeline.manifest import MANIFEST, hold_lock
-from bestie.pipeline.process import Command, CommandError, run_command
 from bestie.pipeline.progress import Progress
 from bestie.pipeline.recipe import recipe_for
 from bestie.pipeline.results import Results
+from bestie.pipeline.row_data import built_in_root, divided_root
 from bestie.pipeline.shared import TAKEN
 from bestie.pipeline.tables import FromRow, Row, Table
 
@@ -37,8 +35,6 @@ __all__ = ["BUILT_IN", "Order", "reproduce"]
 BUILT_IN = "built-in"
 # The preset that the built-in data is for.
 QUICK = "quick"
-# In a root that was divided into splits: that it is complete.
-DIVIDED = ".divided"
 
 
 @dataclass(frozen=True)
@@ -213,13 +209,15 @@ class _Reproduction:
         for source in [*row.sources, *([maps] if maps else [])]:
             self._run(self.table.run_of(self.table.row(source.row)), seed, source.stage)
         request = self._request(row, seed)
+        others = self._other_runs(request.output)
+        _lend_hashes(others, request.output)
         self.note(f"\n{self.table.name}, {row.name} ({row.title}), seed {seed}")
         try:
             run_pipeline(
                 request,
                 last=last,
                 keep_code=self.order.keep_code,
-                other_runs=self._other_runs(request.output),
+                other_runs=others,
                 stream=self.stream,
             )
         except StageError as error:
@@ -281,42 +279,20 @@ class _Reproduction:
 
     def _data(self, row: Row, seed: int) -> Path:
         """The root of a row's data; made if need be."""
-        root = Path(os.path.realpath(self.order.data))
+        folder = self.order.output / "data"
         if self.order.data == BUILT_IN:
-            root = _built_in(self.order.output / "data", seed)
-        if not row.prepare:
-            return root
-        name = re.sub(r"[^\w.]+", "_", "_".join(row.prepare)).strip("_")
-        target = self.order.output / "data" / f"{name}_seed_{seed}"
-        _split(root, target, row.prepare, seed)
-        return target
+            root = built_in_root(folder / f"shapes_seed_{seed}", Settings(seed=seed))
+        else:
+            root = Path(os.path.realpath(self.order.data))
+        return divided_root(root, folder, row.prepare, seed) if row.prepare else root
 
 
-def _built_in(folder: Path, seed: int) -> Path:
-    """Built-in data with tags and clicks, without the simulated weak maps: no method made them."""
-    made, root = folder / f"shapes_seed_{seed}" / "all", folder / f"shapes_seed_{seed}" / "root"
-    make_shapes(made, Settings(seed=seed))
-    link_root(made, root, without=(MAPS,))
-    return root
-
-
-def _split(root: Path, target: Path, arguments: tuple[str, ...], seed: int) -> None:
-    """Divide the training images of a root, in a root of links; safe to repeat.
-
-    Raises:
-        DataError: what ``bestie split`` says is wrong with the data.
-    """
-    if (target / DIVIDED).is_file():
-        return
-    link_root_to_split(root, target)
-    given = ["--root", str(target), *arguments, "--seed", str(seed), "--overwrite"]
-    if not (root / CLICKS).is_dir():
-        given += ["--clicks", "nearest"]
-    try:
-        run_command(Command("split", tuple(given)), target / "split.log")
-    except CommandError as error:
-        raise DataError(str(error), root) from error
-    (target / DIVIDED).touch()
+def _lend_hashes(others: Sequence[Path], folder: Path) -> None:
+    """Digests of data files that another run knows; each counts as long as its file is the same."""
+    known = [other / HASHES for other in others if (other / HASHES).is_file()]
+    if known and not (folder / HASHES).exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(known[0], folder / HASHES)
 
 
 def _own_seconds(folder: Path) -> float:

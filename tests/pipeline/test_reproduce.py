@@ -41,8 +41,8 @@ class Multiply(Step):
     def finish(self, run):
         DONE.append(f"multiply {run.folder.name}")
         factor = run.configs.cfg[self.training].SOLVER.MAX_ITER
-        if factor == 13:
-            raise ValueError("13 is not a factor")
+        if factor == 1013:
+            raise ValueError("1013 is not a factor")
         path = run.folder / self.outputs[0]
         path.parent.mkdir(exist_ok=True)
         path.write_text(str(factor * int((run.folder / COUNT[1]).read_text())))
@@ -121,7 +121,7 @@ def test_a_row_gets_the_files_of_another_one(order):
 
 
 def test_a_failed_row_is_named_and_the_rest_is_kept(order):
-    failing = replace(TABLE.rows[1], settings={"SOLVER.MAX_ITER": "13"})
+    failing = replace(TABLE.rows[1], settings={"SOLVER.MAX_ITER": "1013"})
     table = replace(TABLE, rows=(TABLE.rows[0], failing))
     with pytest.raises(StageError, match="table 1, row more, seed 0: stage multiply failed"):
         run(replace(order, table=table))
