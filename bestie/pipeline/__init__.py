@@ -105,6 +105,7 @@ def run_pipeline(
             forced=forced,
             keep_code=keep_code,
             shared=SharedStages(other_runs),
+            several_processes=configs.on_cpu and request.num_gpus > 1,
             progress=progress,
         )
         if dry_run:

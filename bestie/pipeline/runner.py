@@ -55,6 +55,7 @@ class Runner:
         forced: Sequence[str] = (),
         keep_code: bool = False,
         shared: SharedStages | None = None,
+        several_processes: bool = False,
         progress: Progress | None = None,
     ):
         """
@@ -68,6 +69,7 @@ class Runner:
             forced: names of those that run again whatever their state.
             keep_code: finished stages are kept although their code has changed.
             shared: finished stages of other runs, which are taken where the inputs are the same.
+            several_processes: commands may start several processes on the CPU.
             progress: shows a person what happens.
 
         Raises:
@@ -80,6 +82,7 @@ class Runner:
         self.folder, self.hashes, self.code = manifest.folder, hashes, code
         self.selected, self.forced, self.keep_code = set(selected), set(forced), keep_code
         self.shared = shared or SharedStages(())
+        self.several_processes = several_processes
         self.progress = progress or Progress([stage.name for stage in stages])
         self._tables: dict[str, dict[str, str | None]] = {}
         # For the next command; it starts while the one before it runs.
@@ -339,7 +342,7 @@ class Runner:
 
         def watch() -> None:
             if self._waiting is None and keep_open is not None:
-                self._waiting = WaitingProcess(keep_open)
+                self._waiting = WaitingProcess(keep_open, several=self.several_processes)
             self.progress.tick(stage.name, share_done)
 
         return watch
