@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from bestie.data import register_dataset
 from bestie.evaluation import evaluate_labels
 from bestie.evaluation.masks import annotations_by_image
 from bestie.formats import Points, atomic_write, decode_mask, read_coco, read_semantic_map, to_json
@@ -66,6 +67,7 @@ class MeasureRefinement(Step):
     def finish(self, run: Run) -> None:
         folder = run.folder / self.name
         dataset = make_subset(run.source, "train", folder / SUBSET, MAX_IMAGES)
+        register_dataset(dataset)
         pseudo = json.loads((folder / "pseudo.json").read_text(encoding="utf-8"))["total"]
         curve = []
         for steps in self._checkpoints(run):

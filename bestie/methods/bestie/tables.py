@@ -140,7 +140,7 @@ ABLATION = Table(
     read=metrics_of("bestie", VOC_COLUMNS),
     setting=SETTING,
     preset="hrnet48",
-    source="the paper, as cited in the README",
+    source="Kim et al., CVPR 2022, arXiv 2109.09477",
     note="Center clustering is off at inference too in all rows but the last.",
     shared_maps=FromRow("pam", "maps", "maps"),
 )
