@@ -24,7 +24,8 @@ def sample(weight=None, objects=((8, 8, 60, 60, 0), (30, 40, 90, 90, 1))):
     masks = torch.zeros(len(objects), SIDE, SIDE, dtype=torch.bool)
     for mask, (x0, y0, x1, y1, _) in zip(masks, objects, strict=True):
         mask[y0:y1, x0:x1] = True
-    instances.gt_boxes = Boxes(torch.tensor([box[:4] for box in objects]).float().view(-1, 4))
+    boxes = torch.tensor([box[:4] for box in objects], dtype=torch.float32)
+    instances.gt_boxes = Boxes(boxes.view(len(objects), 4))
     instances.gt_classes = torch.tensor([box[4] for box in objects], dtype=torch.int64)
     instances.gt_masks = BitMasks(masks)
     if weight is not None:
