@@ -5,7 +5,7 @@ Examples:
     bestie reproduce bestie --table 3                    # on built-in data, three seeds
     bestie reproduce bestie --table 3 --seeds 0 --rows plain pam
     bestie reproduce bestie --table 1 --preset hrnet48 --data datasets/VOC2012 --num-gpus 4
-    bestie reproduce pointwssis --figure 6 --preset r50 --data ROOT SOLVER.IMS_PER_BATCH 8
+    bestie reproduce METHOD --figure 6 --preset r50 --data ROOT SOLVER.IMS_PER_BATCH 8
 
 Each row is a run of `bestie run` with the settings of the row. What rows share is done once, and
 the same command again continues where it was interrupted. Mean and spread over the seeds are in

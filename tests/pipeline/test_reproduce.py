@@ -155,7 +155,7 @@ def test_mistakes_in_any_row_are_found_before_the_first_one_runs(order):
     with pytest.raises(ValueError, match="NO_KEY"):
         run(replace(order, table=replace(TABLE, rows=(TABLE.rows[0], wrong))))
     wrong = replace(TABLE.rows[1], settings={"MODEL.PAM.ALPHA": "7"})
-    with pytest.raises(ValueError, match="row more: classifier: .*MODEL.PAM.ALPHA"):
+    with pytest.raises(ValueError, match=r"(?s)row more: classifier: .*MODEL.PAM.ALPHA"):
         run(replace(order, table=replace(TABLE, rows=(TABLE.rows[0], wrong))))
     with pytest.raises(DataError, match="no true masks of the images of 'weak'"):
         run(replace(order, table=replace(TABLE, needs_truth=("weak",))))

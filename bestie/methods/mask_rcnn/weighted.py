@@ -82,7 +82,7 @@ class WeightedOutputLayers(FastRCNNOutputLayers):
         )[foreground]
         own = deltas[foreground]
         if own.shape[1] != boxes.shape[1]:  # one box per class
-            own = own.view(len(own), self.num_classes, -1)
+            own = own.view(len(own), self.num_classes, boxes.shape[1])
             own = own[torch.arange(len(own), device=own.device), classes[foreground]]
         wanted = self.box2box_transform.get_deltas(boxes, truth)
         loss = smooth_l1_loss(own, wanted, self.smooth_l1_beta, reduction="none").sum(1)
