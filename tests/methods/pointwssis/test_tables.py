@@ -5,7 +5,12 @@ import json
 import pytest
 
 from bestie.methods.pointwssis.tables import ABLATIONS, SHARES, TABLES
+from bestie.pipeline.configs import TrainingConfigs
 from bestie.pipeline.request import Request
+from bestie.pipeline.row_data import divided_root
+from bestie.pipeline.source import open_source
+from bestie.pipeline.stages import Run
+from tests.pipeline.tiny_root import write_tiny_root
 
 ROWS = [(table, row) for table in TABLES for row in table.rows]
 
@@ -38,3 +43,31 @@ def test_quality_of_rough_and_refined_labels_is_read(tmp_path):
     read = [ABLATIONS.reader(ABLATIONS.row(name))(tmp_path) for name in ("rough", "refined")]
     assert [values["recall"] for values in read] == [1.0, 5.0]
     assert read[0]["recall at IoU 0.75"] == 3.0 and read[0]["mean IoU"] == 4.0
+
+
+def test_the_second_student_trains_on_labels_that_no_refiner_has_seen(tmp_path):
+    root = divided_root(
+        write_tiny_root(tmp_path / "root", train=4, val=1), tmp_path, ("--percent", "50"), 0
+    )
+    request = Request(
+        str(root),
+        "masks+clicks",
+        tmp_path / "run",
+        more_stages=SHARES.stages,
+        options=("SEED", "1"),
+    )
+    source = open_source(request, root)
+    run = Run(request, source, TrainingConfigs(request, source, request.output))
+    step = run.step("student_rough")
+    merge, train = step.commands(run, False)
+    labels, folder = run.folder / "labels/labels.json", run.folder / "student_rough"
+    assert merge.name == "combine" and str(labels) in merge.arguments
+    given = dict(zip(train.arguments[4::2], train.arguments[5::2], strict=False))
+    assert given["OUTPUT_DIR"] == str(folder) and given["SEED"] == "1"
+    assert str(folder / "labels.json") in given["DATASETS.TRAIN"]
+    # The run's own student, with which it shares its settings, trains elsewhere.
+    assert run.configs.overrides["student"]["OUTPUT_DIR"] == str(run.folder / "student")
+    stage = step.build(run)
+    assert "student_rough/model_final.pth" in stage.outputs and not step.can_resume(run)
+    reads = dict(stage.reads)
+    assert reads["labels"] == "labels/labels.json" and "refined" not in reads
