@@ -29,7 +29,7 @@ def run(
     *,
     supervision: str,
     output: str | os.PathLike,
-    preset: str = "quick",
+    preset: str | None = None,
     options: Mapping[str, Any] | None = None,
     num_gpus: int = 1,
 ) -> Path:
@@ -44,7 +44,10 @@ def run(
         supervision: "tags" (image-level labels), "clicks" (one point per object) or "masks+clicks"
             (masks of the images of one split, clicks of those of another).
         output: folder of the run.
-        preset: "quick" (runs on a CPU), "r50" or "hrnet48"; of masks+clicks "quick", "r50", "r101".
+        preset: "quick" or "small" (both run on a CPU; "small" starts from ImageNet weights), "r50"
+            or "hrnet48"; of masks+clicks "quick", "small", "r50" or "r101". None: "small" for
+            photographs, "quick" for the drawings of ``bestie make-shapes``; a run that is resumed
+            keeps its own.
         options: settings, key -> value; "SOLVER.MAX_ITER"-like keys, for one training with its name
             in front ("bestie:SOLVER.MAX_ITER"), and DEVICE.
         num_gpus: processes of a training.
@@ -56,15 +59,19 @@ def run(
         ValueError: mistakes in arguments, settings or data; nothing has been trained then.
         bestie.pipeline.StageError: a stage failed; the message names its log.
     """
-    from bestie.pipeline import Request, run_pipeline
+    from bestie.pipeline import Request, choose_preset, run_pipeline
 
     given = os.fspath(data)
+    root = given if given.startswith("coco:") else os.path.realpath(given)
+    folder = Path(output).resolve()
+    chosen, why = (preset, "") if preset else choose_preset(root, folder)
     settings = [str(part) for setting in (options or {}).items() for part in setting]
     request = Request(
-        data=given if given.startswith("coco:") else os.path.realpath(given),
+        data=root,
         supervision=supervision,
-        output=Path(output).resolve(),
-        preset=preset,
+        output=folder,
+        preset=chosen,
+        notes=(why,) if why else (),
         num_gpus=num_gpus,
         options=tuple(settings),
         command=f"bestie.run({given!r}, ...) in {os.path.basename(sys.argv[0]) or 'Python'}",

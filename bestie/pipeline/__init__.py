@@ -4,11 +4,12 @@
 made, its manifest and ``report.html``.
 
 The parts: ``recipe`` (the trainings and stages of a way from labels to a model), ``request`` (what
-a user asks for), ``source``, ``coco_source`` and ``derived`` (the data), ``configs`` (of the
-trainings), ``stages`` with ``check_stage`` and ``measurements`` (the kinds of stages), ``stage``
-(when a stage has to run), ``fingerprint``, ``code_version`` with ``imports``, ``manifest`` and
-``shared`` (the bookkeeping), ``process`` and ``runner`` (doing it), ``progress`` (what a person
-sees); ``tables`` and ``reproduce`` (many runs: the rows of a paper's table), ``results``.
+a user asks for), ``preset_choice`` (the preset of a run that names none), ``source``,
+``coco_source`` and ``derived`` (the data), ``configs`` (of the trainings), ``stages`` with
+``check_stage`` and ``measurements`` (the kinds of stages), ``stage`` (when a stage has to run),
+``fingerprint``, ``code_version`` with ``imports``, ``manifest`` and ``shared`` (the bookkeeping),
+``process`` and ``runner`` (doing it), ``progress`` (what a person sees); ``tables``, ``reproduce``,
+``row_data`` and ``results`` (many runs: the rows of a paper's table).
 """
 
 import logging
@@ -24,6 +25,7 @@ from bestie.pipeline.configs import TrainingConfigs
 from bestie.pipeline.derived import root_with_tags_of_clicks
 from bestie.pipeline.fingerprint import FileHashes
 from bestie.pipeline.manifest import Manifest, hold_lock
+from bestie.pipeline.preset_choice import choose_preset
 from bestie.pipeline.progress import Progress, results_table, stage_table
 from bestie.pipeline.recipe import preset_names, recipe_for, stage_names, supervisions
 from bestie.pipeline.request import Request
@@ -37,6 +39,7 @@ from bestie.report.run_folder import RunFolder
 __all__ = [
     "Request",
     "StageError",
+    "choose_preset",
     "open_data",
     "preset_names",
     "rewrite_report",
@@ -91,7 +94,7 @@ def run_pipeline(
         configs = TrainingConfigs(request, source, request.output)
         manifest.content["seed"] = configs.cfg[request.recipe.labeler or configs.names[0]].SEED
         manifest.content["precision"] = configs.describe_precision()
-        for note in source.notes:
+        for note in (*request.notes, *source.notes):
             progress.note(f"note: {note}")
         run = Run(request, source, configs, progress.note)
         hashes = FileHashes(request.output / HASHES)

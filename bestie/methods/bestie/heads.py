@@ -127,8 +127,8 @@ class HRNetHead(nn.Module):
 class PanopticDeepLabHead(nn.Module):
     """Panoptic-DeepLab's two decoders and three heads, with one center heatmap per class.
 
-    Cheng et al., "Panoptic-DeepLab", CVPR 2020: the semantic decoder (256 channels) feeds the class
-    logits, the instance decoder (128 channels) the center heatmaps and the offsets.
+    Cheng et al., "Panoptic-DeepLab", CVPR 2020: the semantic decoder (there 256 channels) feeds the
+    class logits, the instance decoder (128 channels) the center heatmaps and the offsets.
     """
 
     in_features = ("res2", "res3", "res4", "res5")
@@ -139,6 +139,7 @@ class PanopticDeepLabHead(nn.Module):
         input_shape: Mapping[str, ShapeSpec],
         *,
         num_classes: int,
+        decoder_channels: Sequence[int] = (256, 128),
         norm: str | Callable = "BN",
         aspp_dropout: float = 0.1,
     ):
@@ -146,6 +147,7 @@ class PanopticDeepLabHead(nn.Module):
         Args:
             input_shape: channels and stride of each feature map, from high to low resolution.
             num_classes: C.
+            decoder_channels: of the semantic and of the instance decoder, multiples of 8.
             norm: normalisation as Detectron2's ``get_norm`` takes it.
             aspp_dropout: dropout after the pyramid pooling, in training.
         """
@@ -156,13 +158,14 @@ class PanopticDeepLabHead(nn.Module):
             "norm": norm,
             "aspp_dropout": aspp_dropout,
         }
-        self.semantic_decoder = _Decoder(channels=256, project_channels=(32, 64, 128), **decoder)
-        self.instance_decoder = _Decoder(channels=128, project_channels=(16, 32, 64), **decoder)
-        self.semantic_head = _separable_conv(256, 256, norm)
-        self.center_head = _separable_conv(128, 128, norm)
-        self.offset_head = _separable_conv(128, 32, norm)
-        self.semantic_predictor = _predictor(256, num_classes + 1)
-        self.center_predictor = _predictor(128, num_classes)
+        semantic, instance = decoder_channels
+        self.semantic_decoder = _Decoder(channels=semantic, **decoder)
+        self.instance_decoder = _Decoder(channels=instance, **decoder)
+        self.semantic_head = _separable_conv(semantic, semantic, norm)
+        self.center_head = _separable_conv(instance, instance, norm)
+        self.offset_head = _separable_conv(instance, 32, norm)
+        self.semantic_predictor = _predictor(semantic, num_classes + 1)
+        self.center_predictor = _predictor(instance, num_classes)
         self.offset_predictor = _predictor(32, 2)
 
     @classmethod
@@ -170,6 +173,7 @@ class PanopticDeepLabHead(nn.Module):
         return {
             "input_shape": input_shape,
             "num_classes": _num_classes(cfg),
+            "decoder_channels": cfg.MODEL.BESTIE.DECODER_CHANNELS,
             "norm": resolve_norm(cfg.MODEL.TIMM.NORM, cfg.MODEL.DEVICE),
         }
 
@@ -200,7 +204,6 @@ class _Decoder(DeepLabV3PlusHead):
         *,
         input_shape: Mapping[str, ShapeSpec],
         channels: int,
-        project_channels: Sequence[int],
         norm: str | Callable,
         aspp_dropout: float,
     ):
@@ -209,7 +212,7 @@ class _Decoder(DeepLabV3PlusHead):
         dilations = [6 * 16 // deepest.stride * step for step in (1, 2, 3)]
         super().__init__(
             dict(input_shape),
-            project_channels=list(project_channels),
+            project_channels=[channels // 8, channels // 4, channels // 2],
             aspp_dilations=dilations,
             aspp_dropout=aspp_dropout,
             decoder_channels=[channels] * 3 + [256],

@@ -306,7 +306,7 @@ REFINER_SWEEP = Table(
             )
             for side, presets in (
                 (112, ("quick",)),
-                (192, ("quick",)),
+                (192, ("quick", "small")),
                 (512, ("r50", "hrnet48")),
                 (800, ("r50", "hrnet48")),
             )

@@ -13,7 +13,7 @@ ROWS = [(table, row) for table in TABLES for row in table.rows]
 
 @pytest.mark.parametrize(("table", "row"), ROWS, ids=lambda value: value.name)
 def test_settings_and_variants_of_every_row_are_accepted(table, row, tmp_path):
-    for preset in row.presets or ("quick", "r50", "hrnet48"):
+    for preset in row.presets or ("quick", "small", "r50", "hrnet48"):
         options = tuple(part for pair in row.settings.items() for part in pair)
         supervision = row.supervision or table.supervision
         request = Request(

@@ -17,7 +17,7 @@ def config(*options, file="maskrcnn"):
 def test_the_presets_and_their_switches_are_accepted():
     for options in ((), WEIGHTS, (THRESH, "0.5")):
         assert check_mask_rcnn_config(config(*options)) == []
-    for preset in ("quick", "r50", "hrnet48"):
+    for preset in ("quick", "small", "r50", "hrnet48"):
         file = f"configs/pipeline/{preset}/maskrcnn_cascade.yaml"
         cfg = merge_config(file, ["MODEL.DEVICE", "cpu"])
         assert check_mask_rcnn_config(cfg) == [] and unaccepted_values(cfg) == []
