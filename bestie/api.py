@@ -32,6 +32,8 @@ def run(
     preset: str | None = None,
     options: Mapping[str, Any] | None = None,
     num_gpus: int = 1,
+    keypoints: str | None = None,
+    boxes_as_clicks: bool = False,
 ) -> Path:
     """Train on a data set with cheap labels, from the check of the data to the report.
 
@@ -51,6 +53,10 @@ def run(
         options: settings, key -> value; "SOLVER.MAX_ITER"-like keys, for one training with its name
             in front ("bestie:SOLVER.MAX_ITER"), and DEVICE.
         num_gpus: processes of a training.
+        keypoints: with clicks of a COCO json, the click of an object with several visible
+            keypoints: "first", "mean" or the name of a keypoint; None: such an object is a mistake.
+        boxes_as_clicks: with clicks of a COCO json, the middle of a box is the click of an object
+            without a point.
 
     Returns:
         The folder of the run: ``report.html`` is in it, and :func:`load` takes it.
@@ -59,6 +65,7 @@ def run(
         ValueError: mistakes in arguments, settings or data; nothing has been trained then.
         bestie.pipeline.StageError: a stage failed; the message names its log.
     """
+    from bestie.formats.labels.base import ReadOptions
     from bestie.pipeline import Request, choose_preset, run_pipeline
 
     given = os.fspath(data)
@@ -73,6 +80,7 @@ def run(
         preset=chosen,
         notes=(why,) if why else (),
         num_gpus=num_gpus,
+        read=ReadOptions(keypoints=keypoints, boxes_as_clicks=boxes_as_clicks),
         options=tuple(settings),
         command=f"bestie.run({given!r}, ...) in {os.path.basename(sys.argv[0]) or 'Python'}",
     )

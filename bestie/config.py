@@ -35,6 +35,8 @@ def _add_backbone(cfg: CN) -> None:
     # Batch norm of the backbone and of PanopticDeepLabHead: "BN", or "SyncBN" (synchronized over
     # GPU processes; BN in one process and in CPU processes).
     cfg.MODEL.TIMM.NORM = "SyncBN"
+    # Momentum of these batch norms; 0: that of the network and of the head (0.1 as a rule).
+    cfg.MODEL.TIMM.BN_MOMENTUM = 0.0
     # Initial weights of the backbone: "" random; a file (.pth, .safetensors: timm, torchvision or
     # official HRNet naming, or a checkpoint of this project); "timm" lets timm download its default
     # ImageNet weights; "package:efficientnet_lite0" (lite1, lite2) reads ImageNet weights of

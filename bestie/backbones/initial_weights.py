@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from bestie.backbones.downloads import read_timm_weights
+from bestie.backbones.networks import network_hint
 from bestie.backbones.package_weights import is_package, read_package_weights
 from bestie.backbones.weight_files import read_weights
 from bestie.backbones.weights import convert_official, describe_mismatch, needed_names
@@ -96,7 +97,7 @@ def _fill(
     if missing or unexpected or mismatched:
         raise ValueError(
             f"{source} does not fit the backbone: "
-            f"{describe_mismatch(missing, unexpected, mismatched)}."
+            f"{describe_mismatch(missing, unexpected, mismatched)}." + network_hint(found, own)
         )
     filled = {
         name: found[name.removeprefix("network.")]

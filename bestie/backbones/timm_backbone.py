@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bestie.backbones.initial_weights import load_initial_weights
-from bestie.backbones.norm import resolve_norm
+from bestie.backbones.norm import resolve_norm, set_momentum
 
 __all__ = [
     "PooledPyramid",
@@ -183,6 +183,7 @@ def _build_timm_backbone(
         in_channels=input_shape.channels,
         norm=resolve_norm(node.NORM, cfg.MODEL.DEVICE),
     )
+    set_momentum(backbone, node.BN_MOMENTUM)
     if node.WEIGHTS:
         load_initial_weights(backbone, node.WEIGHTS, node.NAME)
     return backbone

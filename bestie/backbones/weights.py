@@ -16,7 +16,7 @@ from detectron2.modeling import GeneralizedRCNN
 from torch import Tensor, nn
 
 from bestie.backbones.downloads import fetch_file
-from bestie.backbones.weight_files import read_model_file, strip_wrapper
+from bestie.backbones.networks import network_hint
 from bestie.formats import atomic_write
 from bestie.method import METHODS
 
@@ -108,7 +108,8 @@ class StrictCheckpointer(DetectionCheckpointer):
         return content | {"matching_heuristics": True} if self._match_by_heuristics else content
 
     def _load_model(self, checkpoint: dict[str, Any]) -> Any:
-        checkpoint["model"] = convert_official(strip_wrapper(checkpoint["model"]))
+        state = convert_official(strip_wrapper(checkpoint["model"]))
+        checkpoint["model"] = dict(state)  # Detectron2 removes what does not fit
         incompatible = super()._load_model(checkpoint)
         check_incompatible(
             self.model,
@@ -116,6 +117,7 @@ class StrictCheckpointer(DetectionCheckpointer):
             unexpected=incompatible.unexpected_keys,
             mismatched=incompatible.incorrect_shapes,
             source=f"MODEL.WEIGHTS: {self._source}",
+            state=state,
             allow_backbone_only=self.allow_backbone_only,
         )
         return incompatible
@@ -151,6 +153,7 @@ def check_incompatible(
     unexpected: Iterable[str],
     mismatched: Iterable[Mismatch],
     source: str,
+    state: Mapping[str, Tensor] | None = None,
     allow_backbone_only: bool = False,
 ) -> None:
     """Check that a file filled all of the model.
@@ -161,6 +164,7 @@ def check_incompatible(
         unexpected: names in the file that the model does not have.
         mismatched: (name, shape in the file, shape in the model).
         source: the file, opens the message.
+        state: what is in the file, for the likely cause of what does not fit.
         allow_backbone_only: also accept a file that filled only the backbone of a detector.
 
     Raises:
@@ -180,7 +184,7 @@ def check_incompatible(
     message = (
         f"{source} does not fit the model: {describe_mismatch(missing, unexpected, mismatched)}."
     )
-    message += _class_hint(mismatched)
+    message += network_hint(state or {}, model.state_dict()) or _class_hint(mismatched)
     if not mismatched and set(missing) == needed_names(model):
         keys = ["MODEL.TIMM.WEIGHTS", *(k for m in METHODS.values() for k in m.described_weights)]
         message += (

@@ -20,6 +20,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
+from bestie.pipeline.check_stage import check_settings
 from bestie.pipeline.coco_source import convert_coco
 from bestie.pipeline.configs import TrainingConfigs
 from bestie.pipeline.derived import root_with_tags_of_clicks
@@ -112,6 +113,7 @@ def run_pipeline(
             progress=progress,
         )
         if dry_run:
+            check_settings(configs, [name for name in configs.names if not run.is_replaced(name)])
             for name, decision in runner.plan():
                 progress.note(f"{name:<11} {decision.action:<9} {decision.reason}")
             return

@@ -69,11 +69,8 @@ def check_configs(configs: TrainingConfigs, names: list[str]) -> None:
 
 
 def check_settings(configs: TrainingConfigs, names: list[str]) -> None:
-    """Check the settings of trainings alone, which takes no time.
-
-    Args, Raises: as for :func:`check_configs`.
-    """
-    _check_each(names, lambda name: _read(configs, name))
+    """Check the settings of trainings only, which takes no time; as :func:`check_configs`."""
+    _check_each(names, lambda name: _read_config(configs, name))
 
 
 def _check_each(names: list[str], check: Callable[[str], object]) -> None:
@@ -137,7 +134,7 @@ def _inspect_mixed(source: Source, part: str, score_thresh: float) -> DatasetRep
     return inspect_dataset(source.root, source.splits[part], needs=needs, score_thresh=score_thresh)
 
 
-def _read(configs: TrainingConfigs, name: str) -> CfgNode:
+def _read_config(configs: TrainingConfigs, name: str) -> CfgNode:
     # Labels that an earlier stage makes do not exist yet.
     on_labels = any(t.name == name and t.labels for t in configs.recipe.trainings)
     arguments = configs.arguments(name)
@@ -145,7 +142,7 @@ def _read(configs: TrainingConfigs, name: str) -> CfgNode:
 
 
 def _check_config(configs: TrainingConfigs, name: str) -> None:
-    cfg = _read(configs, name).clone()
+    cfg = _read_config(configs, name).clone()
     cfg.defrost()
     if configs.is_own(cfg.MODEL.TIMM.WEIGHTS):  # made by the run itself
         cfg.MODEL.TIMM.WEIGHTS = ""

@@ -24,9 +24,9 @@ from bestie.methods.pam.classifier import PAMClassifier
 class TinyBestie(nn.Module):
     """Attributes as those of ``BESTIE``."""
 
-    def __init__(self, num_classes=2):
+    def __init__(self, num_classes=2, network="resnet18"):
         super().__init__()
-        self.backbone = TimmBackbone("resnet18", out_features=["res2"])
+        self.backbone = TimmBackbone(network, out_features=["res2"])
         self.head = HRNetHead(
             self.backbone.output_shape(), num_classes=num_classes, head_channels=4
         )
@@ -74,6 +74,23 @@ def test_checkpointer_knows_official_weights_by_their_names(tmp_path):
 
 
 # --- checkpoints ---------------------------------------------------------------------------------
+
+
+def official_hrnet(width):
+    """Names of official weights of BESTIE, with a shape that tells the network's width."""
+    network = timm.create_model(f"hrnet_w{width}", features_only=True, feature_location="")
+    return network.state_dict() | {"seg.2.weight": torch.empty(21, 256, 1, 1)}
+
+
+def test_official_weights_of_another_network_are_called_so(tmp_path):
+    torch.save({"model": official_hrnet(32)}, tmp_path / "w.pt")
+    with torch.device("meta"):
+        model = TinyBestie(20, network="hrnet_w48")
+    expected = "file looks like HRNet-W32, the model is HRNet-W48: take a config of HRNet-W32"
+    with pytest.raises(ValueError, match=expected):
+        StrictCheckpointer(model).load(str(tmp_path / "w.pt"))
+    with pytest.raises(ValueError, match="looks like HRNet-W32, the model is HRNet-W48"):
+        load_backbone_weights(model.backbone, tmp_path / "w.pt")
 
 
 def test_saved_model_loads_again_and_leaves_no_temporary_file(tmp_path):

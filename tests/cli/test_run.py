@@ -118,6 +118,13 @@ def test_settings_of_all_trainings_are_checked_before_the_first_one(root):
         assert part in text
 
 
+def test_a_dry_run_refuses_settings_that_the_check_would_refuse(root):
+    wrong = ["classifier:MODEL.PAM.ALPHA", "3.0", "maskrcnn:SOLVER.OPTIMIZER", "LION"]
+    with pytest.raises(ValueError, match="(?s)classifier: .*MODEL.PAM.ALPHA.*maskrcnn: .*LION"):
+        run(root, "--dry-run", *wrong)
+    assert not (root.parent / "run").exists()
+
+
 def test_missing_weights_are_named_with_the_place_to_get_them(root):
     # The others of this preset would be downloaded.
     random = ["bestie:MODEL.TIMM.WEIGHTS", "", "maskrcnn:MODEL.WEIGHTS", str(root / "none.pkl")]

@@ -21,7 +21,7 @@ from detectron2.utils.registry import Registry
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bestie.backbones.norm import resolve_norm
+from bestie.backbones.norm import resolve_norm, set_momentum
 
 __all__ = [
     "BESTIE_HEADS_REGISTRY",
@@ -57,7 +57,11 @@ def build_bestie_head(cfg: CfgNode, input_shape: Mapping[str, ShapeSpec]) -> nn.
             f"MODEL.BESTIE.HEAD {name} reads the feature maps {', '.join(head.in_features)}, "
             f"MODEL.BACKBONE.NAME {cfg.MODEL.BACKBONE.NAME} gives {', '.join(input_shape)}."
         )
-    return head(cfg, input_shape)
+    built = head(cfg, input_shape)
+    if cfg.MODEL.BESTIE.HEAD_STD:
+        _initialize(built, cfg.MODEL.BESTIE.HEAD_STD)
+    set_momentum(built, cfg.MODEL.TIMM.BN_MOMENTUM)
+    return built
 
 
 def read_features(cfg: CfgNode) -> Sequence[str]:
@@ -175,6 +179,7 @@ class PanopticDeepLabHead(nn.Module):
             "num_classes": _num_classes(cfg),
             "decoder_channels": cfg.MODEL.BESTIE.DECODER_CHANNELS,
             "norm": resolve_norm(cfg.MODEL.TIMM.NORM, cfg.MODEL.DEVICE),
+            "aspp_dropout": cfg.MODEL.BESTIE.ASPP_DROPOUT,
         }
 
     def forward(self, features: Mapping[str, Tensor], output_size: Sequence[int]) -> Maps:
@@ -234,6 +239,15 @@ class _Decoder(DeepLabV3PlusHead):
             decoded = F.interpolate(decoded, size=size, mode="bilinear", align_corners=True)
             decoded = stage["fuse_conv"](torch.cat([decoded, projected], dim=1))
         return decoded
+
+
+def _initialize(head: nn.Module, std: float) -> None:
+    """Draw the weights of all convolutions from N(0, std), as the reference implementation."""
+    for layer in head.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.normal_(layer.weight, std=std)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
 
 
 def _num_classes(cfg: CfgNode) -> int:

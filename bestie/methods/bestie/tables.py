@@ -23,7 +23,10 @@ from bestie.pipeline.tables import (
 
 __all__ = ["TABLES"]
 
-SETTING = "VOC 2012 val, HRNet-W48, 16 images a step, 50,000 steps, maps of another method"
+SETTING = (
+    "VOC 2012 val, HRNet-W48, maps of another method, 32 images a step and 70 epochs (the official "
+    "script and the preset hrnet48: 16 images, 50,000 steps)"
+)
 REPOSITORY = "github.com/clovaai/BESTIE, figures/result_voc.png"
 OFF = {"MODEL.BESTIE.REFINE.ENABLED": "False", "MODEL.BESTIE.CLUSTER.ENABLED": "False"}
 CUES, MAPS = ("cues", "cues/*.txt"), ("maps", "maps/*.png")
