@@ -129,7 +129,9 @@ class Run:
             values: "KEY" -> value that come on top of the settings of the training.
         """
         config = ["--config-file", str(self.configs.config_file(training))]
-        config += ["--num-gpus", str(self.request.num_gpus)]
+        trains = program == "train"
+        processes = self.configs.processes(training) if trains else self.request.num_gpus
+        config += ["--num-gpus", str(processes)]
         settings = self.configs.arguments(training, values)
         return Command(program, (*config, *arguments, *settings))
 
