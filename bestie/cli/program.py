@@ -35,6 +35,7 @@ COMMANDS = {
         "predict_semantic_maps",
         "write the semantic maps of a network that learned weak maps",
     ),
+    "reproduce": ("reproduce", "run the rows of a paper's table, with seeds, beside its numbers"),
     "ablate-cues": ("ablate_cues", "compare the cues of several classifiers"),
     "make-shapes": ("make_shapes", "make the built-in data set"),
     "prepare-voc": ("prepare_voc", "make a data set of the PASCAL VOC 2012 download"),

@@ -185,11 +185,27 @@ class BESTIEMapper(ReadsImages):
         image, semantic_map, yx, kept = augment(
             self.augmentation, image, semantic_map, points.yx[tagged]
         )
-        point_classes = points.classes[tagged][kept]
+        labels = self._sparse_labels(semantic_map, tags, yx, points.classes[tagged][kept])
+        return {"image": image_tensor(image), **labels}
+
+    def _sparse_labels(
+        self,
+        semantic_map: np.ndarray,
+        tags: Sequence[int],
+        yx: np.ndarray,
+        point_classes: np.ndarray,
+    ) -> dict[str, Tensor]:
+        """The map, its components and the points of tagged classes, as a training sample has them.
+
+        Args:
+            semantic_map: (H, W) uint8.
+            tags: classes of the image.
+            yx: (P, 2) float32 (y, x), whole pixel indices.
+            point_classes: (P,) int64.
+        """
         components = find_components(semantic_map, tags, self.min_area)
         accepted = accept_components(components, yx, point_classes)
         return {
-            "image": image_tensor(image),
             "semantic_map": torch.from_numpy(semantic_map.copy()),
             "points": torch.from_numpy(yx),
             "point_classes": torch.from_numpy(point_classes),
