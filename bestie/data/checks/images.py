@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from bestie.data.file_findings import FileFindings
 from bestie.formats import (
     POINT_FOLDERS,
     DataError,
@@ -17,11 +18,6 @@ from bestie.formats import (
     Points,
     find_image,
     missing_image,
-    read_image,
-    read_image_size,
-    read_instances,
-    read_points,
-    read_semantic_map,
 )
 from bestie.formats.dataset_folder import MAPS
 
@@ -64,13 +60,23 @@ class Problem:
 
 @dataclass
 class ImageFindings:
-    """What was found for one image; counts as in DatasetReport."""
+    """What was found for one image, or for several; counts as in DatasetReport."""
 
     problems: list[Problem] = field(default_factory=list)
     map_pixels: np.ndarray | int = 0
     points_per_class: dict[str, np.ndarray] = field(default_factory=dict)
     objects_per_class: np.ndarray | int = 0
     trusted_points: dict[str, int] = field(default_factory=dict)
+
+    def add(self, other: "ImageFindings") -> None:
+        """Add what was found for other images, in place."""
+        self.problems += other.problems
+        self.map_pixels = self.map_pixels + other.map_pixels
+        self.objects_per_class = self.objects_per_class + other.objects_per_class
+        for folder, counts in other.points_per_class.items():
+            self.points_per_class[folder] = self.points_per_class.get(folder, 0) + counts
+            so_far = self.trusted_points.get(folder, 0)
+            self.trusted_points[folder] = so_far + other.trusted_points[folder]
 
     def error(self, file: str, message: str, line: int | None = None) -> None:
         self.problems.append(Problem("error", file, line, message))
@@ -101,6 +107,7 @@ class ImageChecker:
         json_file: the COCO json of the split.
         listed: image id -> (height, width) in it; empty if it does not exist.
         score_thresh: confidence above which points train.
+        files: reads them.
     """
 
     root: str
@@ -112,6 +119,7 @@ class ImageChecker:
     json_file: str
     listed: Mapping[str, tuple[int, int]]
     score_thresh: float
+    files: FileFindings
 
     def __call__(self, image_id: str) -> ImageFindings:
         found = ImageFindings()
@@ -146,22 +154,22 @@ class ImageChecker:
             name = f"{image_id}{suffix}"
             found.warning(f"{stem}.png", f"is not used: {name} is the image of this id")
         if not self.decode:
-            return found.attempt(read_image_size, path)
-        image = found.attempt(read_image, path)
-        if image is not None and min(image.shape[:2]) < SMALL_SIDE:
-            size = f"{image.shape[0]} x {image.shape[1]} pixels (height x width)"
+            return found.attempt(self.files.image_size, path)
+        shape = found.attempt(self.files.image_shape, path)
+        if shape is not None and min(shape) < SMALL_SIDE:
+            size = f"{shape[0]} x {shape[1]} pixels (height x width)"
             found.warning(path, f"is of {size}; images under {SMALL_SIDE} on a side hold no object")
-        return None if image is None else image.shape[:2]
+        return shape
 
     def _check_map(
         self, path: str, shape: tuple | None, tags: list[int] | None, found: ImageFindings
     ) -> None:
-        semantic_map = found.attempt(read_semantic_map, path)
-        if semantic_map is None:
+        counted = found.attempt(self.files.map_counts, path)
+        if counted is None:
             return
-        if shape is not None and semantic_map.shape != shape:
-            found.error(path, size_mismatch(semantic_map.shape, "its image", shape))
-        found.map_pixels = np.bincount(semantic_map.ravel(), minlength=256)
+        map_shape, found.map_pixels = counted
+        if shape is not None and map_shape != shape:
+            found.error(path, size_mismatch(map_shape, "its image", shape))
         values = np.flatnonzero(found.map_pixels)
         classes = values[(values > 0) & (values < IGNORE)] - 1
         unknown = classes[classes >= len(self.class_names)]
@@ -184,7 +192,7 @@ class ImageChecker:
         clicks: bool,
     ) -> Points:
         errors: list[DataError] = []
-        points = read_points(path, errors)
+        points = self.files.points(path, errors)
         found.problems += [Problem.from_error(error) for error in errors]
         num_classes = len(self.class_names)
         seen: dict[tuple, int] = {}
@@ -213,14 +221,14 @@ class ImageChecker:
         paths = DatasetFolder(self.root).mask_files(image_id)
         if self.masks == "optional" and not all(os.path.isfile(path) for path in paths):
             return
-        masks = found.attempt(read_instances, *paths)
+        masks = found.attempt(self.files.instances, *paths)
         if masks is None:
             return
-        instance_map, _, classes = masks
+        mask_shape, classes = masks
         num_classes = len(self.class_names)
         found.objects_per_class = np.bincount(classes[classes < num_classes], minlength=num_classes)
-        if shape is not None and instance_map.shape != shape:
-            found.error(paths[0], size_mismatch(instance_map.shape, "its image", shape))
+        if shape is not None and mask_shape != shape:
+            found.error(paths[0], size_mismatch(mask_shape, "its image", shape))
         unknown = sorted({int(c) for c in classes if c >= len(self.class_names)})
         if self.class_names and unknown:
             accepted = f"0..{len(self.class_names)}, 255"

@@ -1,0 +1,156 @@
+"""What was found in files, remembered between processes and runs.
+
+Decoding 120,000 photographs takes longer than some trainings, so what has been read once is not
+read again while size and time of change of the file stay the same. It is remembered in the cache
+folder of the user (``$BESTIE_CACHE``, else ``$XDG_CACHE_HOME/bestie``, else ``~/.cache/bestie``),
+never in the user's data: one file for each folder and kind of finding. Everything in it can be
+deleted at any time.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from bestie.formats.base import atomic_write
+
+__all__ = ["FileMemory", "cache_folder"]
+
+# A file that changed less than this ago could change again within the same time stamp.
+SETTLE_SECONDS = 2.0
+# Increased whenever the form of the files changes.
+VERSION = 1
+
+# Size and time of change of a file (or of several, one after the other), bytes and nanoseconds.
+Stamp = list[int]
+
+
+def cache_folder() -> Path:
+    """The folder that findings are remembered in; it need not exist."""
+    given = os.environ.get("BESTIE_CACHE")
+    if given:
+        return Path(given)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "bestie")
+
+
+class FileMemory:
+    """Findings of one kind about files, each what json can hold.
+
+    Several threads may ask one memory, and several processes may keep the same files; of what two
+    of them save at the same time, the findings of one may be lost.
+
+    Attributes:
+        remembered: number of answers that were known.
+        read: number of answers for which files were read.
+    """
+
+    def __init__(self, kind: str, maker: str = ""):
+        """
+        Args:
+            kind: of the findings, a word.
+            maker: version of the code that makes them; findings of another one are not used.
+        """
+        self.kind, self.maker = kind, maker
+        self.remembered = self.read = 0
+        # Real folder -> name of a file in it -> [stamp, finding].
+        self._tables: dict[str, dict[str, list]] = {}
+        self._new: dict[str, dict[str, list]] = {}
+        self._real: dict[str, str] = {}
+
+    def of(self, paths: str | Sequence[str], find: Callable[[], Any]) -> Any:
+        """What is known about a file, else what ``find`` returns, which is remembered.
+
+        Args:
+            paths: the file; of several, which are read together, the first one gives the name.
+            find: reads the file. What it raises passes through, and nothing is remembered.
+        """
+        paths = (paths,) if isinstance(paths, str) else paths
+        stamp, changed = _stamp(paths)
+        table, name = self._table(paths[0])
+        known = table.get(name)
+        if known is not None and known[0] == stamp:
+            self.remembered += 1
+            return known[1]
+        finding = find()
+        self.read += 1
+        # Stamped again: the file may have changed while it was read.
+        if stamp and _stamp(paths)[0] == stamp and time.time() - changed > SETTLE_SECONDS:
+            table[name] = [stamp, finding]
+            self._new.setdefault(self._folder(paths[0]), {})[name] = table[name]
+        return finding
+
+    def known(self, path: str) -> Any | None:
+        """What is remembered about a file; None if nothing is."""
+        table, name = self._table(path)
+        entry = table.get(name)
+        return entry[1] if entry is not None and entry[0] == _stamp((path,))[0] else None
+
+    def save(self) -> None:
+        """Write what is new beside what other processes have written since; never an error."""
+        with contextlib.suppress(OSError):  # it saves time, no more
+            for folder, new in self._new.items():
+                self._write(folder, self._read(folder) | new)
+            self._new = {}
+
+    def _folder(self, path: str) -> str:
+        folder = os.path.dirname(path)
+        if folder not in self._real:
+            self._real[folder] = os.path.realpath(folder)
+        return self._real[folder]
+
+    def _table(self, path: str) -> tuple[dict[str, list], str]:
+        folder = self._folder(path)
+        if folder not in self._tables:
+            self._tables[folder] = self._read(folder)
+        return self._tables[folder], os.path.basename(path)
+
+    def _file(self, folder: str) -> Path:
+        name = hashlib.sha256(folder.encode("utf-8", "surrogateescape")).hexdigest()[:24]
+        return cache_folder() / "files" / f"{self.kind}-{name}.json"
+
+    def _head(self, folder: str, text: str) -> dict[str, Any]:
+        return {
+            "version": VERSION,
+            "kind": self.kind,
+            "folder": folder,
+            "maker": self.maker,
+            "sha256": hashlib.sha256(text.encode()).hexdigest(),
+        }
+
+    def _read(self, folder: str) -> dict[str, list]:
+        """The findings about a folder; none if their file is missing, damaged or of another maker.
+
+        Its first line describes the second one, the findings, and holds the digest of it.
+        """
+        try:
+            head, _, text = self._file(folder).read_text(encoding="utf-8").partition("\n")
+            if json.loads(head) != self._head(folder, text):
+                return {}
+            return json.loads(text)
+        except (OSError, ValueError):
+            return {}
+
+    def _write(self, folder: str, table: dict[str, list]) -> None:
+        text = json.dumps(table, separators=(",", ":"))
+        with atomic_write(self._file(folder)) as file:
+            file.write(json.dumps(self._head(folder, text)) + "\n" + text)
+
+
+def _stamp(paths: Sequence[str]) -> tuple[Stamp, float]:
+    """The stamp of files and the time of the last change, seconds; an empty one if one is missing.
+
+    Links count as what they lead to.
+    """
+    stamp, changed = [], 0.0
+    for path in paths:
+        try:
+            status = os.stat(path)
+        except OSError:
+            return [], 0.0
+        stamp += [status.st_size, status.st_mtime_ns]
+        changed = max(changed, status.st_mtime)
+    return stamp, changed
