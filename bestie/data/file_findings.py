@@ -74,6 +74,12 @@ class FileFindings:
         known = self._memories["images"].known(path)
         return (known[0], known[1]) if known else read_image_size(path)
 
+    def knows(self, image: str, semantic_map: str = "") -> bool:
+        """Whether an image, and a map if one is named, need not be decoded."""
+        return self._memories["images"].known(image) is not None and (
+            not semantic_map or self._memories["maps"].known(semantic_map) is not None
+        )
+
     def map_counts(self, path: str) -> tuple[tuple[int, int], np.ndarray]:
         """(height, width) of a semantic map, and the pixels of each value, (256,) int64."""
         (height, width), values, pixels = self._memories["maps"].of(path, partial(_count_map, path))

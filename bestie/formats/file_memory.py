@@ -25,9 +25,6 @@ SETTLE_SECONDS = 2.0
 # Increased whenever the form of the files changes.
 VERSION = 1
 
-# Size and time of change of a file (or of several, one after the other), bytes and nanoseconds.
-Stamp = list[int]
-
 
 def cache_folder() -> Path:
     """The folder that findings are remembered in; it need not exist."""
@@ -56,10 +53,10 @@ class FileMemory:
         """
         self.kind, self.maker = kind, maker
         self.remembered = self.read = 0
-        # Real folder -> name of a file in it -> [stamp, finding].
-        self._tables: dict[str, dict[str, list]] = {}
-        self._new: dict[str, dict[str, list]] = {}
-        self._real: dict[str, str] = {}
+        # Folder -> name of a file in it -> its stamp, a space, the finding as json. Texts are read
+        # faster than lists of lists, and Python's garbage collector does not look into them.
+        self._tables: dict[str, dict[str, str]] = {}
+        self._new: dict[str, dict[str, str]] = {}  # by the real folder
 
     def of(self, paths: str | Sequence[str], find: Callable[[], Any]) -> Any:
         """What is known about a file, else what ``find`` returns, which is remembered.
@@ -70,24 +67,26 @@ class FileMemory:
         """
         paths = (paths,) if isinstance(paths, str) else paths
         stamp, changed = _stamp(paths)
-        table, name = self._table(paths[0])
-        known = table.get(name)
-        if known is not None and known[0] == stamp:
+        folder, name = os.path.split(paths[0])
+        table = self._table(folder)
+        known = table.get(name, "")
+        if stamp and known.startswith(stamp):
             self.remembered += 1
-            return known[1]
+            return json.loads(known[len(stamp) :])
         finding = find()
         self.read += 1
         # Stamped again: the file may have changed while it was read.
-        if stamp and _stamp(paths)[0] == stamp and time.time() - changed > SETTLE_SECONDS:
-            table[name] = [stamp, finding]
-            self._new.setdefault(self._folder(paths[0]), {})[name] = table[name]
+        if stamp and _stamp(paths)[0] == stamp:
+            table[name] = stamp + json.dumps(finding, separators=(",", ":"))
+            if time.time() - changed > SETTLE_SECONDS:
+                self._new.setdefault(os.path.realpath(folder), {})[name] = table[name]
         return finding
 
     def known(self, path: str) -> Any | None:
         """What is remembered about a file; None if nothing is."""
-        table, name = self._table(path)
-        entry = table.get(name)
-        return entry[1] if entry is not None and entry[0] == _stamp((path,))[0] else None
+        folder, name = os.path.split(path)
+        known, stamp = self._table(folder).get(name, ""), _stamp((path,))[0]
+        return json.loads(known[len(stamp) :]) if stamp and known.startswith(stamp) else None
 
     def save(self) -> None:
         """Write what is new beside what other processes have written since; never an error."""
@@ -96,17 +95,15 @@ class FileMemory:
                 self._write(folder, self._read(folder) | new)
             self._new = {}
 
-    def _folder(self, path: str) -> str:
-        folder = os.path.dirname(path)
-        if folder not in self._real:
-            self._real[folder] = os.path.realpath(folder)
-        return self._real[folder]
-
-    def _table(self, path: str) -> tuple[dict[str, list], str]:
-        folder = self._folder(path)
-        if folder not in self._tables:
-            self._tables[folder] = self._read(folder)
-        return self._tables[folder], os.path.basename(path)
+    def _table(self, folder: str) -> dict[str, str]:
+        """What is known about a folder; several ways to it lead to one table."""
+        table = self._tables.get(folder)
+        if table is None:
+            real = os.path.realpath(folder)
+            if real not in self._tables:
+                self._tables[real] = self._read(real)
+            table = self._tables[folder] = self._tables[real]
+        return table
 
     def _file(self, folder: str) -> Path:
         name = hashlib.sha256(folder.encode("utf-8", "surrogateescape")).hexdigest()[:24]
@@ -121,7 +118,7 @@ class FileMemory:
             "sha256": hashlib.sha256(text.encode()).hexdigest(),
         }
 
-    def _read(self, folder: str) -> dict[str, list]:
+    def _read(self, folder: str) -> dict[str, str]:
         """The findings about a folder; none if their file is missing, damaged or of another maker.
 
         Its first line describes the second one, the findings, and holds the digest of it.
@@ -134,23 +131,23 @@ class FileMemory:
         except (OSError, ValueError):
             return {}
 
-    def _write(self, folder: str, table: dict[str, list]) -> None:
+    def _write(self, folder: str, table: dict[str, str]) -> None:
         text = json.dumps(table, separators=(",", ":"))
         with atomic_write(self._file(folder)) as file:
             file.write(json.dumps(self._head(folder, text)) + "\n" + text)
 
 
-def _stamp(paths: Sequence[str]) -> tuple[Stamp, float]:
-    """The stamp of files and the time of the last change, seconds; an empty one if one is missing.
+def _stamp(paths: Sequence[str]) -> tuple[str, float]:
+    """Sizes and times of change (bytes, nanoseconds) of files as text, "" if one is missing.
 
-    Links count as what they lead to.
+    Links count as what they lead to. Also the time of the last change, in seconds.
     """
-    stamp, changed = [], 0.0
+    stamp, changed = "", 0.0
     for path in paths:
         try:
             status = os.stat(path)
         except OSError:
-            return [], 0.0
-        stamp += [status.st_size, status.st_mtime_ns]
+            return "", 0.0
+        stamp += f"{status.st_size} {status.st_mtime_ns} "
         changed = max(changed, status.st_mtime)
     return stamp, changed

@@ -42,8 +42,6 @@ __all__ = [
     "supervisions",
 ]
 
-HASHES = ".hashes.json"
-
 
 def run_pipeline(
     request: Request,
@@ -87,12 +85,11 @@ def run_pipeline(
         for note in source.notes:
             progress.note(f"note: {note}")
         run = Run(request, source, configs, progress.note)
-        hashes = FileHashes(request.output / HASHES)
         runner = Runner(
             build_stages(run),
             source,
             manifest,
-            hashes,
+            FileHashes(),
             lambda stage: stage_code(request.recipe, stage),
             selected=selected,
             forced=forced,

@@ -10,6 +10,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -138,7 +139,7 @@ def inspect_dataset(
         files=files,
     )
     found = ImageFindings()
-    for of_images in _in_threads(checker, ids):
+    for of_images in _in_threads(checker, checker.is_quick, ids):
         found.add(of_images)
     report = _summarize(class_names, ids, tags, coco, found)
     if coco is None and masks:
@@ -260,8 +261,11 @@ def inspect_coco(json_file: str | os.PathLike, image_dir: str | os.PathLike) -> 
             found.error(path, size_mismatch(shape, json_file, listed))
         return found
 
+    def is_quick(image: dict[str, Any]) -> bool:
+        return files.knows(os.path.join(image_dir, image["file_name"]))
+
     if os.path.isdir(image_dir):
-        for of_images in _in_threads(check, coco["images"]):
+        for of_images in _in_threads(check, is_quick, coco["images"]):
             problems += of_images.problems
     else:
         problems.append(Problem("error", os.fspath(image_dir), None, "folder does not exist"))
@@ -373,9 +377,12 @@ def _summarize(
 
 
 def _in_threads(
-    check: Callable[[Any], ImageFindings], images: Sequence[Any]
+    check: Callable[[Any], ImageFindings], is_quick: Callable[[Any], bool], images: Sequence[Any]
 ) -> Iterator[ImageFindings]:
-    """What ``check`` finds for each image, of several images together, in their order."""
+    """What ``check`` finds for each image, of several images together, in their order.
+
+    Decoding runs in threads. Where nothing has to be decoded, they would only wait for each other.
+    """
 
     def check_some(start: int) -> ImageFindings:
         found = ImageFindings()
@@ -384,4 +391,11 @@ def _in_threads(
         return found
 
     with ThreadPoolExecutor(max_workers=min(32, os.cpu_count() or 1)) as pool:
-        yield from pool.map(check_some, range(0, len(images), CHUNK))
+        results: list[Callable[[], ImageFindings]] = []
+        for start in range(0, len(images), CHUNK):
+            if all(map(is_quick, images[start : start + CHUNK])):
+                results.append(partial(check_some, start))
+            else:
+                results.append(pool.submit(check_some, start).result)
+        for result in results:
+            yield result()

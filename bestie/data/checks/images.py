@@ -121,6 +121,12 @@ class ImageChecker:
     score_thresh: float
     files: FileFindings
 
+    def is_quick(self, image_id: str) -> bool:
+        """Whether no picture has to be decoded, because an earlier check did so."""
+        image = find_image(self.root, image_id)
+        semantic_map = self._map_file(image_id) if "maps" in self.folders else ""
+        return image is not None and self.files.knows(image, semantic_map)
+
     def __call__(self, image_id: str) -> ImageFindings:
         found = ImageFindings()
         shape = self._check_image(image_id, found)
@@ -129,8 +135,7 @@ class ImageChecker:
             found.error(self.json_file, f"its image '{image_id}' {mismatch}")
         tags = None if self.tags is None else self.tags.get(image_id)
         if "maps" in self.folders:
-            path = os.path.join(self.root, self.folders["maps"], f"{image_id}.png")
-            self._check_map(path, shape, tags, found)
+            self._check_map(self._map_file(image_id), shape, tags, found)
         for need in ("peak_points", "clicks"):
             if need not in self.folders:
                 continue
@@ -142,6 +147,9 @@ class ImageChecker:
         if self.masks:
             self._check_masks(image_id, shape, found)
         return found
+
+    def _map_file(self, image_id: str) -> str:
+        return os.path.join(self.root, self.folders["maps"], f"{image_id}.png")
 
     def _check_image(self, image_id: str, found: ImageFindings) -> tuple[int, int] | None:
         path = find_image(self.root, image_id)
@@ -170,12 +178,13 @@ class ImageChecker:
         map_shape, found.map_pixels = counted
         if shape is not None and map_shape != shape:
             found.error(path, size_mismatch(map_shape, "its image", shape))
-        values = np.flatnonzero(found.map_pixels)
-        classes = values[(values > 0) & (values < IGNORE)] - 1
-        unknown = classes[classes >= len(self.class_names)]
-        if self.class_names and len(unknown):
+        values = np.flatnonzero(found.map_pixels).tolist()
+        classes = [value - 1 for value in values if 0 < value < IGNORE]
+        unknown = [class_id for class_id in classes if class_id >= len(self.class_names)]
+        if self.class_names and unknown:
             accepted = f"0 (background), 1..{len(self.class_names)} (class + 1), 255 (ignore)"
-            found.error(path, f"has the values {(unknown + 1).tolist()}; accepted: {accepted}")
+            given = [class_id + 1 for class_id in unknown]
+            found.error(path, f"has the values {given}; accepted: {accepted}")
         if tags is None:
             return
         for class_id in sorted(set(tags) - set(classes)):
@@ -197,9 +206,9 @@ class ImageChecker:
         num_classes = len(self.class_names)
         seen: dict[tuple, int] = {}
         assert points.lines is not None  # they are read from a file
-        rows = zip(np.floor(points.yx), points.classes, points.scores, points.lines, strict=True)
+        columns = (np.floor(points.yx), points.classes, points.scores, points.lines)
+        rows = zip(*(column.tolist() for column in columns), strict=True)
         for (y, x), class_id, score, line in rows:
-            line = int(line)
             if num_classes and class_id >= num_classes:
                 found.error(path, f"class {class_id}; 0..{num_classes - 1} are accepted", line)
             elif tags is not None and class_id not in tags:
@@ -209,7 +218,7 @@ class ImageChecker:
             if shape is not None and not (0 <= y < shape[0] and 0 <= x < shape[1]):
                 size = f"{shape[1]} x {shape[0]} (width x height)"
                 found.error(path, f"x {x:g}, y {y:g} lies outside the image of {size}", line)
-            first = seen.setdefault((y, x, int(class_id)), line)
+            first = seen.setdefault((y, x, class_id), line)
             if first != line:
                 found.warning(path, f"is the same point as line {first}", line)
         if clicks and tags is not None and not errors:
