@@ -12,6 +12,8 @@ OUTPUT/run/report.html.
 import argparse
 from pathlib import Path
 
+import torch
+
 from bestie.cli import make_shapes, run
 
 __all__ = ["FAILURES", "main", "parse_arguments"]
@@ -46,4 +48,13 @@ def main(arguments: list[str] | None = None) -> int | None:
     shapes = args.output / "shapes"
     make_shapes.main(["--output", str(shapes), "--tags-only"])
     given = ["--data", str(shapes), "--supervision", "tags"]
-    return run.main([*given, "--output", str(args.output / "run"), "--preset", "quick", *args.opts])
+    given += ["--output", str(args.output / "run"), "--preset", "quick"]
+    return run.main([*given, "--num-gpus", str(_processes()), *args.opts])
+
+
+def _processes() -> int:
+    """Processes of a training: two on a CPU of several cores.
+
+    The networks of the preset are small: a second thread gains little there, a second process more.
+    """
+    return 1 if torch.cuda.is_available() else min(2, torch.get_num_threads())

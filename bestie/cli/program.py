@@ -15,7 +15,7 @@ from pathlib import Path
 __all__ = ["COMMANDS", "WAIT", "main", "run_command", "wait_for_command"]
 
 # In place of a command: see wait_for_command. Used by bestie.pipeline.process.
-WAIT = "--wait-for-command"
+WAIT, PROCESSES = "--wait-for-command", "--several-processes"
 
 # Command -> its module in this folder, and what it does.
 COMMANDS = {
@@ -88,9 +88,13 @@ def wait_for_command() -> str:
 
     It is a line of JSON on standard input: "name", "arguments", and "stdout", the file for standard
     output, if it is not that of this process. They replace those of this process, and standard
-    input becomes empty. The process ends if standard input does.
+    input becomes empty. The process ends if standard input does. With PROCESSES among the arguments
+    of this process, several processes that the command may start on the CPU are prepared as well.
     """
-    importlib.import_module("bestie.cli.train")  # it imports nearly everything
+    module = "bestie.cli.train"  # it imports nearly everything
+    if PROCESSES in sys.argv[2:]:
+        importlib.import_module("bestie.training.launch").prepare_launch(module)
+    importlib.import_module(module)
     line = sys.stdin.readline()
     if not line:
         sys.exit(0)

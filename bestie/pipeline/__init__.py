@@ -94,6 +94,7 @@ def run_pipeline(
             selected=selected,
             forced=forced,
             keep_code=keep_code,
+            several_processes=configs.on_cpu and request.num_gpus > 1,
             progress=progress,
         )
         if dry_run:

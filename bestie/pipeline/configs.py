@@ -82,6 +82,11 @@ class TrainingConfigs:
             return found[self.names[0]]
         return ", ".join(f"{name} {precision}" for name, precision in found.items())
 
+    @property
+    def on_cpu(self) -> bool:
+        """Whether a training runs on the CPU."""
+        return any(cfg.MODEL.DEVICE == "cpu" for cfg in self.cfg.values())
+
     def digest(self, name: str, *, without: tuple[str, ...] = ()) -> str:
         """Fingerprint of the settings of a training, paths apart.
 

@@ -31,8 +31,8 @@ from bestie.pipeline.fingerprint import PROJECT
 __all__ = ["Command", "CommandError", "WaitingProcess", "own_peak_memory", "run_command"]
 
 PACKAGE = "bestie"
-# The argument with which the package's program waits for a command (bestie.cli.program.WAIT).
-WAIT = "--wait-for-command"
+# The argument with which the package's program waits for a command (bestie.cli.program).
+WAIT, PROCESSES = "--wait-for-command", "--several-processes"
 # Lines that are kept of what a command prints, and shown of a message of several lines.
 TAIL, SHOWN = 400, 12
 # Pause between two looks at a running command, seconds.
@@ -70,14 +70,15 @@ class CommandError(Exception):
 class WaitingProcess:
     """A process that imports the package and then waits for one command."""
 
-    def __init__(self, keep_open: tuple[int, ...] = ()):
+    def __init__(self, keep_open: tuple[int, ...] = (), *, several: bool = False):
         """
         Args:
             keep_open: file descriptors that it inherits.
+            several: the command may start several processes on the CPU; they are prepared as well.
         """
         self._sources = _state_of_sources()  # before it imports any of them
         self._process = _start(
-            [WAIT],
+            [WAIT, PROCESSES] if several else [WAIT],
             keep_open,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -53,6 +53,7 @@ class Runner:
         selected: Sequence[str],
         forced: Sequence[str] = (),
         keep_code: bool = False,
+        several_processes: bool = False,
         progress: Progress | None = None,
     ):
         """
@@ -65,6 +66,7 @@ class Runner:
             selected: names of the stages that may run.
             forced: names of those that run again whatever their state.
             keep_code: finished stages are kept although their code has changed.
+            several_processes: commands may start several processes on the CPU.
             progress: shows a person what happens.
 
         Raises:
@@ -76,6 +78,7 @@ class Runner:
         self.stages, self.source, self.manifest = list(stages), source, manifest
         self.folder, self.hashes, self.code = manifest.folder, hashes, code
         self.selected, self.forced, self.keep_code = set(selected), set(forced), keep_code
+        self.several_processes = several_processes
         self.progress = progress or Progress([stage.name for stage in stages])
         self._tables: dict[str, dict[str, str | None]] = {}
         # Component of the data -> its digest, since the last stage that took its time.
@@ -319,7 +322,7 @@ class Runner:
 
         def watch() -> None:
             if self._waiting is None and keep_open is not None:
-                self._waiting = WaitingProcess(keep_open)
+                self._waiting = WaitingProcess(keep_open, several=self.several_processes)
             self.progress.tick(stage.name, share_done)
 
         return watch

@@ -12,6 +12,7 @@ import socket
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
+from multiprocessing import forkserver
 
 import torch
 import torch.distributed as dist
@@ -24,8 +25,11 @@ from bestie.formats import error_text
 from bestie.training.failures import TrainingError, memory_message
 from bestie.training.setup import merge_config
 
-__all__ = ["launch", "launch_tool", "requested_device"]
+__all__ = ["launch", "launch_tool", "prepare_launch", "requested_device"]
 
+# How CPU processes start: as forks of a process that has only imported the package, where there is
+# such a thing. A process that has run a network cannot be forked: its threads are missing then.
+START_METHOD = "forkserver" if "forkserver" in mp.get_all_start_methods() else "spawn"
 # Mistakes of the user, and trainings that cannot continue: a message, not a traceback.
 USER_ERRORS = (ValueError, OSError, TrainingError)
 
@@ -88,6 +92,7 @@ def launch(
     else:
         if dist_url == "auto":
             dist_url = f"tcp://127.0.0.1:{_free_port()}"
+        prepare_launch(main.__module__)
         with _messages_of_processes() as mistakes:
             mp.start_processes(
                 _cpu_process,
@@ -100,8 +105,24 @@ def launch(
                     dist_url,
                     args,
                     mistakes,
+                    mp.get_start_method(),
                 ),
+                start_method=START_METHOD,
             )
+
+
+def prepare_launch(module: str) -> None:
+    """Import the package once for all CPU processes that :func:`launch` starts from this one.
+
+    They are forks of a server process, which is started here and only imports; :func:`launch` does
+    this itself, but it may begin earlier, while there is something else to wait for.
+
+    Args:
+        module: what the processes import.
+    """
+    if START_METHOD == "forkserver":
+        mp.set_forkserver_preload([module])
+        forkserver.ensure_running()
 
 
 def launch_tool(main: Callable, parsed: Namespace) -> None:
@@ -146,7 +167,10 @@ def _cpu_process(
     dist_url: str,
     args: tuple,
     mistakes: mp.SimpleQueue,
+    start_method: str,
 ) -> None:
+    # Python starts a process's own children (workers of the loader) in the way it was started.
+    mp.set_start_method(start_method, force=True)
     torch.set_num_threads(max(1, torch.get_num_threads() // num_processes))
     dist.init_process_group(
         backend="gloo",

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from bestie.cli import demo, make_shapes, run
 
@@ -24,6 +25,16 @@ def test_data_of_tags_only_are_made_and_a_quick_run_follows(commands, tmp_path):
     assert (args.data, args.output) == (str(tmp_path / "shapes"), str(tmp_path / "run"))
     assert (args.supervision, args.preset) == ("tags", "quick")
     assert args.opts == ["SEED", "3", "bestie:SOLVER.MAX_ITER", "9"]
+
+
+@pytest.mark.parametrize("cuda, threads, processes", [(True, 8, 1), (False, 1, 1), (False, 8, 2)])
+def test_a_cpu_of_several_cores_runs_two_processes(
+    commands, tmp_path, monkeypatch, cuda, threads, processes
+):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    demo.main(["--output", str(tmp_path)])
+    assert run.parse_arguments(commands["run"]).num_gpus == processes
 
 
 def test_without_arguments_it_writes_to_a_folder_of_its_own():

@@ -160,7 +160,10 @@ sys.path.append({path!r})
 print("imported", flush=True)
 import runpy
 program = runpy.run_path({program!r})
-program["importlib"].import_module = lambda name: None
+class Module:
+    def prepare_launch(module):
+        print("prepared for", module)
+program["importlib"].import_module = lambda name: Module
 name = program["wait_for_command"]()
 print("ran", name, sys.argv[1:], repr(sys.stdin.read()))
 print("note", file=sys.stderr)
@@ -178,7 +181,7 @@ def waiting_tool(tool):
 
 
 def test_the_program_and_the_pipeline_agree_on_how_to_wait():
-    assert process.WAIT == program.WAIT
+    assert (process.WAIT, process.PROCESSES) == (program.WAIT, program.PROCESSES)
 
 
 def test_a_waiting_process_runs_a_command_as_a_new_one_does(waiting_tool, tmp_path):
@@ -187,6 +190,13 @@ def test_a_waiting_process_runs_a_command_as_a_new_one_does(waiting_tool, tmp_pa
     text = (tmp_path / "log").read_text(encoding="utf-8")
     assert "$ python -m bestie fake 'a b'" in text and "note\n" in text and memory > 0
     assert f"ran fake {['fake', 'a b', chr(0x2603) + chr(39)]} ''" in text
+
+
+@pytest.mark.parametrize("several", [True, False])
+def test_a_waiting_process_prepares_for_several_processes(waiting_tool, tmp_path, several):
+    command = waiting_tool()
+    run_command(command, tmp_path / "log", waiting=WaitingProcess(several=several))
+    assert ("prepared for bestie.cli.train" in (tmp_path / "log").read_text()) is several
 
 
 def test_a_waiting_process_writes_standard_output_to_the_file(waiting_tool, tmp_path):

@@ -1,3 +1,4 @@
+import multiprocessing
 import os
 from multiprocessing.util import Finalize
 from pathlib import Path
@@ -9,11 +10,14 @@ from detectron2.utils import comm
 
 from bestie.training.launch import _create_local_groups, launch, requested_device
 
+IMPORTED_IN = os.getpid()
+
 
 def report(folder: str) -> None:
     """Write what this process knows of its group."""
     ranks = comm.all_gather(comm.get_rank())
-    text = f"{comm.get_world_size()} {comm.get_local_rank()} {ranks} {torch.get_num_threads()}"
+    text = f"{comm.get_world_size()} {comm.get_local_rank()} {multiprocessing.get_start_method()} "
+    text += f"{ranks} {torch.get_num_threads()}"
     with open(os.path.join(folder, str(comm.get_rank())), "w") as file:
         file.write(text)
 
@@ -45,7 +49,21 @@ def test_processes_on_the_cpu_form_a_group(tmp_path):
     launch(report, 2, args=(str(tmp_path),), device="cpu")
     first, second = ((tmp_path / rank).read_text().split(maxsplit=2) for rank in "01")
     assert first[:2] == ["2", "0"] and second[:2] == ["2", "1"]
-    assert first[2] == second[2] and first[2].startswith("[0, 1]")
+    # Workers of a loader start as they do in one process.
+    own = multiprocessing.get_start_method()
+    assert first[2] == second[2] and first[2].startswith(f"{own} [0, 1]")
+
+
+def test_processes_on_the_cpu_import_once(tmp_path):
+    """They are forks of a process that has imported the module already."""
+    launch(report_imports, 2, args=(str(tmp_path),), device="cpu")
+    assert [(tmp_path / rank).read_text() for rank in "01"] == ["True", "True"]
+
+
+def report_imports(folder: str) -> None:
+    """Write whether the module of this function was imported before this process began."""
+    imported_here = IMPORTED_IN == os.getpid()
+    Path(folder, str(comm.get_rank())).write_text(str(not imported_here))
 
 
 @pytest.mark.parametrize("machine", [0, 1])
