@@ -11,7 +11,7 @@ pasting the masks into it afterwards, is left to the caller (``docs/deployment.m
 
 import importlib.util
 import io
-import logging
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,8 +27,6 @@ from bestie.formats import atomic_write, read_image, to_json
 from bestie.training.setup import load_model
 
 __all__ = ["FORMATS", "export_model"]
-
-logger = logging.getLogger(__name__)
 
 # Format -> suffix of the file.
 FORMATS = {"torchscript": ".ts", "onnx": ".onnx"}
@@ -120,7 +118,7 @@ def _check_request(cfg: CfgNode, images: Sequence[Path], format: str) -> None:
         )
 
 
-def _outputs(model: nn.Module, image: Tensor) -> tuple[Tensor, ...]:
+def _outputs(model: Any, image: Tensor) -> tuple[Tensor, ...]:
     """Boxes (N, 4) x0, y0, x1, y1, scores (N,), classes (N,), masks (N, 1, M, M) if the model has
     them, and the size (2,) height, width that the boxes refer to."""
     (found,) = model.inference([{"image": image}], do_postprocess=False)
@@ -133,7 +131,7 @@ def _outputs(model: nn.Module, image: Tensor) -> tuple[Tensor, ...]:
     return (*outputs, size if is_traced else torch.stack([torch.as_tensor(side) for side in size]))
 
 
-def _adapter(model: nn.Module, image: Tensor) -> nn.Module:
+def _adapter(model: Any, image: Tensor) -> nn.Module:
     """Detectron2's adapter from tensors to a model's inputs.
 
     Raises:
@@ -149,7 +147,7 @@ def _adapter(model: nn.Module, image: Tensor) -> nn.Module:
     return TracingAdapter(model, image, inference_func=_outputs).eval()
 
 
-def _to_torchscript(model: nn.Module, image: Tensor) -> tuple[bytes, Network]:
+def _to_torchscript(model: Any, image: Tensor) -> tuple[bytes, Network]:
     # Traced once only: the outputs are compared afterwards, on more images.
     traced = torch.jit.trace(_adapter(model, image), (image,), check_trace=False)
     buffer = io.BytesIO()
@@ -157,33 +155,36 @@ def _to_torchscript(model: nn.Module, image: Tensor) -> tuple[bytes, Network]:
     return buffer.getvalue(), torch.jit.load(io.BytesIO(buffer.getvalue()), image.device)
 
 
-def _to_onnx(model: nn.Module, image: Tensor) -> tuple[bytes, Network]:
+def _to_onnx(model: Any, image: Tensor) -> tuple[bytes, Network]:
     import onnxruntime  # not a requirement; _check_request has looked
 
-    adapter, buffer = _adapter(model, image), io.BytesIO()
     names = [*list(TOLERANCES)[: len(_outputs(model, image)) - 1], "size"]
-    try:
-        torch.onnx.export(
-            adapter,
-            (image,),
-            buffer,
-            opset_version=OPSET,
-            input_names=["image"],
-            output_names=names,
-            dynamic_axes={"image": {1: "height", 2: "width"}} | {n: {0: "n"} for n in names[:-1]},
-            dynamo=False,  # the exporter that follows traces, as Detectron2's adapter expects
-        )
-        session = onnxruntime.InferenceSession(buffer.getvalue())
-    except Exception as error:  # of the exporter and of the runtime, which share no class
-        reason = str(error).strip().splitlines()[0]
-        raise ValueError(
-            f"ONNX (operators of version {OPSET}) cannot hold this model: {reason} "
-            f"({type(error).__name__}). --format torchscript can"
-        ) from error
-    return buffer.getvalue(), lambda sample: session.run(None, {"image": sample.cpu().numpy()})
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model.onnx")
+        try:
+            torch.onnx.export(
+                _adapter(model, image),
+                (image,),
+                path,
+                opset_version=OPSET,
+                input_names=["image"],
+                output_names=names,
+                dynamic_axes={"image": {1: "height", 2: "width"}}
+                | {name: {0: "n"} for name in names[:-1]},
+                dynamo=False,  # the exporter that traces, as Detectron2's adapter expects
+            )
+            content = path.read_bytes()
+            session = onnxruntime.InferenceSession(content)
+        except Exception as error:  # of the exporter and of the runtime, which share no class
+            reason = str(error).strip().partition("\n")[0]
+            raise ValueError(
+                f"ONNX (operators of version {OPSET}) cannot hold this model: {reason} "
+                f"({type(error).__name__}). --format torchscript can"
+            ) from error
+    return content, lambda sample: session.run(None, {"image": sample.cpu().numpy()})
 
 
-_EXPORTERS: dict[str, Callable[[nn.Module, Tensor], tuple[bytes, Network]]] = {
+_EXPORTERS: dict[str, Callable[[Any, Tensor], tuple[bytes, Network]]] = {
     "torchscript": _to_torchscript,
     "onnx": _to_onnx,
 }
@@ -231,8 +232,10 @@ def _compare(
 
 def _describe_input(cfg: CfgNode) -> dict[str, Any]:
     """How a photo becomes the input of the exported network."""
-    resize: dict[str, Any] = {"longer_side": cfg.INPUT.TEST_SIZE}
-    if not cfg.INPUT.TEST_SIZE:
+    resize = {}  # a photo comes in as it is
+    if cfg.INPUT.TEST_SIZE:
+        resize = {"longer_side": cfg.INPUT.TEST_SIZE}
+    elif cfg.INPUT.MIN_SIZE_TEST:
         resize = {
             "shorter_side": cfg.INPUT.MIN_SIZE_TEST,
             "longer_side_at_most": cfg.INPUT.MAX_SIZE_TEST,

@@ -7,7 +7,7 @@ import torch
 from detectron2.data import DatasetCatalog
 
 from bestie.benchmark import Bench
-from bestie.benchmark.data_rows import write_benchmark_root, export_memory, loader_rows
+from bestie.benchmark.data_rows import export_memory, loader_rows, write_benchmark_root
 from bestie.data.checks.dataset import inspect_dataset
 from bestie.formats import read_image
 
