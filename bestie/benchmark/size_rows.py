@@ -55,6 +55,7 @@ def size_rows(bench: Bench) -> Iterator[Row]:
     memory: dict[str, float | None] = {}
     with tempfile.TemporaryDirectory() as folder, _empty_memory(Path(folder, "cache")):
         base = Path(folder, "base")
+        base.mkdir()
         labels = labels_from_components(
             write_benchmark_root(base, min(LINKED, sizes[0]), shape, bench.seed)
         )

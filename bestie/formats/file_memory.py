@@ -125,11 +125,11 @@ class FileMemory:
         """
         try:
             head, _, text = self._file(folder).read_text(encoding="utf-8").partition("\n")
-            if json.loads(head) != self._head(folder, text):
-                return {}
-            return json.loads(text)
+            table = json.loads(text) if json.loads(head) == self._head(folder, text) else {}
         except (OSError, ValueError):
             return {}
+        is_table = isinstance(table, dict) and all(isinstance(t, str) for t in table.values())
+        return table if is_table else {}
 
     def _write(self, folder: str, table: dict[str, str]) -> None:
         text = json.dumps(table, separators=(",", ":"))

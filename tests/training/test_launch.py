@@ -140,9 +140,9 @@ def test_processes_of_torchrun_form_a_group(tmp_path):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
     command += ["2", "-m", "tests.training.test_launch", str(tmp_path)]
     subprocess.run(command, check=True, timeout=600)
-    texts = [(tmp_path / rank).read_text().split(maxsplit=2) for rank in "01"]
+    texts = [(tmp_path / rank).read_text().split(maxsplit=3) for rank in "01"]
     assert [text[:2] for text in texts] == [["2", "0"], ["2", "1"]]
-    assert texts[0][2].startswith("[0, 1]")
+    assert all(text[3].startswith("[0, 1]") for text in texts)
 
 
 def on_two_machines(*command):
