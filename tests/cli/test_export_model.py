@@ -7,12 +7,13 @@ import pytest
 from bestie.cli import export_model as tool
 from tests.evaluation.tiny_data import write_root
 from tests.training.test_export import MASK_RCNN
-from tests.training.test_export_model import photos
+from tests.training.test_export_model import photos, spread_scores
 from tests.training.test_predict import checkpoint
 
 
 def test_a_training_becomes_a_file(tmp_path, capsys):
     config_file, weights = checkpoint(tmp_path / "run", MASK_RCNN)
+    spread_scores(weights[1])
     photos(tmp_path / "photos", [(64, 80)] * 12)
     given = ["--config-file", config_file, "--output", str(tmp_path / "out")]
     given += ["--input", str(tmp_path / "photos"), *weights, "TEST.DETECTIONS_PER_IMAGE", "3"]
