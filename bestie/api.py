@@ -29,9 +29,11 @@ def run(
     *,
     supervision: str,
     output: str | os.PathLike,
-    preset: str = "quick",
+    preset: str | None = None,
     options: Mapping[str, Any] | None = None,
     num_gpus: int = 1,
+    keypoints: str | None = None,
+    boxes_as_clicks: bool = False,
 ) -> Path:
     """Train on a data set with cheap labels, from the check of the data to the report.
 
@@ -44,10 +46,17 @@ def run(
         supervision: "tags" (image-level labels), "clicks" (one point per object) or "masks+clicks"
             (masks of the images of one split, clicks of those of another).
         output: folder of the run.
-        preset: "quick" (runs on a CPU), "r50" or "hrnet48"; of masks+clicks "quick", "r50", "r101".
+        preset: "quick" or "small" (both run on a CPU; "small" starts from ImageNet weights), "r50"
+            or "hrnet48"; of masks+clicks "quick", "small", "r50" or "r101". None: "small" for
+            photographs, "quick" for the drawings of ``bestie make-shapes``; a run that is resumed
+            keeps its own.
         options: settings, key -> value; "SOLVER.MAX_ITER"-like keys, for one training with its name
             in front ("bestie:SOLVER.MAX_ITER"), and DEVICE.
         num_gpus: processes of a training.
+        keypoints: with clicks of a COCO json, the click of an object with several visible
+            keypoints: "first", "mean" or the name of a keypoint; None: such an object is a mistake.
+        boxes_as_clicks: with clicks of a COCO json, the middle of a box is the click of an object
+            without a point.
 
     Returns:
         The folder of the run: ``report.html`` is in it, and :func:`load` takes it.
@@ -56,16 +65,22 @@ def run(
         ValueError: mistakes in arguments, settings or data; nothing has been trained then.
         bestie.pipeline.StageError: a stage failed; the message names its log.
     """
-    from bestie.pipeline import Request, run_pipeline
+    from bestie.formats.labels.base import ReadOptions
+    from bestie.pipeline import Request, choose_preset, run_pipeline
 
     given = os.fspath(data)
+    root = given if given.startswith("coco:") else os.path.realpath(given)
+    folder = Path(output).resolve()
+    chosen, why = (preset, "") if preset else choose_preset(root, folder)
     settings = [str(part) for setting in (options or {}).items() for part in setting]
     request = Request(
-        data=given if given.startswith("coco:") else os.path.realpath(given),
+        data=root,
         supervision=supervision,
-        output=Path(output).resolve(),
-        preset=preset,
+        output=folder,
+        preset=chosen,
+        notes=(why,) if why else (),
         num_gpus=num_gpus,
+        read=ReadOptions(keypoints=keypoints, boxes_as_clicks=boxes_as_clicks),
         options=tuple(settings),
         command=f"bestie.run({given!r}, ...) in {os.path.basename(sys.argv[0]) or 'Python'}",
     )

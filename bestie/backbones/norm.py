@@ -4,8 +4,10 @@ MODEL.TIMM.NORM and the device decide the name that is given to Detectron2's ``g
 """
 
 from detectron2.utils import comm
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
-__all__ = ["resolve_norm"]
+__all__ = ["resolve_norm", "set_momentum"]
 
 NORMS = ("BN", "SyncBN")
 
@@ -29,3 +31,10 @@ def resolve_norm(norm: str, device: str) -> str:
     if norm == "SyncBN" and (comm.get_world_size() == 1 or not device.startswith("cuda")):
         return "BN"
     return norm
+
+
+def set_momentum(network: nn.Module, momentum: float) -> None:
+    """Give all batch norms of a network MODEL.TIMM.BN_MOMENTUM; 0: they keep theirs."""
+    for layer in network.modules():
+        if momentum and isinstance(layer, _BatchNorm):
+            layer.momentum = momentum

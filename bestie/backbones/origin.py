@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from detectron2.config import CfgNode
 
+from bestie.backbones.package_weights import is_package
 from bestie.formats.ledger import IMAGENET_LABELS, UNKNOWN_LABELS
 from bestie.formats.supervision import LabelKind
 from bestie.method import METHODS
@@ -47,8 +48,8 @@ class Weights:
 def backbone_weights(cfg: CfgNode) -> Weights | None:
     """Initial weights of the backbone; None for backbones without a key for such a file.
 
-    Labels that no key names are known of torchvision's VGG16, by the file's name, and of timm's
-    own weights.
+    Labels that no key names are known of torchvision's VGG16, by the file's name, of timm's own
+    weights and of packages.
     """
     found = [method.backbone_weights(cfg) for method in METHODS.values()]
     timm = cfg.MODEL.TIMM
@@ -57,7 +58,11 @@ def backbone_weights(cfg: CfgNode) -> Weights | None:
     given = next((Weights(*parts) for parts in found if parts is not None), None)
     if given is None:
         return None
-    is_imagenet = os.path.basename(given.file) == TORCHVISION_VGG16 or given.file == "timm"
+    is_imagenet = (
+        os.path.basename(given.file) == TORCHVISION_VGG16
+        or given.file == "timm"
+        or is_package(given.file)
+    )
     return _described(given, (LabelKind.TAGS, IMAGENET_LABELS) if is_imagenet else None)
 
 

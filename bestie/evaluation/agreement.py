@@ -9,10 +9,9 @@ import numpy as np
 
 from bestie.evaluation.masks import LabelledMasks
 from bestie.formats import Points, decode_mask
+from bestie.regions import IGNORE
 
 __all__ = ["measure_agreement"]
-
-IGNORE = 255
 
 
 def measure_agreement(

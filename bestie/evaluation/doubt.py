@@ -22,10 +22,9 @@ import numpy as np
 
 from bestie.evaluation.masks import LabelledMasks
 from bestie.formats import Points, decode_mask
+from bestie.regions import IGNORE
 
 __all__ = ["Doubt", "label_doubt"]
-
-IGNORE = 255
 
 
 @dataclass(frozen=True)

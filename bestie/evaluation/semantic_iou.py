@@ -9,10 +9,9 @@ from detectron2.data import DatasetCatalog
 
 from bestie.evaluation.ground_truth import GroundTruth
 from bestie.formats import decode_mask, read_semantic_map
+from bestie.regions import IGNORE
 
 __all__ = ["SemanticTruth", "class_iou", "count_confusions"]
-
-IGNORE = 255
 
 
 def count_confusions(truth: np.ndarray, semantic_map: np.ndarray, num_classes: int) -> np.ndarray:

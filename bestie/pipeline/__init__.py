@@ -4,10 +4,11 @@
 made, its manifest and ``report.html``.
 
 The parts: ``recipe`` (the trainings and stages of a way from labels to a model), ``request`` (what
-a user asks for), ``source``, ``coco_source`` and ``derived`` (the data), ``configs`` (of the
-trainings), ``stages`` with ``check_stage`` and ``measurements`` (the kinds of stages), ``stage``
-(when a stage has to run), ``fingerprint``, ``code_version`` with ``imports``, and ``manifest`` (the
-bookkeeping), ``process`` and ``runner`` (doing it), ``progress`` (what a person sees).
+a user asks for), ``preset_choice`` (the preset of a run that names none), ``source``,
+``coco_source`` and ``derived`` (the data), ``configs`` (of the trainings), ``stages`` with
+``check_stage`` and ``measurements`` (the kinds of stages), ``stage`` (when a stage has to run),
+``fingerprint``, ``code_version`` with ``imports``, and ``manifest`` (the bookkeeping), ``process``
+and ``runner`` (doing it), ``progress`` (what a person sees).
 """
 
 import logging
@@ -18,11 +19,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TextIO
 
+from bestie.pipeline.check_stage import check_settings
 from bestie.pipeline.coco_source import convert_coco
 from bestie.pipeline.configs import TrainingConfigs
 from bestie.pipeline.derived import root_with_tags_of_clicks
 from bestie.pipeline.fingerprint import FileHashes
 from bestie.pipeline.manifest import Manifest, hold_lock
+from bestie.pipeline.preset_choice import choose_preset
 from bestie.pipeline.progress import Progress, results_table, stage_table
 from bestie.pipeline.recipe import preset_names, recipe_for, stage_names, supervisions
 from bestie.pipeline.request import Request
@@ -35,6 +38,7 @@ from bestie.report.run_folder import RunFolder
 __all__ = [
     "Request",
     "StageError",
+    "choose_preset",
     "preset_names",
     "rewrite_report",
     "run_pipeline",
@@ -82,7 +86,7 @@ def run_pipeline(
         configs = TrainingConfigs(request, source, request.output)
         manifest.content["seed"] = configs.cfg[request.recipe.labeler or configs.names[0]].SEED
         manifest.content["precision"] = configs.describe_precision()
-        for note in source.notes:
+        for note in (*request.notes, *source.notes):
             progress.note(f"note: {note}")
         run = Run(request, source, configs, progress.note)
         runner = Runner(
@@ -98,6 +102,7 @@ def run_pipeline(
             progress=progress,
         )
         if dry_run:
+            check_settings(configs, [name for name in configs.names if not run.is_replaced(name)])
             for name, decision in runner.plan():
                 progress.note(f"{name:<11} {decision.action:<9} {decision.reason}")
             return

@@ -5,26 +5,26 @@ It leaves ``check/dataset.json``, or one error lists everything.
 
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 
-from detectron2.utils.file_io import PathManager
+import torch
+from detectron2.config import CfgNode
 
+from bestie.backbones.downloads import FetchError, fetch_file
 from bestie.data.checks.dataset import inspect_dataset, raise_on_errors
 from bestie.data.checks.dataset_report import DatasetReport
 from bestie.data.checks.mixed import check_mixed, needs_of
+from bestie.data.shapes.generator import is_built_in
 from bestie.formats import atomic_write, to_json
 from bestie.pipeline.configs import TrainingConfigs
+from bestie.pipeline.preset_choice import fitting_preset
 from bestie.pipeline.source import Source
 from bestie.training.setup import build_model, read_config
 
-__all__ = ["check_configs", "check_data"]
+__all__ = ["check_configs", "check_data", "check_settings", "preset_note"]
 
 logger = logging.getLogger(__name__)
-
-# Where Detectron2's "detectron2://" leads, for those who have to fetch a file by hand.
-DETECTRON2_FILES = "https://dl.fbaipublicfiles.com/detectron2/"
-# The same for MODEL.TIMM.WEIGHTS timm.
-TIMM_FILES = "https://huggingface.co/timm"
 
 
 def check_data(source: Source, supervision: str, score_thresh: float, output: Path) -> list[str]:
@@ -65,14 +65,38 @@ def check_configs(configs: TrainingConfigs, names: list[str]) -> None:
     Raises:
         ValueError: listing every problem of every training.
     """
+    _check_each(names, lambda name: _check_config(configs, name))
+
+
+def check_settings(configs: TrainingConfigs, names: list[str]) -> None:
+    """Check the settings of trainings only, which takes no time; as :func:`check_configs`."""
+    _check_each(names, lambda name: _read_config(configs, name))
+
+
+def _check_each(names: list[str], check: Callable[[str], object]) -> None:
     problems = []
     for name in names:
         try:
-            _check_config(configs, name)
+            check(name)
+        except FetchError as error:
+            problems.append(f"{name}: {error.reason}: {name}:{error.key} FILE")
         except (ValueError, OSError) as error:
             problems.append(f"{name}: {error}")
     if problems:
         raise ValueError("\n".join(problems))
+
+
+def preset_note(source: Source, configs: TrainingConfigs) -> str:
+    """Whether the preset of a run fits its images and computer, in one line."""
+    preset = configs.request.preset
+    images = sum(len(source.ids[part]) for part in configs.request.training_splits)
+    on_gpu = torch.cuda.is_available() and not configs.on_cpu
+    fitting = fitting_preset(is_drawn=is_built_in(source.root), images=images, has_gpu=on_gpu)
+    device = "a GPU" if on_gpu else f"the CPU ({os.cpu_count()} cores)"
+    facts = f"{images} training images, {configs.describe_sizes()}, {device}"
+    if preset == fitting:
+        return f"preset {preset} fits: {facts}"
+    return f"preset {preset}; --preset {fitting} would fit better: {facts}"
 
 
 def _inspect(source: Source, part: str, supervision: str, score_thresh: float) -> DatasetReport:
@@ -110,34 +134,25 @@ def _inspect_mixed(source: Source, part: str, score_thresh: float) -> DatasetRep
     return inspect_dataset(source.root, source.splits[part], needs=needs, score_thresh=score_thresh)
 
 
-def _check_config(configs: TrainingConfigs, name: str) -> None:
+def _read_config(configs: TrainingConfigs, name: str) -> CfgNode:
     # Labels that an earlier stage makes do not exist yet.
     on_labels = any(t.name == name and t.labels for t in configs.recipe.trainings)
     arguments = configs.arguments(name)
-    cfg = read_config(str(configs.config_file(name)), arguments, training=not on_labels)
-    cfg = cfg.clone()
+    return read_config(str(configs.config_file(name)), arguments, training=not on_labels)
+
+
+def _check_config(configs: TrainingConfigs, name: str) -> None:
+    cfg = _read_config(configs, name).clone()
     cfg.defrost()
     if configs.is_own(cfg.MODEL.TIMM.WEIGHTS):  # made by the run itself
         cfg.MODEL.TIMM.WEIGHTS = ""
     cfg.MODEL.DEVICE = "cpu"
-    try:
-        build_model(cfg)  # loads the weights of the backbone; its messages say what is missing
-    except ValueError as error:
-        where = f" {TIMM_FILES} has them: {name}:MODEL.TIMM.WEIGHTS FILE"
-        raise ValueError(f"{error}{where * (cfg.MODEL.TIMM.WEIGHTS == 'timm')}") from error
+    build_model(cfg)  # loads the weights of the backbone; its messages say what is missing
     if cfg.MODEL.WEIGHTS:
-        _check_weights(cfg.MODEL.WEIGHTS, name)
+        _check_weights(cfg.MODEL.WEIGHTS)
 
 
-def _check_weights(path: str, training: str) -> None:
+def _check_weights(path: str) -> None:
     """Fetch a file that a training starts from, if it is no local one."""
-    try:
-        local = PathManager.get_local_path(path)
-    except Exception as error:  # whatever the ways of downloading raise
-        address = path.replace("detectron2://", DETECTRON2_FILES)
-        raise ValueError(
-            f"MODEL.WEIGHTS {path} cannot be fetched ({type(error).__name__}: {error}). Get it "
-            f"from {address} and name the file: {training}:MODEL.WEIGHTS FILE"
-        ) from error
-    if not os.path.isfile(local):
+    if not os.path.isfile(fetch_file(path, "MODEL.WEIGHTS")):
         raise ValueError(f"MODEL.WEIGHTS: there is no file {path}")

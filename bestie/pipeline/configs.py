@@ -38,8 +38,8 @@ PATH_KEYS = (
     "MODEL.WEIGHTS",
     "MODEL.TIMM.WEIGHTS",
 )
-# The preset that is made for processors of every kind, with or without a GPU.
-QUICK = "quick"
+# Presets that are made for processors of every kind, with or without a GPU.
+ANYWHERE = ("quick", "small")
 # Images whose sizes are read, at most.
 SAMPLE = 2000
 
@@ -81,6 +81,11 @@ class TrainingConfigs:
         if len(set(found.values())) == 1:
             return found[self.names[0]]
         return ", ".join(f"{name} {precision}" for name, precision in found.items())
+
+    def describe_sizes(self) -> str:
+        """The longer sides of the images in words: "longer side 500 px", "... 300 to 4032 px"."""
+        low, high = int(self._longer_sides.min()), int(self._longer_sides.max())
+        return f"longer side {low}{f' to {high}' if high > low else ''} px"
 
     @property
     def on_cpu(self) -> bool:
@@ -130,7 +135,7 @@ class TrainingConfigs:
         tested = self._test_sets(training)
         values["DATASETS.TEST"] = _names(*tested)
         values["OUTPUT_DIR"] = str(self.output / name)
-        if self.request.preset == QUICK:
+        if self.request.preset in ANYWHERE:
             values["MODEL.DEVICE"] = "cuda" if torch.cuda.is_available() else "cpu"
         values |= training.settings(self._facts(name, given))
         if not tested:
@@ -152,7 +157,7 @@ class TrainingConfigs:
     def _add_what_others_decide(self, training: Training) -> None:
         given, values = self.request.settings(training.name), self.overrides[training.name]
         cfg = self._merged(training.name)
-        if self.request.preset == QUICK and "SOLVER.AMP.ENABLED" not in given:
+        if self.request.preset in ANYWHERE and "SOLVER.AMP.ENABLED" not in given:
             # Made for CPUs of every kind: bfloat16 where the processor is faster with it.
             if cfg.MODEL.DEVICE == "cpu" and not why_no_bfloat16(cfg):
                 values["SOLVER.AMP.ENABLED"] = "True"

@@ -33,6 +33,7 @@ class Request:
         read (ReadOptions): which points and boxes of a COCO json are clicks.
         cues, maps (Path | None): folders of supplied points and semantic maps, absolute.
         options: KEY VALUE ..., as the user typed them.
+        notes: what the user should know about this request.
         command: as the user typed it.
     """
 
@@ -51,6 +52,7 @@ class Request:
     cues: Path | None = None
     maps: Path | None = None
     options: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     command: str = ""
 
     def __post_init__(self) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from bestie.evaluation import summarize_labels
 from bestie.formats import DataError, atomic_write, read_coco, to_json
 from bestie.formats.ledger import LEDGER
-from bestie.pipeline.check_stage import check_configs, check_data
+from bestie.pipeline.check_stage import check_configs, check_data, preset_note
 from bestie.pipeline.code_version import code_of, strings_of
 from bestie.pipeline.configs import TrainingConfigs
 from bestie.pipeline.fingerprint import PROJECT, count_outputs, digest_of
@@ -254,6 +254,7 @@ class Check(Step):
         if warnings:
             run.note(f"{len(warnings)} warning(s) about the data, all in {output}, the first:")
             run.note(warnings[0])
+        run.note(preset_note(run.source, run.configs))
         check_configs(run.configs, [n for n in run.configs.names if not run.is_replaced(n)])
         for training in run.recipe.trainings:
             if training.finds_instances:

@@ -12,8 +12,9 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-__all__ = ["Components", "count_points", "find_components"]
+__all__ = ["IGNORE", "Components", "count_points", "find_components"]
 
+# Value of the pixels of a semantic map that are neither background nor a class.
 IGNORE = 255
 
 

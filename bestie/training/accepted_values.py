@@ -109,6 +109,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "MODEL.RPN.POST_NMS_TOPK_TRAIN": (1, inf),
     "MODEL.RPN.PRE_NMS_TOPK_TEST": (1, inf),
     "MODEL.RPN.PRE_NMS_TOPK_TRAIN": (1, inf),
+    "MODEL.TIMM.BN_MOMENTUM": (0, 1),
     "SEED": (0, 2**31),
     "SOLVER.BASE_LR": (0, inf),
     "SOLVER.CHECKPOINT_PERIOD": (1, inf),

@@ -7,6 +7,7 @@ what the methods find in their own keys.
 from detectron2.config import CfgNode
 from detectron2.modeling import META_ARCH_REGISTRY
 
+from bestie.backbones.package_weights import package_problems
 from bestie.formats.supervision import LabelKind
 from bestie.method import METHODS
 from bestie.training.accepted_values import unaccepted_values, value_of
@@ -27,6 +28,9 @@ def check_config(cfg: CfgNode) -> None:
     """Raise one ValueError listing all settings out of range or without an effect."""
     problems = unaccepted_values(cfg)
     problems += _kinds_of_labels(cfg)
+    if "timm" in cfg.MODEL.BACKBONE.NAME:
+        timm = cfg.MODEL.TIMM
+        problems += package_problems(cfg, timm.WEIGHTS, timm.NAME, "MODEL.TIMM.WEIGHTS")
     problems += _without_effect(cfg)
     for method in METHODS.values():
         problems += method.check_config(cfg)

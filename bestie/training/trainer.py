@@ -58,6 +58,8 @@ from bestie.training.setup import build_model
 
 __all__ = ["Trainer"]
 
+logger = logging.getLogger(__name__)
+
 # What schedules take from the config.
 SCHEDULE = {
     "base_lrs",
@@ -97,6 +99,12 @@ class Trainer(DefaultTrainer):
 
     def resume_or_load(self, resume: bool = True) -> None:
         """Load MODEL.WEIGHTS, or resume from the last checkpoint and the samples that follow it."""
+        if resume and not self.checkpointer.has_checkpoint():
+            logger.warning(
+                "--resume: OUTPUT_DIR %s holds no checkpoint; the training starts from the "
+                "beginning.",
+                self.cfg.OUTPUT_DIR,
+            )
         super().resume_or_load(resume=resume)
         self.sampler.set_start(self.start_iter * self.cfg.SOLVER.IMS_PER_BATCH)
 

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from bestie import formats
+from bestie.regions import IGNORE
 from bestie.visualization.canvas import BLACK, WHITE, Color, draw_texts, text_size
 
 __all__ = [
@@ -24,7 +25,6 @@ __all__ = [
     "split_instance_map",
 ]
 
-IGNORE = 255
 # Twelve colors that stay apart from each other, from gray photographs and from black and white
 # grounds. Instances take the first that no neighbor has, so the best-separated ones come first.
 INSTANCE_COLORS = np.array(

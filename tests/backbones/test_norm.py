@@ -2,8 +2,9 @@
 
 import pytest
 from detectron2.utils import comm
+from torch import nn
 
-from bestie.backbones.norm import resolve_norm
+from bestie.backbones.norm import resolve_norm, set_momentum
 
 
 @pytest.mark.parametrize(
@@ -19,3 +20,10 @@ def test_batches_are_synchronized_on_several_gpus_only(monkeypatch, processes, d
 def test_other_norms_are_refused():
     with pytest.raises(ValueError, match="must be one of BN, SyncBN, got 'GN'"):
         resolve_norm("GN", "cpu")
+
+
+@pytest.mark.parametrize(("momentum", "expected"), [(0.0, [0.3, 0.1]), (0.01, [0.01, 0.01])])
+def test_momentum_of_all_norms_or_their_own(momentum, expected):
+    network = nn.Sequential(nn.BatchNorm2d(2, momentum=0.3), nn.ReLU(), nn.SyncBatchNorm(2))
+    set_momentum(network, momentum)
+    assert [network[0].momentum, network[2].momentum] == expected

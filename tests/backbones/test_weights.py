@@ -4,7 +4,6 @@ import resource
 
 import numpy as np
 import pytest
-import safetensors.torch
 import timm
 import torch
 from detectron2 import model_zoo
@@ -17,11 +16,7 @@ from torch import nn
 from bestie.backbones.timm_backbone import TimmBackbone
 from bestie.backbones.vgg import VGG16
 from bestie.backbones.weight_files import read_model_file
-from bestie.backbones.weights import (
-    StrictCheckpointer,
-    load_backbone_weights,
-    load_timm_weights,
-)
+from bestie.backbones.weights import StrictCheckpointer
 from bestie.methods.bestie.heads import HRNetHead
 from bestie.methods.pam.classifier import PAMClassifier
 
@@ -29,9 +24,9 @@ from bestie.methods.pam.classifier import PAMClassifier
 class TinyBestie(nn.Module):
     """Attributes as those of ``BESTIE``."""
 
-    def __init__(self, num_classes=2):
+    def __init__(self, num_classes=2, network="resnet18"):
         super().__init__()
-        self.backbone = TimmBackbone("resnet18", out_features=["res2"])
+        self.backbone = TimmBackbone(network, out_features=["res2"])
         self.head = HRNetHead(
             self.backbone.output_shape(), num_classes=num_classes, head_channels=4
         )
@@ -50,13 +45,6 @@ def resnet18_state():
     return timm.create_model("resnet18").state_dict()
 
 
-def assert_filled(backbone, state):
-    own = backbone.state_dict()
-    assert own and all(
-        torch.equal(value, state[name.removeprefix("network.")]) for name, value in own.items()
-    )
-
-
 def make_mask_rcnn_cfg():
     cfg = model_zoo.get_config("COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_1x.yaml")
     cfg.MODEL.DEVICE = "cpu"
@@ -66,82 +54,6 @@ def make_mask_rcnn_cfg():
     cfg.MODEL.ROI_BOX_HEAD.FC_DIM = 8
     cfg.MODEL.ROI_HEADS.NUM_CLASSES = 2
     return cfg
-
-
-# --- backbones -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "prefix", ["", "module.", "backbone.", "model.backbone.", "backbone.bottom_up.network."]
-)
-def test_backbone_takes_the_namings_of_libraries_and_checkpoints(tmp_path, prefix):
-    state = resnet18_state()
-    file = {f"{prefix}{name}": value for name, value in state.items()}
-    if "backbone" in prefix:
-        file |= {
-            "head.center.2.weight": torch.ones(1),
-            "backbone.fpn_lateral2.weight": torch.ones(1),
-        }
-    if "bottom_up" not in prefix:
-        file.pop("backbone.fpn_lateral2.weight", None)
-    torch.save(file, tmp_path / "w.pth")
-    backbone = TimmBackbone("resnet18")
-    load_backbone_weights(backbone, tmp_path / "w.pth")
-    assert_filled(backbone, state)
-
-
-def test_backbone_takes_safetensors_and_old_files_without_batch_counters(tmp_path):
-    state = {
-        name: value
-        for name, value in resnet18_state().items()
-        if not name.endswith("num_batches_tracked")
-    }
-    safetensors.torch.save_file(state, tmp_path / "w.safetensors")
-    backbone = TimmBackbone("resnet18", out_features=["res2"])
-    load_backbone_weights(backbone, tmp_path / "w.safetensors")
-    assert torch.equal(backbone.state_dict()["network.conv1.weight"], state["conv1.weight"])
-
-
-def test_hrnet_backbone_takes_the_whole_classifier_whatever_it_reads(tmp_path):
-    state = timm.create_model("hrnet_w18_small").state_dict()
-    torch.save(state, tmp_path / "w.pth")
-    for out_features in (["res2"], ["res5"]):
-        backbone = TimmBackbone("hrnet_w18_small", out_features=out_features)
-        load_backbone_weights(backbone, tmp_path / "w.pth")
-        assert_filled(backbone, state)
-
-
-def test_backbone_error_counts_and_names_what_does_not_fit(tmp_path):
-    state = resnet18_state()
-    del state["layer1.0.conv1.weight"]
-    state["layer4.9.conv1.weight"] = torch.ones(1)
-    state["conv1.weight"] = torch.ones(64, 1, 7, 7)
-    torch.save(state, tmp_path / "w.pth")
-    expected = (
-        r"MODEL.TIMM.WEIGHTS: .*w.pth does not fit the backbone: "
-        r"1 missing in the file \(layer1.0.conv1.weight\); "
-        r"1 in the file only \(layer4.9.conv1.weight\); 1 of another shape "
-        r"\(conv1.weight \(64, 1, 7, 7\) in the file, \(64, 3, 7, 7\) here\)\."
-    )
-    with pytest.raises(ValueError, match=expected):
-        load_backbone_weights(TimmBackbone("resnet18"), tmp_path / "w.pth")
-
-
-def test_a_deeper_network_of_the_same_family_is_no_substitute(tmp_path):
-    torch.save(timm.create_model("resnet34").state_dict(), tmp_path / "w.pth")
-    with pytest.raises(ValueError, match=r"in the file only \(layer1.2"):
-        load_backbone_weights(TimmBackbone("resnet18"), tmp_path / "w.pth")
-
-
-def test_weights_that_timm_cannot_get_are_an_error(monkeypatch):
-    def offline(name, pretrained):
-        raise FileNotFoundError("no connection")
-
-    monkeypatch.setattr("timm.create_model", offline)
-    with pytest.raises(
-        ValueError, match="could not download the weights of resnet18 from timm .*no connection"
-    ):
-        load_timm_weights(nn.Module(), "resnet18")
 
 
 # --- official weights ----------------------------------------------------------------------------
@@ -162,6 +74,23 @@ def test_checkpointer_knows_official_weights_by_their_names(tmp_path):
 
 
 # --- checkpoints ---------------------------------------------------------------------------------
+
+
+def official_hrnet(width):
+    """Names of official weights of BESTIE, with a shape that tells the network's width."""
+    network = timm.create_model(f"hrnet_w{width}", features_only=True, feature_location="")
+    return network.state_dict() | {"seg.2.weight": torch.empty(21, 256, 1, 1)}
+
+
+def test_official_weights_of_another_network_are_called_so(tmp_path):
+    torch.save({"model": official_hrnet(32)}, tmp_path / "w.pt")
+    with torch.device("meta"):
+        model = TinyBestie(20, network="hrnet_w48")
+    expected = "file looks like HRNet-W32, the model is HRNet-W48: take a config of HRNet-W32"
+    with pytest.raises(ValueError, match=expected):
+        StrictCheckpointer(model).load(str(tmp_path / "w.pt"))
+    with pytest.raises(ValueError, match="looks like HRNet-W32, the model is HRNet-W48"):
+        load_backbone_weights(model.backbone, tmp_path / "w.pt")
 
 
 def test_saved_model_loads_again_and_leaves_no_temporary_file(tmp_path):

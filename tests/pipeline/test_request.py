@@ -8,7 +8,7 @@ TRAININGS, split_options = RECIPE.training_names, RECIPE.split_options
 
 
 def test_presets_are_the_folders_of_their_configs():
-    assert RECIPE.preset_names == ("hrnet48", "quick", "r50")
+    assert RECIPE.preset_names == ("hrnet48", "quick", "r50", "small")
 
 
 def test_a_key_goes_to_every_training_that_it_means_something_to():
@@ -48,7 +48,7 @@ def test_settings_that_cannot_be_are_named(options, message):
     ("fields", "message"),
     [
         ({"supervision": "boxes"}, "one of tags, clicks, masks.clicks, got 'boxes'"),
-        ({"preset": "huge"}, "hrnet48, quick, r50, got 'huge'"),
+        ({"preset": "huge"}, "hrnet48, quick, r50, small, got 'huge'"),
         ({"num_gpus": 0}, "1 or more, got 0"),
         ({"val": "coco:a:b"}, "a root has --val-split"),
         ({"data": "coco:a:b", "val_split": "val"}, "say --val coco"),

@@ -100,6 +100,14 @@ def test_a_stopped_run_resumes_to_the_losses_of_an_undisturbed_one(data, tmp_pat
     assert "loss_center_refined" in whole[5]
 
 
+def test_resuming_without_a_checkpoint_is_reported(data, tmp_path, caplog):
+    cfg = read_config("configs/quick/shapes_tags.yaml", settings(data, tmp_path / "new"))
+    with caplog.at_level("WARNING", "bestie"):
+        Trainer(cfg).resume_or_load(resume=True)
+    (message,) = [m for m in caplog.messages if "--resume" in m]
+    assert "holds no checkpoint; the training starts from the beginning" in message
+
+
 def test_a_longer_training_resumes_on_the_schedule_of_its_config(data, tmp_path):
     def trainer(steps):
         more = ("SOLVER.MAX_ITER", steps, "SOLVER.LR_SCHEDULER_NAME", "WarmupPolyLR")

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
-from bestie.data.checks.images import IGNORE, Problem
+from bestie.data.checks.images import Problem
+from bestie.regions import IGNORE
 
 __all__ = ["DatasetReport"]
 

@@ -20,6 +20,7 @@ from bestie.formats import (
     missing_image,
 )
 from bestie.formats.dataset_folder import MAPS
+from bestie.regions import IGNORE
 
 __all__ = ["NEEDED_FOLDERS", "ImageChecker", "ImageFindings", "Problem", "size_mismatch"]
 
@@ -29,7 +30,6 @@ NEEDED_FOLDERS = {
     "peak_points": POINT_FOLDERS["tags"],
     "clicks": POINT_FOLDERS["clicks"],
 }
-IGNORE = 255
 SMALL_SIDE = 16
 
 

@@ -108,13 +108,20 @@ def _images_without_masks(root: str, split: str) -> Iterator[Problem]:
 
 
 def _images_without_clicks(root: str, split: str) -> Iterator[Problem]:
-    """One warning about click files that are there, but empty."""
+    """One warning about click files that are there, but hold no click."""
     folder = DatasetFolder(root)
     files = [folder.points_file(image_id, CLICKS) for image_id in read_split(root, split, [])]
-    empty = [file for file in files if os.path.isfile(file) and not os.path.getsize(file)]
+    empty = [file for file in files if os.path.isfile(file) and _is_blank(file)]
     if empty:
         message = (
-            f"{len(empty)} click files of the split '{split}' are empty, this one the first; their "
+            f"{len(empty)} click files of the split '{split}' are empty, or hold blank lines only, "
+            "this one the first; their "
             "images train as images without objects"
         )
         yield Problem("warning", empty[0], None, message)
+
+
+def _is_blank(file: str) -> bool:
+    """Whether a file is empty, or holds blank lines only."""
+    with open(file, "rb") as content:
+        return not content.read().strip()

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from bestie.data.checks.dataset_report import DatasetReport
-from bestie.data.checks.images import IGNORE, Problem
+from bestie.data.checks.images import Problem
 from bestie.data.registration import ground_truth_json
 from bestie.formats import DatasetFolder, read_split
+from bestie.regions import IGNORE
 
 __all__ = ["SplitChecker", "shared_ids"]
 

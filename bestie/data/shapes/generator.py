@@ -140,6 +140,11 @@ class Summary:
         }
 
 
+def is_built_in(root: Path) -> bool:
+    """Whether a root is the built-in data set, or links to it."""
+    return (root / RECORD).is_file()
+
+
 def make_shapes(output: Path, settings: Settings) -> dict[str, Any]:
     """Make the data set, unless it exists already; an interruption leaves no partial data set.
 

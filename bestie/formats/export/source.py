@@ -81,6 +81,7 @@ def read_label_set(
     label_set = _label_set(coco, source, selection)
     if selection.images is not None:
         label_set = _chosen(label_set, selection.images, source)
+    label_set = _selected(label_set, selection)
     if not with_photos:
         return label_set
     if data is None:
@@ -137,8 +138,7 @@ def _label_set(coco: dict[str, Any], source: Path, selection: Selection) -> Labe
             LabelledObject(class_of[e["category_id"]], e["segmentation"], size, _score(e), e)
             for e in by_image[image["id"]]
         ]
-        kept = [item for item in objects if _is_kept(item, selection)]
-        images.append(LabelledImage(_safe_name(image, source), None, size, kept, image))
+        images.append(LabelledImage(_safe_name(image, source), None, size, objects, image))
     counts = Counter(unicodedata.normalize("NFC", image.name) for image in images)
     if twice := [name for name, count in counts.items() if count > 1]:
         raise DataError(f"image '{twice[0]}' occurs {counts[twice[0]]} times", source)
@@ -150,6 +150,15 @@ def _score(entry: dict[str, Any]) -> float | None:
     score = entry.get("score")
     is_number = isinstance(score, int | float) and math.isfinite(score)
     return float(score) if is_number else None  # type: ignore[arg-type]
+
+
+def _selected(labels: LabelSet, selection: Selection) -> LabelSet:
+    """The objects that are written, of images that are."""
+    images = [
+        replace(image, objects=[item for item in image.objects if _is_kept(item, selection)])
+        for image in labels.images
+    ]
+    return replace(labels, images=images)
 
 
 def _is_kept(item: LabelledObject, selection: Selection) -> bool:

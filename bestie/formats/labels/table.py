@@ -93,6 +93,11 @@ def _columns(
             f"cannot use the coordinates {', '.join(unused)}: clicks are pixels from the top left "
             "corner; convert them into columns x and y, or remove them to import tags"
         )
+        if any("\u00b5m" in name or "\u03bcm" in name for name in unused):
+            message += (
+                "; in QuPath, remove the pixel size of the image before you measure, or export the "
+                "objects as GeoJSON, which is in pixels"
+            )
     if message is not None:
         labels.report(message, path, line)
         return None

@@ -21,12 +21,14 @@ ACCEPTED = AcceptedValues(
     },
     registries={"MODEL.BESTIE.HEAD": BESTIE_HEADS_REGISTRY},
     ranges={
+        "MODEL.BESTIE.ASPP_DROPOUT": (0, 1),
         "MODEL.BESTIE.CENTER_WEIGHT": (0, inf),
         "MODEL.BESTIE.CLUSTER.AREA": (0, inf),
         "MODEL.BESTIE.CLUSTER.CENTER_THRESH": (0, 1),
         "MODEL.BESTIE.CLUSTER.MIN_DISTANCE": (0, inf),
         "MODEL.BESTIE.CLUSTER.OFFSET_THRESH": (1e-6, inf),
         "MODEL.BESTIE.HEAD_CHANNELS": (1, inf),
+        "MODEL.BESTIE.HEAD_STD": (0, inf),
         "MODEL.BESTIE.MIN_AREA": (1, inf),
         "MODEL.BESTIE.OFFSET_WEIGHT": (0, inf),
         "MODEL.BESTIE.REFINE.CENTER_THRESH": (0, 1),
@@ -39,6 +41,7 @@ ACCEPTED = AcceptedValues(
         "MODEL.BESTIE.TEST.SCALE": (0.1, 10),
         "MODEL.BESTIE.TEST.SIZE_DIVISIBILITY": (1, inf),
     },
+    lists={"MODEL.BESTIE.DECODER_CHANNELS": (8, inf, (2,))},
     odd=("MODEL.BESTIE.REFINE.KERNEL", "MODEL.BESTIE.TEST.KERNEL"),
 )
 
@@ -56,6 +59,15 @@ def add_bestie_keys(cfg: CN) -> None:
     model.HEAD = "HRNetHead"
     # Channels of the hidden convolution of the HRNet heads.
     model.HEAD_CHANNELS = 256
+    # Channels of the semantic and of the instance decoder of PanopticDeepLabHead, multiples of 8.
+    model.DECODER_CHANNELS = [256, 128]
+    # Standard deviation of the initial weights of all convolutions of the head (the reference
+    # implementation: 0.001); 0: by the number of their channels (He et al.), and 0.001 for the last
+    # ones.
+    model.HEAD_STD = 0.0
+    # Dropout after the pyramid pooling of PanopticDeepLabHead, in training (the reference
+    # implementation: 0.5).
+    model.ASPP_DROPOUT = 0.1
     # Components of the semantic map (and of the prediction) smaller than this (pixels) are ignored.
     model.MIN_AREA = 50
     # Standard deviation of the Gaussians in the center heatmap, sigma, pixels.
@@ -188,6 +200,11 @@ def _without_effect(cfg: CN) -> list[str]:
         problems.append(
             "MODEL.BESTIE.REFINE.GUIDE_CENTERS has an effect only with "
             "MODEL.BESTIE.REFINE.ENABLED, MODEL.BESTIE.IAG and MODEL.BESTIE.SUPERVISION clicks."
+        )
+    if any(channels % 8 for channels in node.DECODER_CHANNELS):
+        problems.append(
+            "MODEL.BESTIE.DECODER_CHANNELS must be multiples of 8, got "
+            f"{list(node.DECODER_CHANNELS)}."
         )
     if cfg.MODEL.TIMM.NAME.startswith("hrnet"):
         sides = {"INPUT.CROP.SIZE": list(cfg.INPUT.CROP.SIZE)}

@@ -21,7 +21,7 @@ from detectron2.utils.registry import Registry
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bestie.backbones.norm import resolve_norm
+from bestie.backbones.norm import resolve_norm, set_momentum
 
 __all__ = [
     "BESTIE_HEADS_REGISTRY",
@@ -57,7 +57,11 @@ def build_bestie_head(cfg: CfgNode, input_shape: Mapping[str, ShapeSpec]) -> nn.
             f"MODEL.BESTIE.HEAD {name} reads the feature maps {', '.join(head.in_features)}, "
             f"MODEL.BACKBONE.NAME {cfg.MODEL.BACKBONE.NAME} gives {', '.join(input_shape)}."
         )
-    return head(cfg, input_shape)
+    built = head(cfg, input_shape)
+    if cfg.MODEL.BESTIE.HEAD_STD:
+        _initialize(built, cfg.MODEL.BESTIE.HEAD_STD)
+    set_momentum(built, cfg.MODEL.TIMM.BN_MOMENTUM)
+    return built
 
 
 def read_features(cfg: CfgNode) -> Sequence[str]:
@@ -127,8 +131,8 @@ class HRNetHead(nn.Module):
 class PanopticDeepLabHead(nn.Module):
     """Panoptic-DeepLab's two decoders and three heads, with one center heatmap per class.
 
-    Cheng et al., "Panoptic-DeepLab", CVPR 2020: the semantic decoder (256 channels) feeds the class
-    logits, the instance decoder (128 channels) the center heatmaps and the offsets.
+    Cheng et al., "Panoptic-DeepLab", CVPR 2020: the semantic decoder (there 256 channels) feeds the
+    class logits, the instance decoder (128 channels) the center heatmaps and the offsets.
     """
 
     in_features = ("res2", "res3", "res4", "res5")
@@ -139,6 +143,7 @@ class PanopticDeepLabHead(nn.Module):
         input_shape: Mapping[str, ShapeSpec],
         *,
         num_classes: int,
+        decoder_channels: Sequence[int] = (256, 128),
         norm: str | Callable = "BN",
         aspp_dropout: float = 0.1,
     ):
@@ -146,6 +151,7 @@ class PanopticDeepLabHead(nn.Module):
         Args:
             input_shape: channels and stride of each feature map, from high to low resolution.
             num_classes: C.
+            decoder_channels: of the semantic and of the instance decoder, multiples of 8.
             norm: normalisation as Detectron2's ``get_norm`` takes it.
             aspp_dropout: dropout after the pyramid pooling, in training.
         """
@@ -156,13 +162,14 @@ class PanopticDeepLabHead(nn.Module):
             "norm": norm,
             "aspp_dropout": aspp_dropout,
         }
-        self.semantic_decoder = _Decoder(channels=256, project_channels=(32, 64, 128), **decoder)
-        self.instance_decoder = _Decoder(channels=128, project_channels=(16, 32, 64), **decoder)
-        self.semantic_head = _separable_conv(256, 256, norm)
-        self.center_head = _separable_conv(128, 128, norm)
-        self.offset_head = _separable_conv(128, 32, norm)
-        self.semantic_predictor = _predictor(256, num_classes + 1)
-        self.center_predictor = _predictor(128, num_classes)
+        semantic, instance = decoder_channels
+        self.semantic_decoder = _Decoder(channels=semantic, **decoder)
+        self.instance_decoder = _Decoder(channels=instance, **decoder)
+        self.semantic_head = _separable_conv(semantic, semantic, norm)
+        self.center_head = _separable_conv(instance, instance, norm)
+        self.offset_head = _separable_conv(instance, 32, norm)
+        self.semantic_predictor = _predictor(semantic, num_classes + 1)
+        self.center_predictor = _predictor(instance, num_classes)
         self.offset_predictor = _predictor(32, 2)
 
     @classmethod
@@ -170,7 +177,9 @@ class PanopticDeepLabHead(nn.Module):
         return {
             "input_shape": input_shape,
             "num_classes": _num_classes(cfg),
+            "decoder_channels": cfg.MODEL.BESTIE.DECODER_CHANNELS,
             "norm": resolve_norm(cfg.MODEL.TIMM.NORM, cfg.MODEL.DEVICE),
+            "aspp_dropout": cfg.MODEL.BESTIE.ASPP_DROPOUT,
         }
 
     def forward(self, features: Mapping[str, Tensor], output_size: Sequence[int]) -> Maps:
@@ -200,7 +209,6 @@ class _Decoder(DeepLabV3PlusHead):
         *,
         input_shape: Mapping[str, ShapeSpec],
         channels: int,
-        project_channels: Sequence[int],
         norm: str | Callable,
         aspp_dropout: float,
     ):
@@ -209,7 +217,7 @@ class _Decoder(DeepLabV3PlusHead):
         dilations = [6 * 16 // deepest.stride * step for step in (1, 2, 3)]
         super().__init__(
             dict(input_shape),
-            project_channels=list(project_channels),
+            project_channels=[channels // 8, channels // 4, channels // 2],
             aspp_dilations=dilations,
             aspp_dropout=aspp_dropout,
             decoder_channels=[channels] * 3 + [256],
@@ -231,6 +239,15 @@ class _Decoder(DeepLabV3PlusHead):
             decoded = F.interpolate(decoded, size=size, mode="bilinear", align_corners=True)
             decoded = stage["fuse_conv"](torch.cat([decoded, projected], dim=1))
         return decoded
+
+
+def _initialize(head: nn.Module, std: float) -> None:
+    """Draw the weights of all convolutions from N(0, std), as the reference implementation."""
+    for layer in head.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.normal_(layer.weight, std=std)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
 
 
 def _num_classes(cfg: CfgNode) -> int:

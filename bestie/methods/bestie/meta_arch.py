@@ -180,8 +180,9 @@ class BESTIE(nn.Module):
         images = (images - self.pixel_mean) / self.pixel_std
         return images.contiguous(memory_format=torch.channels_last)
 
-    def _predict(self, images: Tensor) -> Outputs:
-        outputs = self.head(self.backbone(images), images.shape[-2:])
+    def _predict(self, images: Tensor, size: Sequence[int] | None = None) -> Outputs:
+        """Outputs of ``size``, (height, width); None: that of the images."""
+        outputs = self.head(self.backbone(images), images.shape[-2:] if size is None else size)
         return Outputs(*(output.float() for output in outputs))
 
     def pseudo_targets(self, labels: BatchLabels, shape: torch.Size) -> InstanceTargets:
@@ -397,17 +398,22 @@ class BESTIE(nn.Module):
         if self.inference_settings.fit == "pad":
             image = F.pad(image, (0, fitted[1] - width, 0, fitted[0] - height))
             outputs = Outputs(*(map_[..., :height, :width] for map_ in self._predict(image)))
+            have = (height, width)
+            if have != tuple(size):
+                outputs = Outputs(
+                    *(
+                        F.interpolate(map_, size, mode="bilinear", align_corners=False)
+                        for map_ in outputs
+                    )
+                )
         else:
+            have = fitted
             image = F.interpolate(image, fitted, mode="bilinear", align_corners=False)
-            outputs = self._predict(image)
-        have = outputs.semantic.shape[-2:]
-        if tuple(have) == tuple(size):
+            outputs = self._predict(image, size)
+        if have == tuple(size):
             return outputs
-        semantic, center, offset = (
-            F.interpolate(map_, size, mode="bilinear", align_corners=False) for map_ in outputs
-        )
-        shrink = offset.new_tensor([size[0] / have[0], size[1] / have[1]]).view(1, 2, 1, 1)
-        return Outputs(semantic, center, offset * shrink)
+        shrink = outputs.offset.new_tensor([size[0] / have[0], size[1] / have[1]])
+        return outputs._replace(offset=outputs.offset * shrink.view(1, 2, 1, 1))
 
 
 def _log_guidance(

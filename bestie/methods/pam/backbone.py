@@ -6,8 +6,8 @@ from detectron2.config import CfgNode
 from detectron2.layers import ShapeSpec
 from detectron2.modeling import BACKBONE_REGISTRY
 
+from bestie.backbones.initial_weights import load_backbone_weights
 from bestie.backbones.vgg import VGG16
-from bestie.backbones.weights import load_backbone_weights
 
 __all__ = ["build_vgg16_backbone"]
 

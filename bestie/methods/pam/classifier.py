@@ -43,7 +43,13 @@ class PAMHead(nn.Module):
     """Three 3x3 convolutions, each with peak attention, and a 1x1 convolution to the classes."""
 
     def __init__(
-        self, in_channels: int, *, num_classes: int, channels: int = 512, alpha: float = 0.7
+        self,
+        in_channels: int,
+        *,
+        num_classes: int,
+        channels: int = 512,
+        alpha: float = 0.7,
+        classifier_std: float = 0.01,
     ):
         """
         Args:
@@ -51,6 +57,7 @@ class PAMHead(nn.Module):
             num_classes: C.
             channels: of the three convolutions.
             alpha: of the peak attention; 0 gives a plain CAM head.
+            classifier_std: standard deviation of the initial weights of the 1x1 convolution.
         """
         super().__init__()
         if not 0 <= alpha <= 1:
@@ -63,7 +70,7 @@ class PAMHead(nn.Module):
         for conv in self.convs:
             weight_init.c2_msra_fill(conv)
         self.classifier = nn.Conv2d(channels, num_classes, 1)
-        nn.init.normal_(self.classifier.weight, std=0.01)
+        nn.init.normal_(self.classifier.weight, std=classifier_std)
         assert self.classifier.bias is not None
         nn.init.zeros_(self.classifier.bias)
 
@@ -97,6 +104,7 @@ class PAMClassifier(nn.Module):
         pixel_std: Sequence[float],
         head_channels: int = 512,
         alpha: float = 0.7,
+        classifier_std: float = 0.01,
         start_iter: int = 0,
     ):
         """
@@ -107,6 +115,7 @@ class PAMClassifier(nn.Module):
             pixel_std: its standard deviation.
             head_channels: channels of the three extra convolutions.
             alpha: threshold of the peak attention, share of the channel's maximum.
+            classifier_std: standard deviation of the initial weights of the last convolution.
             start_iter: iteration of the training from which there is peak attention.
         """
         super().__init__()
@@ -122,6 +131,7 @@ class PAMClassifier(nn.Module):
             num_classes=num_classes,
             channels=head_channels,
             alpha=alpha,
+            classifier_std=classifier_std,
         )
         self.register_buffer("pixel_mean", torch.tensor(pixel_mean).view(-1, 1, 1), False)
         self.register_buffer("pixel_std", torch.tensor(pixel_std).view(-1, 1, 1), False)
@@ -135,6 +145,7 @@ class PAMClassifier(nn.Module):
             "pixel_std": cfg.MODEL.PIXEL_STD,
             "head_channels": cfg.MODEL.PAM.HEAD_CHANNELS,
             "alpha": cfg.MODEL.PAM.ALPHA,
+            "classifier_std": cfg.MODEL.PAM.CLASSIFIER_STD,
             "start_iter": cfg.MODEL.PAM.START_ITER,
         }
 

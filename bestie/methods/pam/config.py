@@ -17,6 +17,7 @@ ACCEPTED = AcceptedValues(
     ranges={
         "MODEL.PAM.ALPHA": (0, 1),
         "MODEL.PAM.BIAS_LR_FACTOR": (0, inf),
+        "MODEL.PAM.CLASSIFIER_STD": (0, inf),
         "MODEL.PAM.CUES.IMAGE_SIZE": (32, inf),
         "MODEL.PAM.CUES.SCORE_THRESH": (0, 1),
         "MODEL.PAM.CUES.TOP_K": (1, inf),
@@ -50,6 +51,8 @@ def add_pam_config(cfg: CN) -> None:
     model.START_ITER = 0
     # Channels of the three extra convolutions.
     model.HEAD_CHANNELS = 512
+    # Standard deviation of the initial weights of the last convolution, to the classes.
+    model.CLASSIFIER_STD = 0.01
     # torchvision's VGG16 weights file (vgg16-397923af.pth): path, or "" for random weights.
     model.VGG_WEIGHTS = ""
     # Kind of labels those weights were trained with; recorded in the supervision ledger: "masks",

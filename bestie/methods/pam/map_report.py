@@ -16,10 +16,10 @@ import numpy as np
 from tabulate import tabulate
 
 from bestie.evaluation.semantic_iou import class_iou
+from bestie.regions import IGNORE
 
 __all__ = ["MapReport", "MapStatistics", "measure_map", "report_maps"]
 
-IGNORE = 255
 # From here on a share counts as a sign that the maps are not pseudo labels.
 MAX_UNTAGGED = 0.01
 MAX_TAGS_WITHOUT_PIXELS = 0.1

@@ -19,9 +19,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from bestie.regions import IGNORE
+
 __all__ = ["class_scores", "dense_crf", "label_pixels", "refine_scores"]
 
-IGNORE = 255
 # (dy, dx) of the 8-neighbourhood.
 NEIGHBOURS = tuple((y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (0, 0))
 # A difference in intensity of this share of the local standard deviation lowers the affinity by a

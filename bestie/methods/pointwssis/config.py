@@ -6,6 +6,8 @@ what was set.
 
 from detectron2.config import CfgNode as CN
 
+from bestie.backbones.package_weights import package_problems
+
 __all__ = ["add_pointwssis_config", "check_pointwssis_config"]
 
 PROMPTS = ("none", "points", "sizes", "filter")
@@ -45,8 +47,8 @@ def _add_refiner(cfg: CN) -> None:
     model.NUM_CLASSES = -1
     # timm model of the encoder, with maps at strides 2 to 32: resnet101, resnet50, resnet18, ...
     model.BACKBONE = "resnet101"
-    # Initial weights of the encoder: "" random, or "timm" for timm's default ImageNet weights
-    # (downloaded). The first convolution, whose input is more than an image, always starts random.
+    # Initial weights of the encoder, as MODEL.TIMM.WEIGHTS has them: "" random, "timm", a package
+    # or a file. The first convolution, whose input is more than an image, always starts random.
     model.WEIGHTS = ""
     # Batch norm: "BN", or "SyncBN" (synchronized over GPU processes).
     model.NORM = "SyncBN"
@@ -82,10 +84,12 @@ def check_pointwssis_config(cfg: CN) -> list[str]:
     for name, value, accepted in (
         ("POINTWSSIS.PROMPT", node.PROMPT, PROMPTS),
         ("POINTWSSIS.NMS_BETWEEN", node.NMS_BETWEEN, NMS_BETWEEN),
-        ("REFINER.WEIGHTS", refiner.WEIGHTS, ("", "timm")),
     ):
         if value not in accepted:
             problems.append(f"MODEL.{name} must be one of {', '.join(accepted)}, got {value!r}.")
+    if cfg.MODEL.META_ARCHITECTURE == "MaskRefiner":
+        key = "MODEL.REFINER.WEIGHTS"
+        problems += package_problems(cfg, refiner.WEIGHTS, refiner.BACKBONE, key)
     if not node.ROUGH_AT or not all(0 < share < 1 for share in node.ROUGH_AT):
         problems.append(f"MODEL.POINTWSSIS.ROUGH_AT must be shares in (0, 1), got {node.ROUGH_AT}.")
     levels = cfg.MODEL.SOLO.IN_FEATURES

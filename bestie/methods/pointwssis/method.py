@@ -14,6 +14,12 @@ def _check_config(cfg: CfgNode) -> list[str]:
     return check_pointwssis_config(cfg) if cfg.MODEL.META_ARCHITECTURE in MODELS else []
 
 
+def _encoder_weights(cfg: CfgNode) -> tuple[str, str, str] | None:
+    if cfg.MODEL.META_ARCHITECTURE != "MaskRefiner":
+        return None
+    return cfg.MODEL.REFINER.WEIGHTS, "", ""
+
+
 def _check_evaluation(cfg: CfgNode) -> list[str]:
     prompt = cfg.MODEL.POINTWSSIS.PROMPT
     if cfg.MODEL.META_ARCHITECTURE != "PromptedSOLO" or prompt == "none":
@@ -31,5 +37,6 @@ METHOD = register_method(
         check_config=_check_config,
         check_evaluation=_check_evaluation,
         weights=("MODEL.REFINER.WEIGHTS",),
+        backbone_weights=_encoder_weights,
     )
 )

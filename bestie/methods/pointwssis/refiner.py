@@ -95,8 +95,8 @@ class MaskRefiner(nn.Module):
             decoder_channels=tuple(map(tuple, node.DECODER_CHANNELS)),
             norm=resolve_norm(node.NORM, cfg.MODEL.DEVICE),
         )
-        if node.WEIGHTS == "timm":
-            load_encoder_weights(network.encoder, node.BACKBONE)
+        if node.WEIGHTS:
+            load_encoder_weights(network.encoder, node.BACKBONE, node.WEIGHTS)
         return {
             "network": network,
             "num_classes": node.NUM_CLASSES,

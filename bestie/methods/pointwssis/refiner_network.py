@@ -12,6 +12,8 @@ from timm.models import FeatureInfo
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bestie.backbones.initial_weights import load_initial_weights
+
 __all__ = ["ASPP", "RefinerNetwork", "load_encoder_weights"]
 
 
@@ -74,27 +76,19 @@ class RefinerNetwork(nn.Module):
         return _resize(self.predictor(maps), crops.shape[-2:])
 
 
-def load_encoder_weights(encoder: nn.Module, name: str) -> None:
-    """Fill an encoder with timm's default ImageNet weights of ``name``, all but its first layer.
+def load_encoder_weights(encoder: nn.Module, name: str, weights: str) -> None:
+    """Fill an encoder with ImageNet weights, all but its first layer, which sees more than images.
+
+    Args:
+        encoder: of :class:`RefinerNetwork`.
+        name: timm's name of it.
+        weights: "timm", "package:NAME" or a file.
 
     Raises:
-        ValueError: they cannot be downloaded, or do not fit.
+        ValueError: they are not available, or do not fit.
     """
-    try:
-        weights = timm.create_model(name, pretrained=True, features_only=True).state_dict()
-    except (OSError, RuntimeError) as error:  # not reachable; none exist
-        raise ValueError(
-            f"MODEL.REFINER.WEIGHTS timm: could not download the weights of {name} from timm "
-            f"({type(error).__name__}: {error}); use '' to start from random weights."
-        ) from error
-    own = encoder.state_dict()
-    fitting = {key: value for key, value in weights.items() if value.shape == own[key].shape}
-    if len(own) - len(fitting) != 1:
-        raise ValueError(
-            f"MODEL.REFINER.WEIGHTS timm: {len(own) - len(fitting)} layers of {name} do not fit; "
-            "only the first convolution may differ."
-        )
-    encoder.load_state_dict(fitting, strict=False)
+    first = frozenset({next(iter(encoder.state_dict()))})
+    load_initial_weights(encoder, weights, name, "MODEL.REFINER.WEIGHTS", other=first)
 
 
 class ASPP(nn.Module):

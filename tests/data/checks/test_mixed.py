@@ -65,6 +65,10 @@ S, W = "ImageSets/Segmentation/train_s.txt", "ImageSets/Segmentation/train_w.txt
             put("Center_points/d.txt", ""),
             "warning: Center_points/d.txt: 1 click files of the split",
         ),
+        (
+            put("Center_points/d.txt", "\n \t\r\n"),
+            "warning: Center_points/d.txt: 1 click files of the split 'train_w' are empty, or hold",
+        ),
         (append(W, "new\n"), "error: JPEGImages/new: image does not exist"),
     ],
 )

@@ -63,6 +63,15 @@ def test_selection_counts_what_it_leaves_out(tmp_path):
         assert selection.left_out == why
 
 
+def test_what_is_left_out_is_counted_in_the_chosen_images_only(tmp_path):
+    labels, names = scene(tmp_path), tmp_path / "names.txt"
+    names.write_text("a\n")
+    selection = Selection(images=names, score_threshold=0.5)
+    (image,) = read_label_set(labels, None, "train", selection, False).images
+    assert len(image.objects) == 1
+    assert selection.left_out == {"objects under the score 0.5": 1}
+
+
 def test_images_are_named_with_or_without_suffix_and_in_the_order_of_the_list(tmp_path):
     labels, names = scene(tmp_path), tmp_path / "names.txt"
     names.write_text("day2/b\n\n  a.png \nday2\\b.png\n")

@@ -76,6 +76,11 @@ REFUSED = [
     ("image,x,y,w,h,class\nc.png,3,4,5,6,cat\n", 1, "table of boxes (w, h)"),
     ("image,x1,y1,x2,y2,class\nc.png,3,4,5,6,cat\n", 1, "table of boxes"),
     ("image,x mm,y mm,class\nc.png,3,4,cat\n", 1, "coordinates x mm, y mm"),
+    (
+        "Image\tCentroid X µm\tCentroid Y µm\tClass\nc.png\t1.7\t2.6\tcat\n",
+        1,
+        "remove the pixel size of the image before you measure",
+    ),
     ("image,X (%),Y (%),class\nc.png,3,4,cat\n", 1, "coordinates X (%), Y (%)"),
     ("image,x,class\nc.png,3,cat\n", 1, "it must name the columns: image,x,y,class for clicks"),
     ("c.png,3,4,cat\n", 1, "its first line is 'c.png, 3, 4, cat'"),

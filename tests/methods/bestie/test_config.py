@@ -1,6 +1,7 @@
 """Keys of BESTIE: settings that contradict each other or have no effect are named."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,20 @@ CLICKS = ("MODEL.BESTIE.SUPERVISION", "clicks")
 def problems(*overrides):
     cfg = merge_config(QUICK, list(map(str, overrides)))
     return check_bestie_config(cfg)
+
+
+@pytest.mark.parametrize("config", sorted(Path("configs/BESTIE").glob("[a-z]*.yaml")), ids=str)
+def test_paper_configs_follow_the_official_scripts(config):
+    cfg = merge_config(str(config), [])
+    node, name = cfg.MODEL.BESTIE, config.stem
+    assert (node.TEST.FIT, node.HEAD_STD) == ("resize", 0.001)
+    assert node.TEST.FLIP == ("clicks" in name) and node.SUPERVISION in name
+    if "r50" in name:  # torchvision's weights, and the settings of Panoptic-DeepLab there
+        assert cfg.MODEL.TIMM.NAME == "resnet50.tv_in1k"
+        assert (node.ASPP_DROPOUT, cfg.MODEL.TIMM.BN_MOMENTUM) == (0.5, 0.01)
+    epochs = cfg.SOLVER.MAX_ITER * cfg.SOLVER.IMS_PER_BATCH / (10582 if "voc" in name else 117266)
+    assert round(epochs) == (76 if "voc" in name else 70)
+    assert check_bestie_config(cfg) == []
 
 
 def test_the_quick_config_has_none_for_tags_and_clicks():

@@ -125,3 +125,24 @@ def test_number_of_classes_must_be_known():
     cfg.MODEL.BESTIE.NUM_CLASSES = -1
     with pytest.raises(ValueError, match="MODEL.BESTIE.NUM_CLASSES must be 1 or more here, got -1"):
         build_bestie_head(cfg, SHAPES)
+
+
+@pytest.mark.parametrize("head_class", HEADS)
+def test_convolutions_of_the_head_start_with_the_given_deviation(head_class):
+    cfg = make_cfg(head_class.__name__)
+    cfg.MODEL.BESTIE.HEAD_STD = 0.02
+    head = build_bestie_head(cfg, SHAPES)
+    convolutions = [layer for layer in head.modules() if isinstance(layer, torch.nn.Conv2d)]
+    weights = torch.cat([layer.weight.detach().view(-1) for layer in convolutions])
+    assert weights.std() == pytest.approx(0.02, rel=0.02)
+    assert all(layer.bias is None or not layer.bias.any() for layer in convolutions)
+
+
+def test_dropout_of_the_pyramid_pooling_and_momentum_of_the_norms_are_keys():
+    cfg = make_cfg("PanopticDeepLabHead")
+    cfg.MODEL.BESTIE.ASPP_DROPOUT, cfg.MODEL.TIMM.BN_MOMENTUM = 0.5, 0.01
+    head = build_bestie_head(cfg, SHAPES)
+    pooling = head.instance_decoder.decoder["res5"]["project_conv"]
+    assert pooling.dropout == 0.5
+    norms = [layer for layer in head.modules() if isinstance(layer, torch.nn.BatchNorm2d)]
+    assert norms and all(norm.momentum == 0.01 for norm in norms)

