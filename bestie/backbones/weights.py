@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from bestie.backbones.downloads import fetch_file
 from bestie.backbones.networks import network_hint
+from bestie.backbones.weight_files import read_model_file, strip_wrapper
 from bestie.formats import atomic_write
 from bestie.method import METHODS
 

@@ -13,6 +13,7 @@ from detectron2.solver import LRMultiplier
 from fvcore.common.param_scheduler import PolynomialDecayParamScheduler
 from torch import nn
 
+from bestie.backbones.initial_weights import load_backbone_weights
 from bestie.backbones.timm_backbone import TimmBackbone
 from bestie.backbones.vgg import VGG16
 from bestie.backbones.weight_files import read_model_file

@@ -45,7 +45,7 @@ def test_a_run_that_names_no_preset_says_which_one_it_takes(root, capsys):
     (root / "shapes.json").write_text("{}")
     TOOL.main([*given, "--dry-run"])
     assert "note: preset quick, for the drawings" in capsys.readouterr().out
-    TOOL.main([*given, "--dry-run", "--preset", "r50"])
+    TOOL.main([*given, "--dry-run", "--preset", "r50", "DEVICE", "cpu"])
     assert "note: preset" not in capsys.readouterr().out
 
 

@@ -115,7 +115,7 @@ def test_a_preset_without_a_network_names_its_files_after_one_attempt(root, monk
         check_configs(made, ["classifier", "bestie", "maskrcnn"])
     classifier, bestie, maskrcnn = str(caught.value).splitlines()
     assert "https://download.pytorch.org/models/vgg16-397923af.pth" in classifier
-    assert "https://huggingface.co/timm/resnet50.a1_in1k/resolve/main/model" in bestie
+    assert "https://huggingface.co/timm/resnet50.tv_in1k/resolve/main/model" in bestie
     assert bestie.startswith("bestie: ") and bestie.endswith("bestie:MODEL.TIMM.WEIGHTS FILE")
     file = "detectron2/ImageNetPretrained/MSRA/R-50.pkl"
     assert f"https://dl.fbaipublicfiles.com/{file}" in maskrcnn
