@@ -5,30 +5,29 @@ points. A file is read (photographs: decoded) once, and again when it has change
 :class:`bestie.formats.file_memory.FileMemory`. Files with mistakes are read every time.
 """
 
+import hashlib
 import logging
 import time
 from collections import Counter
 from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import PIL
 
+from bestie import formats
 from bestie.formats import (
     DataError,
     Points,
-    coco_check,
     hash_file,
-    images,
     read_coco,
     read_image,
     read_image_size,
     read_instances,
     read_points,
     read_semantic_map,
-    text,
 )
-from bestie.formats import coco as coco_module
 from bestie.formats.file_memory import FileMemory, cache_folder
 
 __all__ = ["FileFindings", "count_objects", "read_coco_summary"]
@@ -48,10 +47,9 @@ KINDS = {
 @cache
 def _maker() -> str:
     """Version of the readers: what an older one accepted is read again."""
-    sources = (module.__file__ or "" for module in (images, text, coco_module, coco_check))
-    return " ".join(
-        [hash_file(__file__)[:16], *(hash_file(s)[:16] for s in sources), PIL.__version__]
-    )
+    sources = sorted(Path(formats.__file__).parent.glob("*.py"))
+    digests = "".join(hash_file(source) for source in (__file__, *sources))
+    return f"{hashlib.sha256(digests.encode()).hexdigest()} Pillow {PIL.__version__}"
 
 
 class FileFindings:

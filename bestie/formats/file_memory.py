@@ -1,10 +1,9 @@
 """What was found in files, remembered between processes and runs.
 
 Decoding 120,000 photographs takes longer than some trainings, so what has been read once is not
-read again while size and time of change of the file stay the same. It is remembered in the cache
-folder of the user (``$BESTIE_CACHE``, else ``$XDG_CACHE_HOME/bestie``, else ``~/.cache/bestie``),
-never in the user's data: one file for each folder and kind of finding. Everything in it can be
-deleted at any time.
+read again while the file stays the same. It is remembered in the cache folder of the user
+(``$BESTIE_CACHE``, else ``$XDG_CACHE_HOME/bestie``, else ``~/.cache/bestie``), never in the user's
+data: one file for each folder and kind of finding. Everything in it can be deleted at any time.
 """
 
 import contextlib
@@ -22,8 +21,8 @@ __all__ = ["FileMemory", "cache_folder"]
 
 # A file that changed less than this ago could change again within the same time stamp.
 SETTLE_SECONDS = 2.0
-# Increased whenever the form of the files changes.
-VERSION = 1
+# Increased whenever the form of the files or of the stamps changes.
+VERSION = 2
 
 
 def cache_folder() -> Path:
@@ -38,7 +37,8 @@ class FileMemory:
     """Findings of one kind about files, each what json can hold.
 
     Several threads may ask one memory, and several processes may keep the same files; of what two
-    of them save at the same time, the findings of one may be lost.
+    of them save at the same time, the findings of one may be lost, and its files are read again.
+    Nothing is kept of a process that is killed before it saves.
 
     Attributes:
         remembered: number of answers that were known.
@@ -138,9 +138,12 @@ class FileMemory:
 
 
 def _stamp(paths: Sequence[str]) -> tuple[str, float]:
-    """Sizes and times of change (bytes, nanoseconds) of files as text, "" if one is missing.
+    """What tells the present state of files from others, as text, "" if one is missing.
 
-    Links count as what they lead to. Also the time of the last change, in seconds.
+    Of each: size in bytes, times of modification and of change of state in nanoseconds, number in
+    the file system. The second time cannot be set by a program, so copies that restore the first
+    one (``cp -p``, ``rsync -t``) are noticed; so are files that take the place of others of the
+    same size. Links count as what they lead to. Also the time of the last change, in seconds.
     """
     stamp, changed = "", 0.0
     for path in paths:
@@ -148,6 +151,6 @@ def _stamp(paths: Sequence[str]) -> tuple[str, float]:
             status = os.stat(path)
         except OSError:
             return "", 0.0
-        stamp += f"{status.st_size} {status.st_mtime_ns} "
-        changed = max(changed, status.st_mtime)
+        stamp += f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino} "
+        changed = max(changed, status.st_mtime, status.st_ctime)
     return stamp, changed

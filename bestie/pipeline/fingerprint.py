@@ -1,7 +1,7 @@
 """Fingerprints: what a stage read and wrote, as SHA-256 digests.
 
 Digests are equal if and only if the content is. A file is hashed once: its digest is remembered
-while size and time of change stay the same (see ``bestie.formats.file_memory``).
+while the file does not change (see ``bestie.formats.file_memory``).
 """
 
 import glob

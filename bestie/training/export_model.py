@@ -232,11 +232,12 @@ def _compare(
 
 
 def _in_order_of(expected: list[np.ndarray], found: list[np.ndarray]) -> list[np.ndarray]:
-    """The found instances in the order of the expected ones, by class and box.
+    """The found instances in the order of the expected ones, by class, box and score.
 
-    Instances of nearly the same score may change places, by the last bit of a sum.
+    Instances of the same or nearly the same score may change places, by the last bit of a sum.
     """
     distance = np.abs(expected[0][:, None] - found[0]).max(axis=2, initial=0.0)
+    distance += np.abs(expected[1][:, None] - found[1])  # of boxes without area there may be two
     distance[expected[2][:, None] != found[2]] = np.inf
     order: list[int] = []
     for row in distance:

@@ -1,7 +1,6 @@
 """Findings are those of the readers; after an earlier check nothing is decoded, and faults stay."""
 
 import json
-import os
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ from bestie.data import file_findings, inspect_dataset
 from bestie.data.checks.dataset import inspect_coco
 from bestie.data.file_findings import FileFindings, count_objects, read_coco_summary
 from bestie.data.registration import load_folder
-from bestie.formats import DataError, read_instances, read_points, read_semantic_map
+from bestie.formats import DataError, file_memory, read_instances, read_points, read_semantic_map
 
 NEEDS = {"images", "tags", "maps", "clicks", "ground_truth"}
 
@@ -22,10 +21,9 @@ def cache(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def old_root(root):
-    """The tiny root, last changed long ago."""
-    for path in root.rglob("*"):
-        os.utime(path, (1_000_000_000, 1_000_000_000))
+def old_root(root, monkeypatch):
+    """The tiny root, as if it had been written long ago."""
+    monkeypatch.setattr(file_memory, "SETTLE_SECONDS", -60.0)
     return root
 
 

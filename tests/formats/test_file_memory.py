@@ -4,18 +4,20 @@ import threading
 
 import pytest
 
+from bestie.formats import file_memory
 from bestie.formats.file_memory import FileMemory, cache_folder
 
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
+    """The folder of what is remembered; files that have just been written count."""
+    monkeypatch.setattr(file_memory, "SETTLE_SECONDS", -60.0)
     monkeypatch.setenv("BESTIE_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
 
 
 @pytest.fixture
 def path(tmp_path):
-    """A file whose last change lies back, so that it may be remembered."""
     path = tmp_path / "data/a.txt"
     path.parent.mkdir()
     write(path, "one")
@@ -44,6 +46,49 @@ def test_a_file_is_read_once_and_again_when_it_changes(cache, path):
     assert later.known(str(path)) is None
 
 
+def replace_content(path):
+    path.write_text("six")
+
+
+def replace_file(path):
+    path.with_name("new").write_text("six")
+    path.with_name("new").replace(path)
+
+
+def replace_target(path):
+    path.with_name("new").write_text("six")
+    path.unlink()
+    path.symlink_to("new")
+
+
+@pytest.mark.parametrize("change", [replace_content, replace_file, replace_target])
+def test_a_change_that_keeps_size_and_time_of_modification_is_noticed(cache, path, change):
+    memory = FileMemory("length")
+    length(path, memory)
+    memory.save()
+    before = path.stat()
+    change(path)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))  # as cp -p and rsync -t do
+    after = path.stat()
+    assert (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    assert memory.known(str(path)) is None and FileMemory("length").known(str(path)) is None
+
+
+def test_a_link_that_leads_elsewhere_is_another_file(cache, path, tmp_path):
+    other = tmp_path / "other/a.txt"
+    other.parent.mkdir()
+    write(other, "six")
+    link = tmp_path / "link"
+    link.symlink_to(path.parent)
+    memory = FileMemory("length")
+    length(link / "a.txt", memory)
+    link.unlink()
+    link.symlink_to(other.parent)
+    assert memory.known(str(link / "a.txt")) is None
+    memory.save()
+    assert FileMemory("length").known(str(link / "a.txt")) is None
+
+
 def test_several_ways_to_a_file_lead_to_one_finding(cache, path, tmp_path):
     memory = FileMemory("length")
     length(path, memory)
@@ -63,8 +108,8 @@ def test_of_files_that_are_read_together_each_counts(cache, path):
         assert memory.read == expected
 
 
-def test_a_file_that_has_just_changed_is_not_remembered_for_others(cache, path):
-    path.write_text("new")
+def test_a_file_that_has_just_changed_is_not_remembered_for_others(cache, path, monkeypatch):
+    monkeypatch.setattr(file_memory, "SETTLE_SECONDS", 60.0)
     memory = FileMemory("length")
     length(path, memory)
     memory.save()
@@ -92,7 +137,7 @@ def test_errors_are_not_remembered(cache, path):
         lambda text: text[: len(text) // 2],
         lambda text: text.replace("[3]", "[4]"),
         lambda text: text.replace('"folder": "', '"folder": "/other'),
-        lambda text: text.replace('"version": 1', '"version": 0'),
+        lambda text: text.replace('"version": 2', '"version": 0'),
         lambda text: "",
         lambda text: "[]\n{}",
         lambda text: "\udcff\ud800",

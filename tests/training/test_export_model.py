@@ -94,6 +94,20 @@ def test_a_network_that_differs_is_not_written(tmp_path, monkeypatch, change, me
     assert not (tmp_path / "out").exists()
 
 
+def test_instances_in_another_order_are_the_same(tmp_path, monkeypatch):
+    def shuffled(model, image):
+        def network(sample):
+            *outputs, size = module._outputs(model, sample)
+            return (*(values.flip(0) for values in outputs), size)
+
+        return b"file", network
+
+    monkeypatch.setitem(module._EXPORTERS, "torchscript", shuffled)
+    cfg = config(tmp_path / "run", MASK_RCNN, "TEST.DETECTIONS_PER_IMAGE", "20")
+    about = export_model(cfg, photos(tmp_path / "photos", [(64, 80)]), tmp_path / "out")
+    assert set(about["checked"]["largest_differences"].values()) == {0.0}
+
+
 def test_a_network_that_fails_is_not_written(tmp_path, monkeypatch):
     def failing(model, image):
         def network(sample):
