@@ -49,7 +49,7 @@ LATER_START = 15.0
 
 def size_rows(bench: Bench) -> Iterator[Row]:
     """Seconds of every step at each number of images, and how they grow."""
-    sizes = (20, 60) if bench.quick else SIZES
+    sizes = (10, 20, 60) if bench.quick else SIZES
     shape = (94, 125) if bench.quick else VOC_SIZE
     seconds: dict[str, list[float]] = {}
     memory: dict[str, float | None] = {}

@@ -237,7 +237,8 @@ def _in_order_of(expected: list[np.ndarray], found: list[np.ndarray]) -> list[np
     Instances of the same or nearly the same score may change places, by the last bit of a sum.
     """
     distance = np.abs(expected[0][:, None] - found[0]).max(axis=2, initial=0.0)
-    distance += np.abs(expected[1][:, None] - found[1])  # of boxes without area there may be two
+    # Of boxes without area there may be two. Scores that are no numbers are left to the comparison.
+    distance += np.nan_to_num(np.abs(expected[1][:, None] - found[1]))
     distance[expected[2][:, None] != found[2]] = np.inf
     order: list[int] = []
     for row in distance:

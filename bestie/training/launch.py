@@ -100,25 +100,29 @@ def launch(
     elif world_size == 1:
         main(*args)
     else:
-        if dist_url == "auto":
-            dist_url = f"tcp://127.0.0.1:{_free_port()}"
-        prepare_launch(main.__module__)
-        with _messages_of_processes() as mistakes:
-            mp.start_processes(
-                _cpu_process,
-                nprocs=num_gpus_per_machine,
-                args=(
-                    main,
-                    num_gpus_per_machine,
-                    num_machines,
-                    machine_rank,
-                    dist_url,
-                    args,
-                    mistakes,
-                    mp.get_start_method(),
-                ),
-                start_method=START_METHOD,
-            )
+        _launch_on_cpu(main, num_gpus_per_machine, num_machines, machine_rank, dist_url, args)
+
+
+def _launch_on_cpu(
+    main: Callable,
+    num_processes: int,
+    num_machines: int,
+    machine_rank: int,
+    dist_url: str,
+    args: tuple,
+) -> None:
+    """Run ``main(*args)`` in processes of this machine that meet at ``dist_url``."""
+    if dist_url == "auto":
+        dist_url = f"tcp://127.0.0.1:{_free_port()}"
+    prepare_launch(main.__module__)
+    group = (num_processes, num_machines, machine_rank, dist_url)
+    with _messages_of_processes() as mistakes:
+        mp.start_processes(
+            _cpu_process,
+            args=(main, *group, args, mistakes, mp.get_start_method()),
+            nprocs=num_processes,
+            start_method=START_METHOD,
+        )
 
 
 def _run_in_group_of_torchrun(main: Callable, args: tuple, device: str) -> None:
