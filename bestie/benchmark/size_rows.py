@@ -103,7 +103,8 @@ def _link(base: Path, root: Path, number: int, labels: dict[str, Any]) -> Path:
     by_image: dict[int, list[dict]] = {}
     for entry in labels["annotations"]:
         by_image.setdefault(entry["image_id"], []).append(entry)
-    images, annotations = [], []
+    images: list[dict] = []
+    annotations: list[dict] = []
     for index, name in enumerate(names):
         image = labels["images"][index % len(ids)]
         images.append(image | {"id": index + 1, "file_name": f"{name}.jpg"})
@@ -129,8 +130,8 @@ def _calls(root: Path) -> dict[str, Callable[[], Any]]:
         ],
         FIRST: check,
         LATER: check,
-        DICTS: lambda: load_folder(root, "train"),
-        SERIALIZED: lambda: DatasetFromList(load_folder(root, "train"), copy=False),
+        DICTS: lambda: load_folder(str(root), "train"),
+        SERIALIZED: lambda: DatasetFromList(load_folder(str(root), "train"), copy=False),
         "fingerprint of the images, first": lambda: _fingerprint(images),
         "fingerprint of the images, later": lambda: _fingerprint(images),
         "writing labels as COCO JSON": lambda: _write_labels(labels),

@@ -32,6 +32,7 @@ COMMANDS = {
     "report": ("report", "write the report of a run again"),
     "extract-points": ("extract_points", "write the instance cues that a classifier finds"),
     "make-maps": ("make_semantic_maps", "write the weak semantic maps of a classifier"),
+    "reproduce": ("reproduce", "run the rows of a paper's table, with seeds, beside its numbers"),
     "ablate-cues": ("ablate_cues", "compare the cues of several classifiers"),
     "make-shapes": ("make_shapes", "make the built-in data set"),
     "prepare-voc": ("prepare_voc", "make a data set of the PASCAL VOC 2012 download"),

@@ -48,7 +48,7 @@ KINDS = {
 def _maker() -> str:
     """Version of the readers: what an older one accepted is read again."""
     sources = sorted(Path(formats.__file__).parent.glob("*.py"))
-    digests = "".join(hash_file(source) for source in (__file__, *sources))
+    digests = "".join(hash_file(source) for source in (Path(__file__), *sources))
     return f"{hashlib.sha256(digests.encode()).hexdigest()} Pillow {PIL.__version__}"
 
 

@@ -7,15 +7,16 @@ The parts: ``recipe`` (the trainings and stages of a way from labels to a model)
 a user asks for), ``preset_choice`` (the preset of a run that names none), ``source``,
 ``coco_source`` and ``derived`` (the data), ``configs`` (of the trainings), ``stages`` with
 ``check_stage`` and ``measurements`` (the kinds of stages), ``stage`` (when a stage has to run),
-``fingerprint``, ``code_version`` with ``imports``, and ``manifest`` (the bookkeeping), ``process``
-and ``runner`` (doing it), ``progress`` (what a person sees).
+``fingerprint``, ``code_version`` with ``imports``, ``manifest`` and ``shared`` (the bookkeeping),
+``process`` and ``runner`` (doing it), ``progress`` (what a person sees); ``tables``, ``reproduce``,
+``row_data`` and ``results`` (many runs: the rows of a paper's table).
 """
 
 import logging
 import os
 import tempfile
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -30,6 +31,7 @@ from bestie.pipeline.progress import Progress, results_table, stage_table
 from bestie.pipeline.recipe import preset_names, recipe_for, stage_names, supervisions
 from bestie.pipeline.request import Request
 from bestie.pipeline.runner import Runner, StageError
+from bestie.pipeline.shared import SharedStages
 from bestie.pipeline.source import Source, open_source
 from bestie.pipeline.stages import Evaluate, Report, Run, build_stages, stage_code
 from bestie.report import ReportPlan, write_report
@@ -39,12 +41,16 @@ __all__ = [
     "Request",
     "StageError",
     "choose_preset",
+    "open_data",
     "preset_names",
     "rewrite_report",
     "run_pipeline",
     "stage_names",
     "supervisions",
 ]
+
+# Whose messages go to the log of a run.
+LOGGERS = ("bestie", "detectron2", "fvcore", "iopath", "huggingface_hub")
 
 
 def run_pipeline(
@@ -55,6 +61,7 @@ def run_pipeline(
     forced: Sequence[str] = (),
     keep_code: bool = False,
     dry_run: bool = False,
+    other_runs: Sequence[Path] = (),
     stream: TextIO | None = None,
 ) -> None:
     """Run what has to run; what is done already stays.
@@ -65,6 +72,7 @@ def run_pipeline(
         forced: stages that run again whatever their state.
         keep_code: keep finished stages although their code has changed; the report names them.
         dry_run: show what would be done, and do nothing.
+        other_runs: folders of runs whose finished stages are taken where the inputs are the same.
         stream: for what a person sees; None: standard output.
 
     Raises:
@@ -81,8 +89,8 @@ def run_pipeline(
             locks = (stack.enter_context(hold_lock(request.output)),)
             manifest = Manifest.open(request.output, _header(request))  # as the last run left it
             manifest.write()
-            _quiet_logs(request.output)
-        source = _open(request, stack, dry_run)
+            stack.enter_context(_quiet_logs(request.output))
+        source = open_data(request, stack, dry_run)
         configs = TrainingConfigs(request, source, request.output)
         manifest.content["seed"] = configs.cfg[request.recipe.labeler or configs.names[0]].SEED
         manifest.content["precision"] = configs.describe_precision()
@@ -98,6 +106,7 @@ def run_pipeline(
             selected=selected,
             forced=forced,
             keep_code=keep_code,
+            shared=SharedStages(other_runs),
             several_processes=configs.on_cpu and request.num_gpus > 1,
             progress=progress,
         )
@@ -158,10 +167,13 @@ def _header(request: Request) -> dict[str, Any]:
     }
 
 
-def _open(request: Request, stack: ExitStack, dry_run: bool) -> Source:
+def open_data(request: Request, stack: ExitStack, dry_run: bool) -> Source:
     """The data of a run; where it is no root with tags, a root is derived first.
 
     Derived data lies in the folder of the run, or for a dry run in a passing one.
+
+    Raises:
+        ValueError: a mistake in the data.
     """
     root = Path(request.data)
     clicks = request.supervision == "clicks"
@@ -182,14 +194,21 @@ def _open(request: Request, stack: ExitStack, dry_run: bool) -> Source:
     return source
 
 
-def _quiet_logs(output: Path) -> None:
+@contextmanager
+def _quiet_logs(output: Path) -> Iterator[None]:
     """What the parts log in this process goes to a file; the stages have logs of their own."""
     folder = output / "logs"
     folder.mkdir(exist_ok=True)
     handler = logging.FileHandler(folder / "pipeline.log", encoding="utf-8", delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s: %(message)s"))
-    for name in ("bestie", "detectron2", "fvcore", "iopath", "huggingface_hub"):
-        logger = logging.getLogger(name)
+    loggers = [logging.getLogger(name) for name in LOGGERS]
+    for logger in loggers:
         logger.setLevel(logging.INFO)
         logger.addHandler(handler)
         logger.propagate = False
+    try:
+        yield
+    finally:  # a process may do several runs
+        for logger in loggers:
+            logger.removeHandler(handler)
+        handler.close()

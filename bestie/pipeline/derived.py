@@ -19,10 +19,17 @@ from bestie.formats import (
     read_split,
     write_coco,
 )
+from bestie.formats.dataset_folder import CLICKS
 from bestie.formats.true_masks import part_of_coco
 from bestie.pipeline.source import Source
 
-__all__ = ["SUBSET", "link_root", "make_subset", "root_with_tags_of_clicks"]
+__all__ = [
+    "SUBSET",
+    "link_root",
+    "link_root_to_split",
+    "make_subset",
+    "root_with_tags_of_clicks",
+]
 
 # The split of a root that holds a part of the images.
 SUBSET = "subset"
@@ -35,6 +42,21 @@ def link_root(root: Path, target: Path, *, without: Iterable[str] = ()) -> None:
         link = target / entry.name
         if entry.name not in without and not link.is_symlink():
             link.symlink_to(entry.resolve())
+
+
+def link_root_to_split(root: Path, target: Path) -> None:
+    """Fill ``target`` with links to ``root`` in such a way that splits and clicks can be added.
+
+    The folders that get new files are folders of links; a link that is written to is replaced.
+    """
+    folder = DatasetFolder(target)
+    files = (folder.split_folder, os.path.dirname(folder.ground_truth_json(SUBSET)))
+    own = [Path(path).relative_to(target) for path in files]
+    own.append(Path(CLICKS))
+    link_root(root, target, without=[path.parts[0] for path in own])
+    for path in own:
+        if (root / path).is_dir():
+            link_root(root / path, target / path)
 
 
 def make_subset(source: Source, part: str, target: Path, most: int) -> str:

@@ -5,12 +5,12 @@ The command line becomes a checked :class:`Request`, which the other modules of 
 
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bestie.formats.labels.base import ReadOptions
 from bestie.formats.supervision import MIXED
-from bestie.pipeline.recipe import Recipe, recipe_for
+from bestie.pipeline.recipe import Recipe, StageSpec, recipe_for
 
 __all__ = ["Request"]
 
@@ -35,6 +35,7 @@ class Request:
         options: KEY VALUE ..., as the user typed them.
         notes: what the user should know about this request.
         command: as the user typed it.
+        more_stages: stages that only this run has, each with the name of the one that it follows.
     """
 
     data: str
@@ -54,6 +55,7 @@ class Request:
     options: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     command: str = ""
+    more_stages: tuple[tuple[str, StageSpec], ...] = ()
 
     def __post_init__(self) -> None:
         presets = self.recipe.preset_names
@@ -107,8 +109,14 @@ class Request:
 
     @property
     def recipe(self) -> Recipe:
-        """The recipe that starts from this supervision."""
-        return recipe_for(self.supervision)
+        """The recipe that starts from this supervision, with the stages that only this run has."""
+        recipe = recipe_for(self.supervision)
+        if not self.more_stages:
+            return recipe
+        stages = list(recipe.stages)
+        for after, stage in self.more_stages:
+            stages.insert([other.name for other in stages].index(after) + 1, stage)
+        return replace(recipe, stages=tuple(stages))
 
     def settings(self, training: str) -> dict[str, str]:
         """KEY -> VALUE of the options that a training of the recipe gets."""

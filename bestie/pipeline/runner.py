@@ -25,6 +25,7 @@ from bestie.pipeline.process import (
     run_command,
 )
 from bestie.pipeline.progress import Progress
+from bestie.pipeline.shared import SharedStages
 from bestie.pipeline.source import Source
 from bestie.pipeline.stage import Decision, Stage, broken_outputs, decide, is_finished
 
@@ -53,6 +54,7 @@ class Runner:
         selected: Sequence[str],
         forced: Sequence[str] = (),
         keep_code: bool = False,
+        shared: SharedStages | None = None,
         several_processes: bool = False,
         progress: Progress | None = None,
     ):
@@ -66,6 +68,7 @@ class Runner:
             selected: names of the stages that may run.
             forced: names of those that run again whatever their state.
             keep_code: finished stages are kept although their code has changed.
+            shared: finished stages of other runs, which are taken where the inputs are the same.
             several_processes: commands may start several processes on the CPU.
             progress: shows a person what happens.
 
@@ -78,6 +81,7 @@ class Runner:
         self.stages, self.source, self.manifest = list(stages), source, manifest
         self.folder, self.hashes, self.code = manifest.folder, hashes, code
         self.selected, self.forced, self.keep_code = set(selected), set(forced), keep_code
+        self.shared = shared or SharedStages(())
         self.several_processes = several_processes
         self.progress = progress or Progress([stage.name for stage in stages])
         self._tables: dict[str, dict[str, str | None]] = {}
@@ -190,9 +194,32 @@ class Runner:
         elif decision.action == "replaced":  # what it made once stays where it is
             self.progress.passed(stage.name, decision)
             self.manifest.update(stage.name, status="skipped", reason=decision.reason)
-        else:
+        elif not self._take(stage, inputs):
             self._run(stage, decision, inputs, log, keep_open)
             self._digests = {}
+
+    def _take(self, stage: Stage, inputs: Mapping[str, Any]) -> bool:
+        """Take a stage that another run has finished from the same inputs; whether there was one.
+
+        Not the stages that show what this run did, nor one that is to run again in any case.
+        """
+        found = None
+        if stage.name not in self.forced and not stage.reports:
+            found = self.shared.find(stage.name, inputs, stage.outputs)
+        if found is None:
+            return False
+        entry = self.manifest.stages.get(stage.name, {})
+        try:
+            self._set_aside(stage, entry)
+            self.manifest.replace(stage.name, **self.shared.take(found, self.folder))
+        except OSError as error:
+            raise StageError(
+                f"stage {stage.name} of {found.folder} cannot be taken: {error}"
+            ) from error
+        shutil.rmtree(self._previous(stage), ignore_errors=True)
+        decision = Decision("replaced", f"taken from {found.folder}, which has the same inputs")
+        self.progress.passed(stage.name, decision)
+        return True
 
     def _keep(
         self,

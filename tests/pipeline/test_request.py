@@ -3,6 +3,7 @@ import pytest
 from bestie.formats.labels.base import ReadOptions
 from bestie.methods.bestie.recipe import RECIPE
 from bestie.pipeline.request import Request
+from bestie.pipeline.stages import Step
 
 TRAININGS, split_options = RECIPE.training_names, RECIPE.split_options
 
@@ -67,3 +68,11 @@ def test_a_request_that_cannot_be_is_refused(tmp_path, fields, message):
 def test_supplied_folders_must_exist(tmp_path, name):
     with pytest.raises(ValueError, match=f"--{name}: .* is not a folder"):
         Request(str(tmp_path), "tags", tmp_path / "run", **{name: tmp_path / "nothing"})
+
+
+def test_a_run_may_have_stages_of_its_own(tmp_path):
+    stage = Step("more", "More")
+    request = Request("a", "tags", tmp_path / "run", more_stages=(("labels", stage),))
+    names = request.recipe.stage_names
+    assert names[names.index("labels") + 1] == "more" and len(names) == len(RECIPE.stages) + 1
+    assert "more" not in RECIPE.stage_names

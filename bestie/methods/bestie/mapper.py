@@ -179,16 +179,32 @@ class BESTIEMapper(ReadsImages):
         self, dataset_dict: dict[str, Any], image: np.ndarray, points: Points
     ) -> dict[str, Tensor]:
         tags = dataset_dict["image_labels"]
-        semantic_map = self._read_semantic_map(dataset_dict, image)
+        semantic_map = self._read_semantic_map(dataset_dict, image.shape[:2])
         tagged = np.isin(points.classes, tags)
         image, semantic_map, yx, kept = augment(
             self.augmentation, image, semantic_map, points.yx[tagged]
         )
-        point_classes = points.classes[tagged][kept]
+        labels = self._sparse_labels(semantic_map, tags, yx, points.classes[tagged][kept])
+        return {"image": image_tensor(image), **labels}
+
+    def _sparse_labels(
+        self,
+        semantic_map: np.ndarray,
+        tags: Sequence[int],
+        yx: np.ndarray,
+        point_classes: np.ndarray,
+    ) -> dict[str, Tensor]:
+        """The map, its components and the points of tagged classes, as a training sample has them.
+
+        Args:
+            semantic_map: (H, W) uint8.
+            tags: classes of the image.
+            yx: (P, 2) float32 (y, x), whole pixel indices.
+            point_classes: (P,) int64.
+        """
         components = find_components(semantic_map, tags, self.min_area)
         accepted = accept_components(components, yx, point_classes)
         return {
-            "image": image_tensor(image),
             "semantic_map": torch.from_numpy(semantic_map.copy()),
             "points": torch.from_numpy(yx),
             "point_classes": torch.from_numpy(point_classes),
@@ -214,12 +230,12 @@ class BESTIEMapper(ReadsImages):
         kept = points.scores > self.point_score_thresh
         return Points(points.yx[kept], points.classes[kept], points.scores[kept])
 
-    def _read_semantic_map(self, dataset_dict: dict[str, Any], image: np.ndarray) -> np.ndarray:
+    def _read_semantic_map(self, dataset_dict: dict[str, Any], size: tuple[int, ...]) -> np.ndarray:
         path = label_path(dataset_dict, self.maps_dir, ".png")
         semantic_map = read_semantic_map(required_path(path, dataset_dict, "a semantic map"))
-        if semantic_map.shape != image.shape[:2]:
+        if semantic_map.shape != size:
             raise DataError(
-                f"has {semantic_map.shape} pixels (height, width), its image {image.shape[:2]}",
+                f"has {semantic_map.shape} pixels (height, width), its image {size}",
                 path,
             )
         return semantic_map

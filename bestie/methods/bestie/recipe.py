@@ -86,6 +86,7 @@ TRAININGS = (
     Training(
         "maskrcnn",
         own_keys=(
+            "MODEL.MASK_RCNN.",
             "MODEL.RPN.",
             "MODEL.ROI_",
             "MODEL.FPN.",

@@ -5,7 +5,10 @@ Detectron2 pastes all masks of an image into one (N, H, W) tensor: 1.7 GiB for 1
 ``bestie.training.setup.build_model`` builds this class where a config names ``GeneralizedRCNN``.
 """
 
+from typing import Any
+
 import numpy as np
+from detectron2.config import CfgNode
 from detectron2.layers import paste_masks_in_image
 from detectron2.modeling import META_ARCH_REGISTRY, GeneralizedRCNN
 from detectron2.modeling.postprocessing import detector_postprocess
@@ -13,6 +16,7 @@ from detectron2.structures import Instances, ROIMasks
 from torch import Tensor
 
 from bestie.formats import RLEMasks, encode_window
+from bestie.methods.mask_rcnn.weighted import weighted_heads
 
 __all__ = ["CodedMasksRCNN"]
 
@@ -22,7 +26,14 @@ MASK_THRESHOLD = 0.5
 
 @META_ARCH_REGISTRY.register()
 class CodedMasksRCNN(GeneralizedRCNN):
-    """``GeneralizedRCNN`` whose instances have ``pred_masks`` as ``RLEMasks``."""
+    """``GeneralizedRCNN`` whose instances have ``pred_masks`` as ``RLEMasks``.
+
+    With MODEL.MASK_RCNN.WEIGHT_BY_SCORE its heads weight the losses by the scores of the labels.
+    """
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
+        return super().from_config(weighted_heads(cfg))
 
     def inference(
         self,

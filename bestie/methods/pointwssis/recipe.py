@@ -58,7 +58,7 @@ TRAININGS = (
     ),
     Training(
         "student",
-        own_keys=("MODEL.RPN.", "MODEL.ROI_", "MODEL.ANCHOR_GENERATOR."),
+        own_keys=("MODEL.MASK_RCNN.", "MODEL.RPN.", "MODEL.ROI_", "MODEL.ANCHOR_GENERATOR."),
         labels=STUDENT,
         starts_from="teacher",
     ),

@@ -3,7 +3,7 @@
 Each runs the project's commands ``export`` and ``combine`` on files of the run's folder.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from bestie.data.registration import dataset_name
@@ -15,8 +15,9 @@ from bestie.formats.true_masks import true_instances
 from bestie.methods.pointwssis.quality import measure_quality
 from bestie.pipeline.derived import SUBSET, make_subset
 from bestie.pipeline.process import Command
+from bestie.pipeline.stage import Stage
 from bestie.pipeline.stages import Check, Run, Step
-from bestie.pipeline.trainings import checkpoints
+from bestie.pipeline.trainings import checkpoints, has_checkpoint, share_done, trim_metrics
 
 __all__ = [
     "LABELS",
@@ -30,6 +31,7 @@ __all__ = [
     "QualityOfLabels",
     "RefinedLabels",
     "RoughLabels",
+    "StudentOfRoughLabels",
 ]
 
 # Files of a run: true masks of the strong images, rough and true masks of them, labels of the weak
@@ -135,6 +137,40 @@ class MergeLabels(Step):
     def finish(self, run: Run) -> None:
         counts = count_images(read_coco(run.folder / STUDENT))
         _write_ledger(run, STUDENT, self.title, counts)
+
+
+@dataclass(frozen=True)
+class StudentOfRoughLabels(Step):
+    """A second student, on true masks and labels that no refiner has seen."""
+
+    code: tuple[str, ...] = (COMBINE, "bestie.cli.train")
+
+    def build(self, run: Run) -> Stage:
+        files = ("model_final.pth", "metrics.json", "config.yaml")
+        outputs = tuple(f"{self.name}/{file}" for file in files)
+        return replace(super().build(run), outputs=outputs)
+
+    def commands(self, run: Run, resume: bool) -> list[Command]:
+        folder = run.folder / self.name
+        labels = folder / "labels.json"
+        values = {
+            "OUTPUT_DIR": folder,
+            "DATASETS.TRAIN": str((dataset_name("coco", labels, run.source.image_dir),)),
+        }
+        if resume:
+            trim_metrics(folder)
+        flags = ["--resume"] if resume else []
+        return [
+            _combine("merge", run.folder / STRONG, [run.folder / LABELS], labels),
+            run.command("train", self.training, flags, **values),
+        ]
+
+    def can_resume(self, run: Run) -> bool:
+        return has_checkpoint(run.folder / self.name)
+
+    def progress(self, run: Run) -> float | None:
+        cfg = run.configs.cfg[self.training]
+        return share_done(run.folder / self.name, cfg.SOLVER.MAX_ITER)
 
 
 @dataclass(frozen=True)

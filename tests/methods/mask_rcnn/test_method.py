@@ -4,11 +4,11 @@ from bestie.methods.mask_rcnn.rcnn import CodedMasksRCNN
 from bestie.training.setup import build_model, default_config, merge_config
 
 
-def test_it_is_registered_and_all_its_keys_are_those_of_detectron2():
+def test_it_is_registered_and_its_labels_count_fully_by_default():
     assert METHODS["mask_rcnn"] is METHOD
-    before = default_config()
-    METHOD.add_config(cfg := default_config())
-    assert cfg == before and METHOD.check_config(cfg) == []
+    cfg = default_config()
+    assert cfg.MODEL.MASK_RCNN == {"LABEL_SCORE_THRESH": 0.0, "WEIGHT_BY_SCORE": False}
+    assert METHOD.check_config(cfg) == []
 
 
 def test_the_network_that_is_built_codes_its_masks():

@@ -1,0 +1,295 @@
+"""The rows of a paper's table, one run of the pipeline each, and their numbers.
+
+:func:`reproduce` takes an :class:`Order` and leaves, in a folder per table, a folder per seed and
+row (each a folder of a run), ``results.json`` and ``results.md``. What rows share is done once: a
+run takes the finished stages of the other runs that had the same inputs. The same call again
+continues where an interrupted one stopped.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import Any, TextIO
+
+from bestie.data.shapes.generator import Settings
+from bestie.formats import DataError
+from bestie.pipeline import Request, StageError, open_data, run_pipeline
+from bestie.pipeline.check_stage import check_settings
+from bestie.pipeline.configs import TrainingConfigs
+from bestie.pipeline.manifest import MANIFEST, hold_lock
+from bestie.pipeline.progress import Progress
+from bestie.pipeline.recipe import recipe_for
+from bestie.pipeline.results import Results
+from bestie.pipeline.row_data import built_in_root, divided_root
+from bestie.pipeline.shared import TAKEN
+from bestie.pipeline.tables import FromRow, Row, Table
+
+__all__ = ["BUILT_IN", "Order", "reproduce"]
+
+# In place of a root: the built-in data, which is made.
+BUILT_IN = "built-in"
+# The preset that the built-in data is for.
+QUICK = "quick"
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is asked for.
+
+    Attributes:
+        table: whose rows run.
+        output (Path): folder for the data that is made and all runs, absolute.
+        data: root; BUILT_IN: built-in data, made with the seed of the trainings.
+        preset: of every row.
+        seeds: of the trainings; each once.
+        rows: names of the rows; empty: all.
+        options: KEY VALUE ... of every row.
+        num_gpus: processes of a training.
+        val_split: of the data; None: "val".
+        keep_code: as for ``run_pipeline``.
+        command: as the user typed it.
+    """
+
+    table: Table
+    output: Path
+    data: str = BUILT_IN
+    preset: str = QUICK
+    seeds: tuple[int, ...] = (0, 1, 2)
+    rows: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    num_gpus: int = 1
+    val_split: str | None = None
+    keep_code: bool = False
+    command: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
+            raise ValueError(f"--seeds: different numbers of 0 or more, got {list(self.seeds)}")
+        if self.data.startswith("coco:"):
+            raise ValueError("--data: the root of a data set is expected, not a COCO json")
+        if self.data == BUILT_IN and self.preset != QUICK:
+            raise ValueError(f"--preset {self.preset} needs --data; built-in data is for {QUICK}")
+        if any(key.rpartition(":")[2] == "SEED" for key in self.options[::2]):
+            raise ValueError("SEED differs between the runs; --seeds says what it is to be")
+        for row in self.chosen:
+            self._check_row(row)
+
+    @property
+    def chosen(self) -> list[Row]:
+        """The rows that are asked for, in the order of the table.
+
+        Raises:
+            ValueError: an unknown row, or one that has no meaning for the preset.
+        """
+        fitting = [row for row in self.table.rows if self.preset in row.presets or not row.presets]
+        for row in map(self.table.row, self.rows):
+            if row not in fitting:
+                raise ValueError(
+                    f"--rows: {row.name} of {self.table.name} is for the presets "
+                    f"{', '.join(row.presets)}, not for {self.preset}"
+                )
+        return [row for row in fitting if not self.rows or row.name in self.rows]
+
+    @property
+    def folder(self) -> Path:
+        """Of this table."""
+        return self.output / f"{self.table.kind}_{self.table.number}"
+
+    def _check_row(self, row: Row) -> None:
+        """Refuse a setting that is what the rows differ in."""
+        for given, own in product(self.options[::2], row.settings):
+            (one, _, key), (other, _, own_key) = given.rpartition(":"), own.rpartition(":")
+            if key == own_key and (one == other or not one or not other):
+                raise ValueError(
+                    f"{given} is set by the row {row.name} of {self.table.name}; leave it out, or "
+                    "leave out the row (--rows)"
+                )
+
+
+def reproduce(order: Order, *, dry_run: bool = False, stream: TextIO | None = None) -> Results:
+    """Run what has to run, and collect the numbers.
+
+    Args:
+        order: what is asked for.
+        dry_run: only say what would run.
+        stream: for what a person sees; None: standard output.
+
+    Raises:
+        ValueError: a mistake in the order or the data; nothing has been trained then.
+        StageError: a stage of a row failed.
+    """
+    run = _Reproduction(order, Progress([], stream), stream)
+    if dry_run:
+        run.describe()
+        return run.results
+    with hold_lock(order.folder):
+        run.check()
+        for seed in order.seeds:
+            for row in order.chosen:
+                run.add_row(row, seed)
+    run.note(f"\n{run.results.markdown()}\n\n{order.folder / 'results.md'}")
+    return run.results
+
+
+class _Reproduction:
+    """One call of :func:`reproduce`."""
+
+    def __init__(self, order: Order, progress: Progress, stream: TextIO | None):
+        self.order, self.table, self.stream = order, order.table, stream
+        self.note = progress.note
+        facts: dict[str, Any] = {
+            "preset": order.preset,
+            "data": order.data,
+            "seeds": list(order.seeds),
+            "options": list(order.options),
+        }
+        self.results = Results(self.table, facts, order.chosen)
+        self._done: set[tuple[str, int, str]] = set()
+
+    def describe(self) -> None:
+        """Say which runs there would be."""
+        for row in self.order.chosen:
+            run = self.table.run_of(row)
+            settings = " ".join(f"{key} {value}" for key, value in row.settings.items())
+            variants = " ".join(f"--variant {k}:{v}" for k, v in row.variants.items())
+            needs = [f"{source.folder} of {source.row}" for source in row.sources]
+            if self.table.shared_maps:
+                needs.append(f"maps of {self.table.shared_maps.row}, unless the data has some")
+            text = ", ".join(filter(None, [settings, variants, *row.prepare[:2], *needs]))
+            same = f" (the run of {run.name})" if run is not row else ""
+            self.note(f"{row.name}{same}: {text or 'the preset'}")
+        self.note(
+            f"each with the seeds {' '.join(map(str, self.order.seeds))}, to the stage "
+            f"{self.table.last}, in {self.order.folder}"
+        )
+
+    def check(self) -> None:
+        """Find mistakes in the settings of all rows, and truth that is missing, before any work.
+
+        Raises:
+            ValueError: naming the row.
+        """
+        seed = self.order.seeds[0]
+        for row in {self.table.run_of(row).name: row for row in self.order.chosen}.values():
+            with ExitStack() as stack:
+                request = self._request(row, seed, supplied=False)
+                source = open_data(request, stack, dry_run=True)
+                missing = [part for part in self.table.needs_truth if not source.truth.get(part)]
+                if missing:
+                    raise DataError(
+                        f"has no true masks of the images of '{missing[0]}'; the numbers of "
+                        f"{self.table.name} are measured with them",
+                        source.root,
+                    )
+                configs = TrainingConfigs(request, source, request.output)
+                try:
+                    check_settings(configs, list(configs.names))
+                except ValueError as error:
+                    raise ValueError(f"row {row.name}: {error}") from error
+
+    def add_row(self, row: Row, seed: int) -> None:
+        """Run a row, or its part that is missing, and note its numbers."""
+        run = self.table.run_of(row)
+        self._run(run, seed, self.table.last)
+        folder = self._folder(run, seed)
+        values = self.table.reader(row)(folder)
+        self.results.add(row, seed, values, _own_seconds(folder) if run is row else 0.0)
+        self.results.write(self.order.folder)
+
+    def _run(self, row: Row, seed: int, last: str) -> None:
+        """Run the pipeline for a row up to a stage, after the rows whose files it needs."""
+        if (row.name, seed, last) in self._done:
+            return
+        maps = self._shared_maps(row, seed)
+        for source in [*row.sources, *([maps] if maps else [])]:
+            self._run(self.table.run_of(self.table.row(source.row)), seed, source.stage)
+        request = self._request(row, seed)
+        others = self._other_runs(request.output)
+        self.note(f"\n{self.table.name}, {row.name} ({row.title}), seed {seed}")
+        try:
+            run_pipeline(
+                request,
+                last=last,
+                keep_code=self.order.keep_code,
+                other_runs=others,
+                stream=self.stream,
+            )
+        except StageError as error:
+            text = f"{self.table.name}, row {row.name}, seed {seed}: {error}"
+            raise StageError(text) from error
+        self._done.add((row.name, seed, last))
+
+    def _shared_maps(self, row: Row, seed: int) -> FromRow | None:
+        """Where the maps of a row come from; None: from its data, or from itself."""
+        shared = self.table.shared_maps
+        if shared is None or row.maps is not None:
+            return None
+        if self.table.run_of(self.table.row(shared.row)) is self.table.run_of(row):
+            return None
+        with ExitStack() as stack:
+            source = open_data(self._request(row, seed, supplied=False), stack, dry_run=True)
+        return None if source.maps is not None else shared
+
+    def _request(self, row: Row, seed: int, *, supplied: bool = True) -> Request:
+        """The run of a row; ``supplied`` False: without the files of other rows."""
+        order = self.order
+        options = [*order.options, *(part for pair in row.settings.items() for part in pair)]
+        request = Request(
+            data=os.fspath(self._data(row, seed)),
+            supervision=row.supervision or self.table.supervision,
+            output=self._folder(row, seed),
+            preset=order.preset,
+            num_gpus=order.num_gpus,
+            val_split=order.val_split,
+            variants=row.variants,
+            options=(*options, "SEED", str(seed)),
+            command=f"{order.command} (row {row.name}, seed {seed})",
+            more_stages=self._more_stages(row),
+        )
+        if not supplied:
+            return request
+        maps = row.maps or self._shared_maps(row, seed)
+        return replace(
+            request,
+            cues=self._folder_of(row.cues, seed) if row.cues else None,
+            maps=self._folder_of(maps, seed) if maps else None,
+        )
+
+    def _more_stages(self, row: Row) -> tuple:
+        names = recipe_for(row.supervision or self.table.supervision).stage_names
+        return tuple(pair for pair in self.table.stages if pair[0] in names)
+
+    def _folder_of(self, source: FromRow, seed: int) -> Path:
+        run = self.table.run_of(self.table.row(source.row))
+        return self._folder(run, seed) / source.folder
+
+    def _folder(self, row: Row, seed: int) -> Path:
+        return self.order.folder / f"seed_{seed}" / self.table.run_of(row).name
+
+    def _other_runs(self, own: Path) -> list[Path]:
+        """Runs of all tables in the output, whose stages may be taken."""
+        found = sorted(self.order.output.glob(f"*/seed_*/*/{MANIFEST}"))
+        return [path.parent for path in found if path.parent != own]
+
+    def _data(self, row: Row, seed: int) -> Path:
+        """The root of a row's data; made if need be."""
+        folder = self.order.output / "data"
+        if self.order.data == BUILT_IN:
+            root = built_in_root(folder / f"shapes_seed_{seed}", Settings(seed=seed))
+        else:
+            root = Path(os.path.realpath(self.order.data))
+        return divided_root(root, folder, row.prepare, seed) if row.prepare else root
+
+
+def _own_seconds(folder: Path) -> float:
+    """Time of the stages of a run that it did itself."""
+    return sum(entry.get("seconds", 0.0) for entry in _stages(folder) if TAKEN not in entry)
+
+
+def _stages(folder: Path) -> Iterator[dict[str, Any]]:
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    yield from manifest["stages"].values()

@@ -1,0 +1,37 @@
+import pytest
+
+from bestie.cli import reproduce as TOOL
+
+
+def test_without_a_table_the_tables_are_listed(capsys):
+    TOOL.main(["bestie"])
+    text = capsys.readouterr().out
+    assert "--table 3: what each part adds" in text and "    plain: plain" in text
+    TOOL.main(["pointwssis"])
+    assert "--figure 6: share of images with masks" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["paper"], "there are no tables of 'paper', but of .*bestie"),
+        (["bestie", "--table", "9"], "no table '9'; there are: --table 1"),
+        (["bestie", "--figure", "3"], "no figure '3'; there are: .*--figure 6"),
+        (["bestie", "--table", "3", "--figure", "6"], "one of them at a time"),
+        (["bestie", "--table", "3", "--rows", "x"], "table 3 has no row 'x'; it has plain, pam"),
+        (["bestie", "--table", "3", "--preset", "r50"], "--preset r50 needs --data"),
+        (["bestie", "--table", "3", "MODEL.BESTIE.IAG", "True"], "is set by the row plain"),
+    ],
+)
+def test_mistakes_are_answered_with_what_exists(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        TOOL.main(arguments)
+
+
+def test_a_dry_run_says_which_rows_would_run(capsys, tmp_path):
+    output = tmp_path / "out"
+    given = ["bestie", "--table", "5", "--dry-run", "--output", str(output), "--seeds", "4", "7"]
+    TOOL.main(given)
+    text = capsys.readouterr().out
+    assert "round_2: round/cues of round_1, round/maps of round_1" in text
+    assert "with the seeds 4 7, to the stage bestie" in text and not output.exists()

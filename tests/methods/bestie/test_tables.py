@@ -1,0 +1,56 @@
+"""Tables of the paper: settings are those of the recipe, numbers those that were published."""
+
+import json
+
+import pytest
+
+from bestie.methods.bestie.recipe import RECIPE
+from bestie.methods.bestie.tables import ABLATION, ROUNDS, TABLES, _read_curve
+from bestie.pipeline.request import Request
+
+ROWS = [(table, row) for table in TABLES for row in table.rows]
+
+
+@pytest.mark.parametrize(("table", "row"), ROWS, ids=lambda value: value.name)
+def test_settings_and_variants_of_every_row_are_accepted(table, row, tmp_path):
+    for preset in row.presets or ("quick", "small", "r50", "hrnet48"):
+        options = tuple(part for pair in row.settings.items() for part in pair)
+        supervision = row.supervision or table.supervision
+        request = Request(
+            str(tmp_path),
+            supervision,
+            tmp_path / "run",
+            preset=preset,
+            options=options,
+            variants=row.variants,
+            more_stages=table.stages,
+        )
+        names = request.recipe.stage_names
+        assert table.last in names and len(names) == len(RECIPE.stages) + len(table.stages)
+
+
+def test_without_refinement_the_clustering_is_off_so_that_inference_has_none():
+    for name in ("plain", "pam", "iag"):
+        settings = RECIPE.split_options(
+            [part for pair in ABLATION.row(name).settings.items() for part in pair]
+        )["bestie"]
+        assert settings["MODEL.BESTIE.REFINE.ENABLED"] == "False"
+        assert settings["MODEL.BESTIE.CLUSTER.ENABLED"] == "False"
+    assert ABLATION.row("clustering").settings == {}
+    published = [row.published["mAP50"] for row in ABLATION.rows]
+    assert published == [12.9, 29.3, 39.2, 41.5, 41.8]
+
+
+def test_a_round_trains_on_what_the_one_before_left():
+    row = ROUNDS.row("round_3")
+    assert [source.row for source in row.sources] == ["round_2", "round_2"]
+    assert ROUNDS.stages[0][1].name == row.maps.stage
+
+
+def test_curves_are_read_by_the_number_of_steps(tmp_path):
+    (tmp_path / "refinement").mkdir()
+    refined = [{"iteration": n, "true_positives": n} for n in (5, 10)]
+    content = {"pseudo": {"true_positives": 3}, "refined": refined}
+    (tmp_path / "refinement/over_training.json").write_text(json.dumps(content))
+    assert _read_curve("refined", tmp_path) == {"after 5 steps": 5, "after 10 steps": 10}
+    assert _read_curve("pseudo", tmp_path) == {"after 5 steps": 3, "after 10 steps": 3}

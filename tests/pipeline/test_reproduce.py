@@ -1,0 +1,175 @@
+"""A table of a toy recipe: rows share stages, are resumed, and give numbers per seed."""
+
+import io
+import json
+from dataclasses import dataclass, replace
+
+import pytest
+
+from bestie.formats import DataError
+from bestie.pipeline.recipe import RECIPES, Recipe, Training, register_recipe
+from bestie.pipeline.reproduce import Order, reproduce
+from bestie.pipeline.runner import StageError
+from bestie.pipeline.stages import TRAIN, Step
+from bestie.pipeline.tables import FromRow, Row, Table
+from tests.pipeline.tiny_root import write_tiny_root
+
+COUNT = ("count", "count/number.txt")
+DONE: list[str] = []  # what ran
+
+
+@dataclass(frozen=True)
+class CountImages(Step):
+    """Writes how many training images there are, or how many cues are supplied."""
+
+    def finish(self, run):
+        DONE.append(f"count {run.folder.name}")
+        supplied = run.request.cues
+        number = len(list(supplied.iterdir())) if supplied else len(run.source.ids["train"])
+        path = run.folder / self.outputs[0]
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(str(number))
+
+    def settings(self, run):
+        return str(run.request.cues is not None)
+
+
+@dataclass(frozen=True)
+class Multiply(Step):
+    """Multiplies it with a setting."""
+
+    def finish(self, run):
+        DONE.append(f"multiply {run.folder.name}")
+        factor = run.configs.cfg[self.training].SOLVER.MAX_ITER
+        if factor == 1013:
+            raise ValueError("1013 is not a factor")
+        path = run.folder / self.outputs[0]
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(str(factor * int((run.folder / COUNT[1]).read_text())))
+
+
+TOY = Recipe(
+    name="toy",
+    module=__name__,
+    supervisions=("pictures",),
+    trainings=(Training("classifier", own_keys=("MODEL.PAM.",), finds_instances=False),),
+    stages=(
+        CountImages("count", "Number of images", data=TRAIN, outputs=COUNT[1:]),
+        Multiply(
+            "multiply",
+            "Times the steps",
+            reads=(COUNT,),
+            outputs=("multiply/number.txt",),
+            training="classifier",
+        ),
+    ),
+)
+
+
+def read(folder):
+    return {"number": float((folder / "multiply/number.txt").read_text())}
+
+
+TABLE = Table(
+    *("table", "1", "numbers", "pictures"),
+    rows=(
+        Row("ten", "10", settings={"SOLVER.MAX_ITER": "1000"}, published={"number": 7.0}),
+        Row("more", "more", settings={"SOLVER.MAX_ITER": "2000"}),
+        Row("cues", "cues of ten", cues=FromRow("ten", "count", "count")),
+        Row("same", "10 again", settings={"SOLVER.MAX_ITER": "1000"}),
+    ),
+    last="multiply",
+    read=read,
+)
+
+
+@pytest.fixture
+def order(tmp_path):
+    register_recipe(TOY)
+    DONE.clear()
+    root = write_tiny_root(tmp_path / "root", train=3, val=1)
+    yield Order(TABLE, tmp_path / "out", data=str(root), seeds=(0, 1))
+    del RECIPES["toy"]
+
+
+def run(order, **arguments):
+    stream = io.StringIO()
+    return reproduce(order, stream=stream, **arguments), stream.getvalue()
+
+
+def test_rows_share_what_they_have_in_common_and_a_second_call_does_nothing(order):
+    results, text = run(replace(order, rows=("ten", "more", "same")))
+    # Neither settings nor the seed matter to the count.
+    assert DONE == ["count ten", "multiply ten", "multiply more", "multiply ten", "multiply more"]
+    assert results.values["more"] == {0: {"number": 6000.0}, 1: {"number": 6000.0}}
+    assert results.values["same"] == results.values["ten"] == {s: {"number": 3e3} for s in (0, 1)}
+    assert "taken from" in text and "results.md" in text
+    folder = order.output / "table_1"
+    rows = json.loads((folder / "results.json").read_text())["rows"]
+    assert [row["name"] for row in rows] == ["ten", "more", "same"]
+    assert rows[0]["published"] == {"number": 7.0} and rows[1]["mean"] == {"number": 6000.0}
+    assert rows[2]["seconds"] == {"0": 0.0, "1": 0.0}
+    DONE.clear()
+    run(replace(order, rows=("ten", "more", "same")))
+    assert DONE == []
+
+
+def test_a_row_gets_the_files_of_another_one(order):
+    results, _ = run(replace(order, rows=("cues",), seeds=(0,), options=()))
+    assert DONE[0] == "count ten" and "multiply ten" not in DONE
+    assert results.values["cues"][0]["number"] == 1 * 850  # the steps of the preset
+
+
+def test_a_failed_row_is_named_and_the_rest_is_kept(order):
+    failing = replace(TABLE.rows[1], settings={"SOLVER.MAX_ITER": "1013"})
+    table = replace(TABLE, rows=(TABLE.rows[0], failing))
+    with pytest.raises(StageError, match="table 1, row more, seed 0: stage multiply failed"):
+        run(replace(order, table=table))
+    rows = json.loads((order.output / "table_1/results.json").read_text())["rows"]
+    assert rows[0]["seeds"] == {"0": {"number": 3000.0}} and rows[1]["seeds"] == {}
+    DONE.clear()
+    run(replace(order, seeds=(0,)))  # the row is in order again
+    assert DONE == ["multiply more"] * 1 + ["count cues", "multiply cues"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"seeds": ()}, "--seeds: different numbers"),
+        ({"seeds": (1, 1)}, "--seeds: different numbers"),
+        ({"data": "coco:a:b"}, "--data: the root of a data set"),
+        ({"data": "built-in", "preset": "r50"}, "--preset r50 needs --data"),
+        ({"rows": ("tenth",)}, "no row 'tenth'; it has ten"),
+        ({"options": ("SEED", "1")}, "--seeds says what it is to be"),
+        ({"options": ("SOLVER.MAX_ITER", "1")}, "SOLVER.MAX_ITER is set by the row ten"),
+        ({"options": ("classifier:SOLVER.MAX_ITER", "1")}, "is set by the row ten"),
+    ],
+)
+def test_orders_that_make_no_sense_are_refused(order, fields, message):
+    with pytest.raises(ValueError, match=message):
+        replace(order, **fields)
+
+
+def test_mistakes_in_any_row_are_found_before_the_first_one_runs(order):
+    wrong = replace(TABLE.rows[1], settings={"SOLVER.NO_KEY": "1"})
+    with pytest.raises(ValueError, match="NO_KEY"):
+        run(replace(order, table=replace(TABLE, rows=(TABLE.rows[0], wrong))))
+    wrong = replace(TABLE.rows[1], settings={"MODEL.PAM.ALPHA": "7"})
+    with pytest.raises(ValueError, match=r"(?s)row more: classifier: .*MODEL.PAM.ALPHA"):
+        run(replace(order, table=replace(TABLE, rows=(TABLE.rows[0], wrong))))
+    with pytest.raises(DataError, match="no true masks of the images of 'weak'"):
+        run(replace(order, table=replace(TABLE, needs_truth=("weak",))))
+    assert DONE == []
+
+
+def test_rows_of_other_presets_are_left_out_and_refused_by_name(order):
+    table = replace(TABLE, rows=(TABLE.rows[0], replace(TABLE.rows[1], presets=("r50",))))
+    assert [row.name for row in replace(order, table=table).chosen] == ["ten"]
+    with pytest.raises(ValueError, match="more of table 1 is for the presets r50, not for quick"):
+        replace(order, table=table, rows=("more",))
+
+
+def test_a_dry_run_says_what_would_run(order):
+    _, text = run(order, dry_run=True)
+    assert "more: SOLVER.MAX_ITER 2000" in text and "same (the run of ten)" in text
+    assert "cues: count of ten" in text and not order.output.exists()
