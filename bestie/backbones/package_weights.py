@@ -113,7 +113,7 @@ def _find(weights: str, key: str) -> Package:
 
 
 def _other_network(package: Package, weights: str, network: str, key: str) -> str:
-    if network == package.network:
+    if network.partition(".")[0] == package.network:  # after the point timm names weights
         return ""
     return f"{key} {weights} is for the network {package.network}, the config has {network}."
 

@@ -53,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int | None:
 
 
 def _processes() -> int:
-    """Processes of a training: two on a CPU of several cores.
+    """Two on a CPU of several cores.
 
     The networks of the preset are small: a second thread gains little there, a second process more.
     """

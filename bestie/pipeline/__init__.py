@@ -96,6 +96,11 @@ def run_pipeline(
         manifest.content["precision"] = configs.describe_precision()
         for note in (*request.notes, *source.notes):
             progress.note(f"note: {note}")
+        if alone := [name for name in configs.names if configs.processes(name) < request.num_gpus]:
+            progress.note(
+                f"note: {', '.join(alone)}: one process, as random weights need whole batches, and "
+                "batch norm on a CPU sees the images of its own process only"
+            )
         run = Run(request, source, configs, progress.note)
         runner = Runner(
             build_stages(run),

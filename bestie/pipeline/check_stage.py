@@ -5,11 +5,12 @@ It leaves ``check/dataset.json``, or one error lists everything.
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
 from detectron2.config import CfgNode
+from torch import nn
 
 from bestie.backbones.downloads import FetchError, fetch_file
 from bestie.data.checks.dataset import inspect_dataset, raise_on_errors
@@ -20,9 +21,11 @@ from bestie.formats import atomic_write, to_json
 from bestie.pipeline.configs import TrainingConfigs
 from bestie.pipeline.preset_choice import fitting_preset
 from bestie.pipeline.source import Source
+from bestie.progress import duration
 from bestie.training.setup import build_model, read_config
+from bestie.training.step_time import training_seconds
 
-__all__ = ["check_configs", "check_data", "check_settings", "preset_note"]
+__all__ = ["check_configs", "check_data", "check_settings", "preset_note", "time_note"]
 
 logger = logging.getLogger(__name__)
 
@@ -55,17 +58,28 @@ def check_data(source: Source, supervision: str, score_thresh: float, output: Pa
     return [str(problem) for problem in problems if problem.severity == "warning"]
 
 
-def check_configs(configs: TrainingConfigs, names: list[str]) -> None:
-    """Check the settings of trainings, and load the weights that they start from.
+def check_configs(configs: TrainingConfigs, names: list[str]) -> dict[str, float]:
+    """Check the settings of trainings, load the weights that they start from, and time a step.
 
     Args:
         configs: of all trainings.
         names: those that will run.
 
+    Returns:
+        Training -> seconds that its steps take on this computer; those whose step could not be
+        measured are left out.
+
     Raises:
         ValueError: listing every problem of every training.
     """
-    _check_each(names, lambda name: _check_config(configs, name))
+    seconds: dict[str, float] = {}
+
+    def check(name: str) -> None:
+        model, cfg = _check_config(configs, name)
+        seconds.update(_measured(model, cfg, name, configs.request.num_gpus))
+
+    _check_each(names, check)
+    return seconds
 
 
 def check_settings(configs: TrainingConfigs, names: list[str]) -> None:
@@ -84,6 +98,13 @@ def _check_each(names: list[str], check: Callable[[str], object]) -> None:
             problems.append(f"{name}: {error}")
     if problems:
         raise ValueError("\n".join(problems))
+
+
+def time_note(seconds: Mapping[str, float]) -> str:
+    """The times of :func:`check_configs` in one line."""
+    each = ", ".join(f"{name} {duration(found)}" for name, found in seconds.items())
+    total = duration(sum(seconds.values()))
+    return f"the trainings take about {total} on this computer, by one measured step each: {each}"
 
 
 def preset_note(source: Source, configs: TrainingConfigs) -> str:
@@ -141,15 +162,25 @@ def _read_config(configs: TrainingConfigs, name: str) -> CfgNode:
     return read_config(str(configs.config_file(name)), arguments, training=not on_labels)
 
 
-def _check_config(configs: TrainingConfigs, name: str) -> None:
+def _check_config(configs: TrainingConfigs, name: str) -> tuple[nn.Module, CfgNode]:
     cfg = _read_config(configs, name).clone()
     cfg.defrost()
     if configs.is_own(cfg.MODEL.TIMM.WEIGHTS):  # made by the run itself
         cfg.MODEL.TIMM.WEIGHTS = ""
-    cfg.MODEL.DEVICE = "cpu"
-    build_model(cfg)  # loads the weights of the backbone; its messages say what is missing
+    device, cfg.MODEL.DEVICE = cfg.MODEL.DEVICE, "cpu"
+    model = build_model(cfg)  # loads the backbone's weights; its messages say what is missing
     if cfg.MODEL.WEIGHTS:
         _check_weights(cfg.MODEL.WEIGHTS)
+    cfg.MODEL.DEVICE = device
+    return model, cfg
+
+
+def _measured(model: nn.Module, cfg: CfgNode, name: str, processes: int) -> dict[str, float]:
+    try:
+        return {name: training_seconds(model, cfg, processes)}
+    except Exception:  # an estimate stops no run: a mapper or model of a user's own may differ
+        logger.info("No step of %s could be measured.", name, exc_info=True)
+        return {}
 
 
 def _check_weights(path: str) -> None:

@@ -106,16 +106,30 @@ class TrainingConfigs:
             for part in node.split(".") if node else []:
                 parent = parent[part]
             parent.pop(last)
-        return digest_of([cfg.dump(), self._weights(name), self.request.num_gpus])
+        return digest_of([cfg.dump(), self._weights(name), self.processes(name)])
+
+    def processes(self, name: str) -> int:
+        """Processes of a training.
+
+        Batch norm on a CPU sees the images of its own process only. A network that starts from
+        random weights learns far worse from such parts of a batch, so it gets one process.
+        """
+        on_cpu = self.cfg[name].MODEL.DEVICE == "cpu"
+        return 1 if on_cpu and not self._given_weights(name) else self.request.num_gpus
 
     def _weights(self, name: str) -> dict[str, str]:
         """What a training starts from: digests of files, names of what is no file."""
+        given = self._given_weights(name)
+        # A checkpoint of this run has a fingerprint in the manifest.
+        found = {key: path for key, path in given.items() if not self.is_own(path)}
+        return {key: _hash_once(path) if isfile(path) else path for key, path in found.items()}
+
+    def _given_weights(self, name: str) -> dict[str, str]:
+        """Key -> value of the weights that a training starts from; empty: random ones."""
         keys = ["MODEL.WEIGHTS", "MODEL.TIMM.WEIGHTS"]
         keys += [key for method in METHODS.values() for key in method.weights]
         given = {key: value_of(self.cfg[name], key) for key in keys}
-        # A checkpoint of this run has a fingerprint in the manifest.
-        found = {key: path for key, path in given.items() if path and not self.is_own(path)}
-        return {key: _hash_once(path) if isfile(path) else path for key, path in found.items()}
+        return {key: path for key, path in given.items() if path}
 
     def is_own(self, path: str) -> bool:
         """Whether a file lies in the folder of this run."""

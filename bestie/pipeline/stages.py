@@ -17,7 +17,7 @@ from pathlib import Path
 from bestie.evaluation import summarize_labels
 from bestie.formats import DataError, atomic_write, read_coco, to_json
 from bestie.formats.ledger import LEDGER
-from bestie.pipeline.check_stage import check_configs, check_data, preset_note
+from bestie.pipeline.check_stage import check_configs, check_data, preset_note, time_note
 from bestie.pipeline.code_version import code_of, strings_of
 from bestie.pipeline.configs import TrainingConfigs
 from bestie.pipeline.fingerprint import PROJECT, count_outputs, digest_of
@@ -129,7 +129,9 @@ class Run:
             values: "KEY" -> value that come on top of the settings of the training.
         """
         config = ["--config-file", str(self.configs.config_file(training))]
-        config += ["--num-gpus", str(self.request.num_gpus)]
+        trains = program == "train"
+        processes = self.configs.processes(training) if trains else self.request.num_gpus
+        config += ["--num-gpus", str(processes)]
         settings = self.configs.arguments(training, values)
         return Command(program, (*config, *arguments, *settings))
 
@@ -255,7 +257,9 @@ class Check(Step):
             run.note(f"{len(warnings)} warning(s) about the data, all in {output}, the first:")
             run.note(warnings[0])
         run.note(preset_note(run.source, run.configs))
-        check_configs(run.configs, [n for n in run.configs.names if not run.is_replaced(n)])
+        needed = [name for name in run.configs.names if not run.is_replaced(name)]
+        if seconds := check_configs(run.configs, needed):
+            run.note(time_note(seconds))
         for training in run.recipe.trainings:
             if training.finds_instances:
                 cfg = run.configs.cfg[training.name]

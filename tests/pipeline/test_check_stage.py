@@ -6,7 +6,7 @@ import pytest
 
 from bestie.backbones import downloads
 from bestie.formats import DataError
-from bestie.pipeline.check_stage import check_configs, check_data, preset_note
+from bestie.pipeline.check_stage import check_configs, check_data, preset_note, time_note
 from bestie.pipeline.configs import TrainingConfigs
 from bestie.pipeline.request import Request
 from bestie.pipeline.source import open_source
@@ -71,7 +71,11 @@ def configs(root, *options, preset="quick"):
 
 
 def test_the_trainings_of_the_quick_preset_are_built(root):
-    check_configs(configs(root), ["classifier", "bestie"])
+    seconds = check_configs(configs(root), ["classifier", "bestie"])
+    assert list(seconds) == ["classifier", "bestie"] and min(seconds.values()) > 0
+    text = time_note({"classifier": 60.0, "bestie": 125.0})
+    assert text.startswith("the trainings take about 3 min 05 s on this computer")
+    assert text.endswith("classifier 1 min 00 s, bestie 2 min 05 s")
 
 
 def test_the_check_says_which_preset_fits(root):

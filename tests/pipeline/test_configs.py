@@ -78,6 +78,16 @@ def test_fingerprints_ignore_paths_and_know_settings(root, tmp_path):
     assert made.digest("bestie") == other.digest("bestie")
 
 
+def test_random_weights_on_a_cpu_are_trained_in_one_process(root):
+    made = configs(root, options=("DEVICE", "cpu"), num_gpus=2)
+    assert [made.processes(name) for name in ("classifier", "bestie", "maskrcnn")] == [1, 1, 2]
+    weights = ("DEVICE", "cpu", "bestie:MODEL.TIMM.WEIGHTS", "timm")
+    made = configs(root, options=weights, num_gpus=2)
+    assert made.processes("bestie") == 2
+    made = configs(root, options=("DEVICE", "cuda"), num_gpus=2)
+    assert [made.processes(name) for name in ("classifier", "bestie", "maskrcnn")] == [2, 2, 2]
+
+
 def test_unknown_keys_are_named(root):
     with pytest.raises(ValueError, match="NO_SUCH_KEY"):
         configs(root, options=["MODEL.NO_SUCH_KEY", "1"])
