@@ -60,6 +60,12 @@ def shared_data(name: str) -> Path:
     return root
 
 
+@pytest.fixture(autouse=True, scope="session")
+def own_cache(tmp_path_factory):
+    """What tests find in files is not remembered in the user's cache folder."""
+    os.environ["BESTIE_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(autouse=True)
 def propagating_logs():
     """Detectron2's setup_logger stops the package's logs from reaching pytest's ``caplog``."""

@@ -26,9 +26,10 @@ STANDS_ON = {("pointwssis", "solo")}
 # file -> other methods that it still imports.
 OTHER_METHODS_STILL: dict[str, set[str]] = {}
 
-# Names of methods, in identifiers, keys and texts. The package's own name is not among them.
+# Names of methods, in identifiers, keys and texts. The package's own name is not among them, nor is
+# BESTIE_CACHE, the variable that says where the package may remember things.
 METHOD_NAME = re.compile(
-    r"BESTIE|\bPAM|[a-z_]pam\b|pam_|peak attention|SOLO|PointWSSIS|pointwssis"
+    r"BESTIE(?!_CACHE)|\bPAM|[a-z_]pam\b|pam_|peak attention|SOLO|PointWSSIS|pointwssis"
     r"|[Mm]ask_?[ ]?[Rr]-?CNN|maskrcnn"
 )
 # A command of one method imports that method's folder. The benchmark times the functions of the

@@ -21,6 +21,7 @@ from bestie.benchmark.prompt_rows import prompt_rows
 from bestie.benchmark.reference_rows import reference_rows
 from bestie.benchmark.rows import NOT_MEASURED, Bench, Curves, Row
 from bestie.benchmark.scaling import scaling_rows
+from bestie.benchmark.size_rows import size_rows
 
 __all__ = ["GROUPS", "Bench", "Row", "run_benchmark"]
 
@@ -38,6 +39,7 @@ GROUPS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "synchronisations": synchronisation_rows,
     "loader": loader_rows,
     "export": export_rows,
+    "sizes": size_rows,
     "oracle": reference_rows,
     "scaling": scaling_rows,
     "steps": step_rows,

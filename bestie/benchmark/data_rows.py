@@ -31,7 +31,7 @@ from bestie.methods.bestie.grouping import group_pixels
 from bestie.methods.bestie.meta_arch import to_instances
 from bestie.training.setup import default_config
 
-__all__ = ["export_memory", "export_rows", "loader_rows"]
+__all__ = ["VOC_SIZE", "export_memory", "export_rows", "loader_rows", "write_benchmark_root"]
 
 VOC_SIZE = (375, 500)
 CLASSES = 20
@@ -43,7 +43,7 @@ def loader_rows(bench: Bench) -> Iterator[Row]:
     """The training loader against one that decodes and augments the photographs, and no more."""
     images, size = (8, (94, 125)) if bench.quick else (48, VOC_SIZE)
     with tempfile.TemporaryDirectory() as folder:
-        name = _write_root(Path(folder), images, size, bench.seed)
+        name = write_benchmark_root(Path(folder), images, size, bench.seed)
         for workers in bench.workers:
             cfg = _loader_config(name, workers)
             mappers: dict[str, Callable[[dict], dict]] = {
@@ -71,7 +71,7 @@ def loader_rows(bench: Bench) -> Iterator[Row]:
             )
 
 
-def _write_root(root: Path, images: int, size: tuple[int, int], seed: int) -> str:
+def write_benchmark_root(root: Path, images: int, size: tuple[int, int], seed: int) -> str:
     """A data root with medium scenes; returns the name of the data set."""
     folder, tags = DatasetFolder(root), {}
     for number in range(images):

@@ -16,7 +16,7 @@ from bestie.methods.bestie.centers import ClusterSettings
 from bestie.methods.bestie.grouping import group_pixels
 from bestie.methods.bestie.meta_arch import Outputs
 
-__all__ = ["fit_exponent", "scaling_rows"]
+__all__ = ["LINEAR", "fit_exponent", "scaling_rows"]
 
 INSTANCES = (1, 2, 4, 8, 16, 32, 64)
 SIDES = (208, 294, 416, 588, 832)

@@ -26,6 +26,7 @@ COMMANDS = {
     "predict": ("predict", "run a trained model on photos: overlays and a COCO json"),
     "train": ("train", "train or evaluate one model"),
     "export": ("export", "write labels of a model or a file, as COCO json or for other tools"),
+    "export-model": ("export_model", "write a trained detector as TorchScript or ONNX"),
     "evaluate": ("evaluate", "score labels against ground truth"),
     "visualize": ("visualize", "draw data, labels and predictions"),
     "report": ("report", "write the report of a run again"),

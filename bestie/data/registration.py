@@ -20,6 +20,7 @@ from typing import Any, Literal
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.data.datasets import load_coco_json
 
+from bestie.data.file_findings import FileFindings, read_coco_summary
 from bestie.formats import (
     POINT_FOLDERS,
     DataError,
@@ -27,9 +28,7 @@ from bestie.formats import (
     find_image,
     join_errors,
     read_class_names,
-    read_coco,
     read_image_labels,
-    read_image_size,
     read_split,
 )
 
@@ -190,7 +189,8 @@ def _open_folder(name: str, root: str, split: str) -> tuple[Callable, dict[str, 
 def _open_coco(name: str, json_file: str, image_root: str) -> tuple[Callable, dict[str, Any]]:
     if not os.path.isdir(image_root):
         raise DataError(f"image folder of data set '{name}' does not exist", image_root)
-    categories = sorted(read_coco(json_file)["categories"], key=lambda category: category["id"])
+    summary = read_coco_summary(json_file)
+    categories = sorted(summary["categories"], key=lambda category: category["id"])
     metadata = {
         "thing_classes": [category["name"] for category in categories],
         "thing_dataset_id_to_contiguous_id": {c["id"]: k for k, c in enumerate(categories)},
@@ -217,6 +217,7 @@ def load_folder(root: str, split: str) -> list[dict[str, Any]]:
     ids, class_names = read_split(root, split), read_class_names(root)
     tags = read_image_labels(root, class_names, ids)
     json_images = _read_json_images(root, split, class_names)
+    files = FileFindings()
     dicts = []
     for position, image_name in enumerate(ids, 1):
         file_name = find_image(root, image_name)
@@ -226,7 +227,7 @@ def load_folder(root: str, split: str) -> list[dict[str, Any]]:
         record: dict[str, Any] = {"root": root, "image_name": image_name, "image_id": position}
         record["file_name"] = file_name
         if json_images is None:
-            record["height"], record["width"] = read_image_size(file_name)
+            record["height"], record["width"] = files.image_size(file_name)
         elif image_name in json_images:
             image = json_images[image_name]
             record.update(image_id=image["id"], height=image["height"], width=image["width"])
@@ -259,7 +260,7 @@ def _read_json_images(root: str, split: str, class_names: list[str]) -> dict[str
     path = ground_truth_json(root, split)
     if not os.path.isfile(path):
         return None
-    coco = read_coco(path)
+    coco = read_coco_summary(path)
     mistake = categories_mistake(coco, class_names)
     if mistake:
         raise DataError(mistake, path)

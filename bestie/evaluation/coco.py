@@ -27,6 +27,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from bestie.evaluation.masks import LabelledMasks
+from bestie.formats import read_coco
 
 __all__ = [
     "COCO_LIMIT",
@@ -34,6 +35,7 @@ __all__ = [
     "coco_average_precision",
     "detection_limit",
     "largest_crowd",
+    "load_truth",
 ]
 
 logger = logging.getLogger(__name__)
@@ -141,18 +143,30 @@ def build_coco_evaluator(
     return _MaskEvaluator(dataset_name, output_dir=output_folder, max_dets_per_image=max_detections)
 
 
+def load_truth(json_file: str) -> COCO:
+    """The true instances of a COCO JSON, as pycocotools wants them.
+
+    Raises:
+        DataError: the JSON is broken.
+    """
+    truth = COCO()
+    truth.dataset = read_coco(json_file)
+    _renumber(truth)
+    return truth
+
+
 def coco_average_precision(
-    json_file: str,
+    truth: COCO,
     labels: Mapping[int, LabelledMasks],
     category_of_class: Mapping[int, int],
     max_detections: int = COCO_LIMIT,
 ) -> dict[str, float]:
-    """Mask AP of labels against a COCO JSON.
+    """Mask AP of labels against the true instances.
 
     Args:
-        json_file: the true instances.
+        truth: of :func:`load_truth`.
         labels: image id -> labels with scores.
-        category_of_class: class -> category id of ``json_file``.
+        category_of_class: class -> category id of ``truth``.
         max_detections: labels of the highest scores that count per image and class.
 
     Returns:
@@ -171,10 +185,11 @@ def coco_average_precision(
     if not results:  # pycocotools rejects an empty list
         return {"AP": 0.0, "AP50": 0.0, "AP75": 0.0}
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints its progress
-        truth = COCO(json_file)
-        _renumber(truth)
         evaluation = COCOeval(truth, truth.loadRes(results), "segm")
         evaluation.params.maxDets = [max_detections]
+        # Objects of all sizes only: by size it would take four times as long, for nothing.
+        evaluation.params.areaRng = evaluation.params.areaRng[:1]
+        evaluation.params.areaRngLbl = evaluation.params.areaRngLbl[:1]
         evaluation.evaluate()
         evaluation.accumulate()
     # (T, R, K, A, M): IoU thresholds 0.5, 0.55, ..., recalls, classes, area ranges, limits;

@@ -16,7 +16,12 @@ import numpy as np
 from detectron2.data import MetadataCatalog
 from tabulate import tabulate
 
-from bestie.evaluation.coco import coco_average_precision, detection_limit, largest_crowd
+from bestie.evaluation.coco import (
+    coco_average_precision,
+    detection_limit,
+    largest_crowd,
+    load_truth,
+)
 from bestie.evaluation.ground_truth import GroundTruth
 from bestie.evaluation.masks import LabelledMasks, annotations_by_image, mask_iou
 from bestie.evaluation.voc_ap import (
@@ -335,7 +340,8 @@ def _coco_results(
         return {}, None
     ids = metadata.thing_dataset_id_to_contiguous_id
     category_of_class = {class_id: category for category, class_id in ids.items()}
-    crowd = largest_crowd(read_coco(json_file)["annotations"])
+    truth = load_truth(json_file)
+    crowd = largest_crowd(truth.dataset["annotations"])
     limit = detection_limit(crowd) if max_detections is None else max_detections
     if crowd > limit:
         logger.warning(
@@ -344,4 +350,4 @@ def _coco_results(
             dataset_name,
             crowd,
         )
-    return coco_average_precision(json_file, labels, category_of_class, limit), limit
+    return coco_average_precision(truth, labels, category_of_class, limit), limit

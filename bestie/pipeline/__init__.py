@@ -49,7 +49,6 @@ __all__ = [
     "supervisions",
 ]
 
-HASHES = ".hashes.json"
 # Whose messages go to the log of a run.
 LOGGERS = ("bestie", "detectron2", "fvcore", "iopath", "huggingface_hub")
 
@@ -103,12 +102,11 @@ def run_pipeline(
                 "batch norm on a CPU sees the images of its own process only"
             )
         run = Run(request, source, configs, progress.note)
-        hashes = FileHashes(request.output / HASHES)
         runner = Runner(
             build_stages(run),
             source,
             manifest,
-            hashes,
+            FileHashes(),
             lambda stage: stage_code(request.recipe, stage),
             selected=selected,
             forced=forced,

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from detectron2.config import CfgNode
 
+from bestie.data.file_findings import FileFindings
 from bestie.data.registration import ground_truth_json
 from bestie.evaluation.coco import detection_limit
-from bestie.evaluation.masks import annotations_by_image
-from bestie.formats import DataError, DatasetFolder, read_coco, read_instances, read_points
+from bestie.formats import DataError, DatasetFolder
 from bestie.pipeline.source import Source
 
 __all__ = ["LIMIT", "limit_settings", "most_objects", "too_small_limits"]
@@ -33,14 +33,15 @@ def most_objects(source: Source, score_thresh: float) -> int:
         source: the data of a run.
         score_thresh: confidence above which points train.
     """
-    counts = [0]
+    counts, files = [0], FileFindings()
     if source.points is not None:
-        counts += _points(source.points, source.ids[source.pointed], score_thresh)
+        counts += _points(source.points, source.ids[source.pointed], score_thresh, files)
     for part, kind in source.truth.items():
         if kind == "json":
-            counts += _of_json(source, part)
+            counts += _of_json(source, part, files)
         elif kind == "masks":
-            counts += _of_masks(source.root, source.ids[part])
+            counts += _of_masks(source.root, source.ids[part], files)
+    files.save()
     return max(counts)
 
 
@@ -76,25 +77,27 @@ def too_small_limits(cfg: CfgNode, most: int) -> list[str]:
     ]
 
 
-def _points(folder: Path, ids: Sequence[str], score_thresh: float) -> Iterator[int]:
+def _points(
+    folder: Path, ids: Sequence[str], score_thresh: float, files: FileFindings
+) -> Iterator[int]:
     for image_id in ids:
         try:
-            yield int((read_points(folder / f"{image_id}.txt").scores > score_thresh).sum())
+            yield int((files.points(str(folder / f"{image_id}.txt")).scores > score_thresh).sum())
         except DataError:
             continue
 
 
-def _of_json(source: Source, part: str) -> list[int]:
+def _of_json(source: Source, part: str, files: FileFindings) -> list[int]:
     try:
-        coco = read_coco(ground_truth_json(source.root, source.splits[part]))
+        coco = files.coco(ground_truth_json(source.root, source.splits[part]))
     except DataError:
         return []
-    return [len(objects) for objects in annotations_by_image(coco).values()]
+    return [sum(objects.values()) for objects in coco["objects"]]
 
 
-def _of_masks(root: Path, ids: Sequence[str]) -> Iterator[int]:
+def _of_masks(root: Path, ids: Sequence[str], files: FileFindings) -> Iterator[int]:
     for image_id in ids[:: max(1, len(ids) // SAMPLE)]:
         try:
-            yield len(read_instances(*DatasetFolder(root).mask_files(image_id))[2])
+            yield len(files.instances(*DatasetFolder(root).mask_files(image_id))[1])
         except DataError:
             continue

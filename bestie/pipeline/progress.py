@@ -23,6 +23,7 @@ __all__ = ["Progress", "results_table", "stage_table"]
 # The remaining time is estimated once this share of a stage is done.
 MIN_SHARE = 0.02
 SECONDS_BETWEEN_UPDATES = 1.0  # on a terminal
+PAUSE_FACTOR = 50  # pause between two looks at the progress, per time that a look takes
 BAR_WIDTH = 10  # characters
 # Characters that the end of a line is padded to, so that nothing of the line before it stays; with
 # the head of a line it fits into 80 columns.
@@ -40,7 +41,7 @@ class Progress:
         """
         self.names, self.stream = list(names), stream or sys.stdout
         self._is_terminal = self.stream.isatty()
-        self._started = self._last = 0.0
+        self._started = self._last = self._looking = 0.0
         # Elapsed seconds and share that the pace is measured from.
         self._reference: tuple[float, float] | None = None
         self._expected: float | None = None
@@ -78,10 +79,13 @@ class Progress:
         """
         elapsed = time.monotonic() - self._started
         pause = SECONDS_BETWEEN_UPDATES if self._is_terminal else SECONDS_BETWEEN_LINES
-        if elapsed - self._last < pause:
+        # Looking takes longer the more files there are; it gets a small share of the time.
+        if elapsed - self._last < max(pause, PAUSE_FACTOR * self._looking):
             return
-        self._last = elapsed
-        text = self._state(elapsed, share_done())
+        self._last, began = elapsed, time.monotonic()
+        share = share_done()
+        self._looking = time.monotonic() - began
+        text = self._state(elapsed, share)
         if self._is_terminal:
             self._write(f"\r{self._head(name)}{text:<{WIDTH}}")
         else:

@@ -8,8 +8,7 @@ continues where an interrupted one stopped.
 
 import json
 import os
-import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import product
@@ -18,7 +17,7 @@ from typing import Any, TextIO
 
 from bestie.data.shapes.generator import Settings
 from bestie.formats import DataError
-from bestie.pipeline import HASHES, Request, StageError, open_data, run_pipeline
+from bestie.pipeline import Request, StageError, open_data, run_pipeline
 from bestie.pipeline.check_stage import check_settings
 from bestie.pipeline.configs import TrainingConfigs
 from bestie.pipeline.manifest import MANIFEST, hold_lock
@@ -214,7 +213,6 @@ class _Reproduction:
             self._run(of_source, seed, last_of_source)
         request = self._request(row, seed)
         others = self._other_runs(request.output)
-        _lend_hashes(others, request.output)
         self.note(f"\n{self.table.name}, {row.name} ({row.title}), seed {seed}")
         try:
             run_pipeline(
@@ -291,14 +289,6 @@ class _Reproduction:
         else:
             root = Path(os.path.realpath(self.order.data))
         return divided_root(root, folder, row.prepare, seed) if row.prepare else root
-
-
-def _lend_hashes(others: Sequence[Path], folder: Path) -> None:
-    """Digests of data files that another run knows; each counts as long as its file is the same."""
-    known = [other / HASHES for other in others if (other / HASHES).is_file()]
-    if known and not (folder / HASHES).exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(known[0], folder / HASHES)
 
 
 def _own_seconds(folder: Path) -> float:

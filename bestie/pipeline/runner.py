@@ -85,6 +85,8 @@ class Runner:
         self.several_processes = several_processes
         self.progress = progress or Progress([stage.name for stage in stages])
         self._tables: dict[str, dict[str, str | None]] = {}
+        # Component of the data -> its digest, since the last stage that took its time.
+        self._digests: dict[str, str] = {}
         # For the next command; it starts while the one before it runs.
         self._waiting: WaitingProcess | None = None
 
@@ -152,6 +154,7 @@ class Runner:
             self.folder,
             forced=stage.name in self.forced,
             keep_code=self.keep_code,
+            hash_of=self.hashes.of,
         )
 
     def _digest(self, component: str) -> str:
@@ -160,6 +163,8 @@ class Runner:
         Raises:
             DataError: it has changed since this run first looked.
         """
+        if component in self._digests:
+            return self._digests[component]
         table = self.hashes.table(self.source.files(component))
         before = self._tables.setdefault(component, table)
         if table != before:
@@ -170,7 +175,8 @@ class Runner:
                 f"{what} while the pipeline was running ({component}); correct it and run again",
                 path,
             )
-        return digest_of(table)
+        self._digests[component] = digest_of(table)
+        return self._digests[component]
 
     def _visit(self, stage: Stage, keep_open: tuple[int, ...]) -> None:
         entry = self.manifest.stages.get(stage.name)
@@ -190,6 +196,7 @@ class Runner:
             self.manifest.update(stage.name, status="skipped", reason=decision.reason)
         elif not self._take(stage, inputs):
             self._run(stage, decision, inputs, log, keep_open)
+            self._digests = {}
 
     def _take(self, stage: Stage, inputs: Mapping[str, Any]) -> bool:
         """Take a stage that another run has finished from the same inputs; whether there was one.
@@ -244,7 +251,7 @@ class Runner:
             raise StageError(
                 f"stage {stage.name} is not done; --from {later[0]} cannot start there"
             )
-        broken = broken_outputs(entry, self.folder)
+        broken = broken_outputs(entry, self.folder, self.hashes.of)
         if broken:
             raise StageError(
                 f"what stage {stage.name} left is damaged: {broken}; --from {stage.name} makes it "
@@ -353,7 +360,7 @@ class Runner:
         return any(s.name in self.selected and s.runs_commands and not s.replaced for s in later)
 
     def _outputs(self, stage: Stage) -> dict[str, Any]:
-        outputs = record_outputs(self.folder, stage.outputs)
+        outputs = record_outputs(self.folder, stage.outputs, self.hashes.of)
         missing = [pattern for pattern, record in outputs.items() if not record["files"]]
         if missing:
             raise DataError(f"the stage ended without {', '.join(missing)}", self.folder)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from bestie.formats import hash_file
 from bestie.pipeline.code_version import CODE_KINDS
 from bestie.pipeline.fingerprint import record_outputs
 from bestie.pipeline.process import Command
@@ -83,6 +84,7 @@ def decide(
     *,
     forced: bool = False,
     keep_code: bool = False,
+    hash_of: Callable[[str], str | None] = hash_file,
 ) -> Decision:
     """Whether a stage has to run.
 
@@ -97,6 +99,7 @@ def decide(
         folder: the pipeline's folder.
         forced: run it again whatever its state.
         keep_code: keep a finished stage although its code or its libraries have changed.
+        hash_of: gives the digest of a file.
     """
     if stage.replaced:
         return Decision("replaced", stage.replaced)
@@ -112,7 +115,7 @@ def decide(
     if changed:
         return Decision("run", f"changed: {_shortened(changed)}")
     if finished:
-        broken = broken_outputs(entry, folder)
+        broken = broken_outputs(entry, folder, hash_of)
         if broken:
             return Decision("run", broken)
         if kept:
@@ -157,10 +160,12 @@ def changed_inputs(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[st
     return names
 
 
-def broken_outputs(entry: Mapping[str, Any], folder: Path) -> str:
+def broken_outputs(
+    entry: Mapping[str, Any], folder: Path, hash_of: Callable[[str], str | None] = hash_file
+) -> str:
     """Which recorded outputs are not there any more as they were written; "" if all are."""
     recorded = entry.get("outputs", {})
-    found = record_outputs(folder, recorded)
+    found = record_outputs(folder, recorded, hash_of)
     for pattern, record in recorded.items():
         now = found[pattern]
         if now["files"] != record["files"]:

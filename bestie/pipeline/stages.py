@@ -20,7 +20,7 @@ from bestie.formats.ledger import LEDGER
 from bestie.pipeline.check_stage import check_configs, check_data, preset_note, time_note
 from bestie.pipeline.code_version import code_of, strings_of
 from bestie.pipeline.configs import TrainingConfigs
-from bestie.pipeline.fingerprint import PROJECT, digest_of, find_outputs
+from bestie.pipeline.fingerprint import PROJECT, count_outputs, digest_of
 from bestie.pipeline.limits import too_small_limits
 from bestie.pipeline.measurements import Measurements
 from bestie.pipeline.process import Command
@@ -347,7 +347,7 @@ class Predict(Step):
 
     def progress(self, run: Run) -> float | None:
         count = max(1, len(run.source.ids["train"]))
-        return len(find_outputs(run.folder, self.files)) / count
+        return count_outputs(run.folder, self.files) / count
 
     def build(self, run: Run) -> Stage:
         outputs = (self.files, f"{self.name}/{LEDGER}", f"{self.name}/report/*")

@@ -30,6 +30,8 @@ __all__ = ["launch", "launch_tool", "prepare_launch", "requested_device"]
 # How CPU processes start: as forks of a process that has only imported the package, where there is
 # such a thing. A process that has run a network cannot be forked: its threads are missing then.
 START_METHOD = "forkserver" if "forkserver" in mp.get_all_start_methods() else "spawn"
+# What torchrun sets in the environment of the processes that it starts.
+TORCHRUN = "TORCHELASTIC_RUN_ID"
 # Mistakes of the user, and trainings that cannot continue: a message, not a traceback.
 USER_ERRORS = (ValueError, OSError, TrainingError)
 
@@ -45,8 +47,8 @@ def launch(
 ) -> None:
     """Run ``main(*args)`` in ``num_gpus_per_machine`` x ``num_machines`` processes.
 
-    With one process in all, ``main`` runs in this one. Each CPU process takes its share of
-    PyTorch's threads.
+    With one process in all, ``main`` runs in this one. So it does where torchrun has started this
+    process: then the group is torchrun's. Each CPU process takes its share of PyTorch's threads.
 
     Args:
         main: a function of a module (or of the script that is run).
@@ -61,8 +63,16 @@ def launch(
 
     Raises:
         ValueError: no process at all, a machine that is not one of those, more processes than
-            GPUs, or "auto" with several machines.
+            GPUs, "auto" with several machines, or a number of processes besides torchrun's.
     """
+    if TORCHRUN in os.environ:
+        if (num_gpus_per_machine, num_machines) != (1, 1):
+            raise ValueError(
+                "torchrun says how many processes there are; leave out --num-gpus and "
+                "--num-machines, or start the command without torchrun"
+            )
+        _run_in_group_of_torchrun(main, args, device)
+        return
     if num_gpus_per_machine < 1 or not 0 <= machine_rank < num_machines:
         raise ValueError(
             "at least one process and one machine are needed, and a machine rank below their "
@@ -90,25 +100,60 @@ def launch(
     elif world_size == 1:
         main(*args)
     else:
-        if dist_url == "auto":
-            dist_url = f"tcp://127.0.0.1:{_free_port()}"
-        prepare_launch(main.__module__)
-        with _messages_of_processes() as mistakes:
-            mp.start_processes(
-                _cpu_process,
-                nprocs=num_gpus_per_machine,
-                args=(
-                    main,
-                    num_gpus_per_machine,
-                    num_machines,
-                    machine_rank,
-                    dist_url,
-                    args,
-                    mistakes,
-                    mp.get_start_method(),
-                ),
-                start_method=START_METHOD,
-            )
+        _launch_on_cpu(main, num_gpus_per_machine, num_machines, machine_rank, dist_url, args)
+
+
+def _launch_on_cpu(
+    main: Callable,
+    num_processes: int,
+    num_machines: int,
+    machine_rank: int,
+    dist_url: str,
+    args: tuple,
+) -> None:
+    """Run ``main(*args)`` in processes of this machine that meet at ``dist_url``."""
+    if dist_url == "auto":
+        dist_url = f"tcp://127.0.0.1:{_free_port()}"
+    prepare_launch(main.__module__)
+    group = (num_processes, num_machines, machine_rank, dist_url)
+    with _messages_of_processes() as mistakes:
+        mp.start_processes(
+            _cpu_process,
+            args=(main, *group, args, mistakes, mp.get_start_method()),
+            nprocs=num_processes,
+            start_method=START_METHOD,
+        )
+
+
+def _run_in_group_of_torchrun(main: Callable, args: tuple, device: str) -> None:
+    """Run ``main(*args)`` as one of the processes that torchrun has started on its machines.
+
+    Raises:
+        ValueError: there is no GPU for this process.
+    """
+    size, local_size, local_rank, machine = (
+        int(os.environ[name])
+        for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE", "LOCAL_RANK", "GROUP_RANK")
+    )
+    if device == "cpu":
+        torch.set_num_threads(max(1, torch.get_num_threads() // local_size))
+    elif local_rank >= torch.cuda.device_count():
+        raise ValueError(
+            f"torchrun started {local_size} processes on this machine, PyTorch finds "
+            f"{torch.cuda.device_count()} GPUs; MODEL.DEVICE cpu runs on the CPU"
+        )
+    else:
+        torch.cuda.set_device(local_rank)
+    if size == 1:
+        main(*args)
+        return
+    # env:// reads the rest of what torchrun says.
+    backend = "gloo" if device == "cpu" else "nccl"
+    dist.init_process_group(backend, init_method="env://", timeout=DEFAULT_TIMEOUT)
+    _create_local_groups(local_size, size // local_size, machine)
+    comm.synchronize()
+    main(*args)
+    _leave_group()
 
 
 def prepare_launch(module: str) -> None:

@@ -7,7 +7,7 @@ import torch
 from detectron2.data import DatasetCatalog
 
 from bestie.benchmark import Bench
-from bestie.benchmark.data_rows import _write_root, export_memory, loader_rows
+from bestie.benchmark.data_rows import export_memory, loader_rows, write_benchmark_root
 from bestie.data.checks.dataset import inspect_dataset
 from bestie.formats import read_image
 
@@ -25,7 +25,7 @@ def test_the_loader_is_compared_with_decoding_alone():
 
 
 def test_images_and_labels_that_are_loaded_have_no_mistake(tmp_path):
-    dataset = _write_root(tmp_path, 2, (94, 125), seed=0)
+    dataset = write_benchmark_root(tmp_path, 2, (94, 125), seed=0)
     needs = {"images", "tags", "maps", "peak_points"}
     report = inspect_dataset(tmp_path, "train", needs=needs)
     assert not [p for p in report.problems if p.severity == "error"]

@@ -5,7 +5,7 @@ import pytest
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from bestie.data import register_dataset
-from bestie.evaluation.coco import build_coco_evaluator, coco_average_precision
+from bestie.evaluation.coco import build_coco_evaluator, coco_average_precision, load_truth
 from bestie.evaluation.masks import LabelledMasks, annotations_by_image
 from bestie.methods.bestie.baseline import labels_from_components
 from tests.conftest import shared_data
@@ -29,13 +29,13 @@ def run_evaluator(name: str, predicted: dict, max_detections: int = 200) -> dict
 def test_perfect_labels_score_100(tmp_path):
     name = write_root(tmp_path)
     labels = {101 + i: labels_of(boxes) for i, boxes in enumerate(OBJECTS)}
-    found = coco_average_precision(json_of(name), labels, CATEGORIES)
+    found = coco_average_precision(load_truth(json_of(name)), labels, CATEGORIES)
     assert found == pytest.approx({"AP": 100, "AP50": 100, "AP75": 100})
 
 
 def test_no_labels_score_0(tmp_path):
     name = write_root(tmp_path)
-    found = coco_average_precision(json_of(name), {101: labels_of([])}, CATEGORIES)
+    found = coco_average_precision(load_truth(json_of(name)), {101: labels_of([])}, CATEGORIES)
     assert found == {"AP": 0, "AP50": 0, "AP75": 0}
 
 
@@ -51,7 +51,7 @@ def test_evaluator_of_detectron2_agrees(tmp_path):
         101 + i: instances_of(*both) for i, both in enumerate(zip(noisy, scores, strict=True))
     }
     labels = {image_id: LabelledMasks.from_instances(p) for image_id, p in predicted.items()}
-    own = coco_average_precision(json_of(name), labels, CATEGORIES, 200)
+    own = coco_average_precision(load_truth(json_of(name)), labels, CATEGORIES, 200)
     theirs = run_evaluator(name, predicted)
     assert 0 < own["AP"] < own["AP50"] < 100
     assert own == pytest.approx({key: theirs[key] for key in own})
@@ -66,7 +66,9 @@ def test_the_limit_of_detections_cuts_the_recall(tmp_path):
     assert run_evaluator(name, predicted, 100)["AP50"] == pytest.approx(100 * 84 / 101)
     assert run_evaluator(name, predicted, 200)["AP50"] == pytest.approx(100)
     labels = {101: LabelledMasks.from_instances(predicted[101])}
-    own = [coco_average_precision(json_of(name), labels, CATEGORIES, n) for n in (100, 200)]
+    own = [
+        coco_average_precision(load_truth(json_of(name)), labels, CATEGORIES, n) for n in (100, 200)
+    ]
     assert [found["AP50"] for found in own] == pytest.approx([100 * 84 / 101, 100])
 
 
@@ -88,5 +90,5 @@ def test_baseline_of_real_nuclei_scores_what_is_known():
         )
         for record in DatasetCatalog.get(name)
     }
-    found = coco_average_precision(json_of(name), labels, {0: 1}, max_detections=200)
+    found = coco_average_precision(load_truth(json_of(name)), labels, {0: 1}, max_detections=200)
     assert found["AP50"] == pytest.approx(42.5, abs=0.05)

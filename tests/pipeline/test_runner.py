@@ -54,7 +54,7 @@ class World:
             self.stages,
             open_source(request, self.root),
             Manifest.open(self.output, HEADER),
-            FileHashes(None),
+            FileHashes(),
             lambda stage: {"code": {"x.py": code}},
             selected=selected,
             forced=forced,

@@ -174,7 +174,7 @@ class World:
             [self.stage(name) for name in NAMES],
             open_source(request, self.root),
             Manifest.open(self.output, HEADER),
-            FileHashes(None),
+            FileHashes(),
             lambda stage: {"code": {"x.py": self.code}, "libraries": {}},
             selected=selected,
             forced=[name for name in forced if name in selected and name not in self.replaced],

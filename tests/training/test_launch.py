@@ -1,5 +1,7 @@
 import multiprocessing
 import os
+import subprocess
+import sys
 from multiprocessing.util import Finalize
 from pathlib import Path
 
@@ -8,7 +10,9 @@ import torch
 import torch.distributed as dist
 from detectron2.utils import comm
 
-from bestie.training.launch import _create_local_groups, launch, requested_device
+from bestie.cli import export
+from bestie.training.launch import _create_local_groups, _free_port, launch, requested_device
+from tests.training.test_trainer import data, settings  # noqa: F401  (a fixture, and settings)
 
 IMPORTED_IN = os.getpid()
 
@@ -110,3 +114,73 @@ def test_device_is_read_from_overrides_then_file_then_default(tmp_path):
     assert requested_device(str(child), []) == "cpu"
     assert requested_device(str(child), ["SEED", "1", "MODEL.DEVICE", "cuda"]) == "cuda"
     assert requested_device("", []) == "cuda"
+
+
+def test_a_number_of_processes_besides_that_of_torchrun_is_refused(monkeypatch):
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
+    with pytest.raises(ValueError, match="leave out --num-gpus and --num-machines"):
+        launch(print, 2, device="cpu")
+
+
+def test_a_single_process_of_torchrun_runs_in_place(monkeypatch):
+    sizes = {"WORLD_SIZE": "1", "LOCAL_WORLD_SIZE": "1", "LOCAL_RANK": "0", "GROUP_RANK": "0"}
+    for name, value in {"TORCHELASTIC_RUN_ID": "1", **sizes}.items():
+        monkeypatch.setenv(name, value)
+    seen = []
+    launch(seen.append, 1, args=("here",), device="cpu")
+    monkeypatch.setenv("LOCAL_RANK", "1000")
+    with pytest.raises(ValueError, match="torchrun started 1 processes on this machine"):
+        launch(seen.append, 1, device="cuda")
+    assert seen == ["here"]
+
+
+@pytest.mark.slow
+def test_processes_of_torchrun_form_a_group(tmp_path):
+    """torchrun starts this file; see its end."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
+    command += ["2", "-m", "tests.training.test_launch", str(tmp_path)]
+    subprocess.run(command, check=True, timeout=600)
+    texts = [(tmp_path / rank).read_text().split(maxsplit=3) for rank in "01"]
+    assert [text[:2] for text in texts] == [["2", "0"], ["2", "1"]]
+    assert all(text[3].startswith("[0, 1]") for text in texts)
+
+
+def on_two_machines(*command):
+    """Run a command as two machines would, which meet on the loopback; their outputs."""
+    address = ["--num-machines", "2", "--dist-url", f"tcp://127.0.0.1:{_free_port()}"]
+    machines = [
+        subprocess.Popen(
+            [sys.executable, "-m", "bestie", *command[:1], *address, "--machine-rank", rank]
+            + [*command[1:]],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for rank in "01"
+    ]
+    outputs = [machine.communicate(timeout=1200)[0] for machine in machines]
+    assert [machine.returncode for machine in machines] == [0, 0], outputs
+    return outputs
+
+
+@pytest.mark.slow
+def test_two_machines_train_resume_and_export(data, tmp_path):  # noqa: F811
+    """What they export is what one process exports from their checkpoint."""
+    config, output = ["--config-file", "configs/quick/shapes_tags.yaml"], tmp_path / "out"
+    short = ["SOLVER.CHECKPOINT_PERIOD", "1", "VIS_PICTURE_PERIOD", "0"]
+    short += ["MODEL.BESTIE.REFINE.START_ITER", "1", "DATALOADER.NUM_WORKERS", "0"]
+    on_two_machines("train", *config, *settings(data, output, *short, "SOLVER.MAX_ITER", "2"))
+    given = settings(data, output, *short, "SOLVER.MAX_ITER", "3")
+    first, _ = on_two_machines("train", "--resume", *config, *given)
+    assert "Starting training from iteration 2" in first
+    assert (output / "model_0000002.pth").is_file()
+    weights = ["MODEL.WEIGHTS", str(output / "model_final.pth")]
+    files = [tmp_path / "two.json", tmp_path / "one.json"]
+    given = [*config, "--output", str(files[0]), *settings(data, output, *short), *weights]
+    on_two_machines("export", *given)
+    export.main([*config, "--output", str(files[1]), *settings(data, output, *short), *weights])
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+if __name__ == "__main__":
+    launch(report, 1, args=(sys.argv[1],), device="cpu")

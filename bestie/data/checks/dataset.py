@@ -3,13 +3,14 @@
 A folder-contract root and a split, or a COCO json and its images, give a list of :class:`Problem`
 and counts per class. Called by the trainer (:func:`check_datasets`, for all data sets of a config),
 the check tool and the pipeline. Every image is decoded, by threads (decoding releases Python's
-lock).
+lock), unless an earlier check did so (``bestie.data.file_findings``).
 """
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -25,6 +26,7 @@ from bestie.data.checks.images import (
     size_mismatch,
 )
 from bestie.data.checks.splits import SplitChecker, shared_ids
+from bestie.data.file_findings import FileFindings, count_objects
 from bestie.data.mappers import mapper_class
 from bestie.data.registration import (
     BUILTIN_DATASETS,
@@ -38,13 +40,10 @@ from bestie.formats import (
     DatasetFolder,
     join_errors,
     read_class_names,
-    read_coco,
-    read_image,
     read_image_labels,
     read_split,
 )
 from bestie.formats.dataset_folder import INSTANCE_MASKS
-from bestie.formats.true_masks import part_of_coco
 
 __all__ = [
     "NEEDS",
@@ -62,6 +61,9 @@ logger = logging.getLogger(__name__)
 
 # What a stage may need of a data set.
 NEEDS = ("images", "tags", "maps", "peak_points", "clicks", "ground_truth")
+# Images that a thread checks before it takes the next ones: handing them over one by one would take
+# longer than looking at files that are known already.
+CHUNK = 64
 
 
 def check_dataset(
@@ -118,8 +120,9 @@ def inspect_dataset(
             folders[need] = folder
     _folder_exists(DatasetFolder(root).image_folder, errors)
     tags = _check_tags(root, ids, class_names, errors) if "tags" in needs and class_names else None
+    files = FileFindings()
     json_file = ground_truth_json(root, split)
-    coco = _check_ground_truth_json(json_file, ids, class_names, errors)
+    coco = _check_ground_truth_json(json_file, ids, class_names, files, errors)
     masks = ""
     if "ground_truth" in needs:
         masks = _mask_files_needed(root, split, errors)
@@ -133,20 +136,21 @@ def inspect_dataset(
         json_file=json_file,
         listed=_listed_sizes(coco, ids),
         score_thresh=score_thresh,
+        files=files,
     )
-    findings = _in_threads(checker, ids)
-    report = _summarize(class_names, ids, tags, coco, findings)
+    found = ImageFindings()
+    for of_images in _in_threads(checker, checker.is_quick, ids):
+        found.add(of_images)
+    report = _summarize(class_names, ids, tags, coco, found)
     if coco is None and masks:
         report.objects_per_class = np.zeros(len(class_names), np.int64)
-        report.objects_per_class += sum(finding.objects_per_class for finding in findings)
+        report.objects_per_class += found.objects_per_class
     report.problems += [Problem.from_error(error) for error in errors]
-    report.problems += [problem for finding in findings for problem in finding.problems]
-    trusted = {
-        folder: sum(finding.trusted_points[folder] for finding in findings)
-        for folder in report.points_per_class
-    }
+    report.problems += found.problems
     split_checker = SplitChecker(root, split, needs, folders, tags is not None, score_thresh)
-    report.problems += split_checker(report, trusted)
+    report.problems += split_checker(report, found.trusted_points)
+    files.log()
+    files.save()
     return report
 
 
@@ -238,51 +242,39 @@ def check_coco(json_file: str | os.PathLike, image_dir: str | os.PathLike) -> li
 
 def inspect_coco(json_file: str | os.PathLike, image_dir: str | os.PathLike) -> DatasetReport:
     """Find all problems of a COCO json with instances and of its images, which are decoded."""
+    json_file, files = os.fspath(json_file), FileFindings()
     try:
-        coco = read_coco(json_file)
+        coco = files.coco(json_file)
     except DataError as error:
         return DatasetReport([Problem.from_error(error)], [], 0, np.zeros(0, np.int64))
     problems = []
-    if all(entry["iscrowd"] for entry in coco["annotations"]):
+    if not any(coco["objects"]):
         message = "has no annotation that is not a crowd; there is nothing to learn or to evaluate"
-        problems.append(Problem("error", os.fspath(json_file), None, message))
+        problems.append(Problem("error", json_file, None, message))
 
-    def check(image: dict[str, Any]) -> list[Problem]:
+    def check(image: dict[str, Any]) -> ImageFindings:
+        found = ImageFindings()
         path = os.path.join(image_dir, image["file_name"])
-        try:
-            shape = read_image(path).shape[:2]
-        except DataError as error:
-            return [Problem.from_error(error)]
+        shape = found.attempt(files.image_shape, path)
         listed = (image["height"], image["width"])
-        if shape == listed:
-            return []
-        message = size_mismatch(shape, os.fspath(json_file), listed)
-        return [Problem("error", path, None, message)]
+        if shape is not None and shape != listed:
+            found.error(path, size_mismatch(shape, json_file, listed))
+        return found
+
+    def is_quick(image: dict[str, Any]) -> bool:
+        return files.knows(os.path.join(image_dir, image["file_name"]))
 
     if os.path.isdir(image_dir):
-        for found in _in_threads(check, coco["images"]):
-            problems += found
+        for of_images in _in_threads(check, is_quick, coco["images"]):
+            problems += of_images.problems
     else:
         problems.append(Problem("error", os.fspath(image_dir), None, "folder does not exist"))
     categories = sorted(coco["categories"], key=lambda category: category["id"])
     names = [category["name"] for category in categories]
-    images, objects = _count_objects(coco, [category["id"] for category in categories])
+    images, objects = count_objects(coco, [category["id"] for category in categories])
+    files.log()
+    files.save()
     return DatasetReport(problems, names, len(coco["images"]), images, objects_per_class=objects)
-
-
-def _count_objects(coco: dict[str, Any], category_ids: list[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Images and annotations (no crowds) of each category, (C,) int64 both."""
-    number = {category_id: i for i, category_id in enumerate(category_ids)}
-    pairs = [
-        (number[entry["category_id"]], entry["image_id"])
-        for entry in coco["annotations"]
-        if not entry["iscrowd"] and entry["category_id"] in number
-    ]
-    images, objects = (
-        np.bincount([class_id for class_id, _ in chosen], minlength=len(number)).astype(np.int64)
-        for chosen in (set(pairs), pairs)
-    )
-    return images, objects
 
 
 def _folder_exists(path: str, errors: list[DataError]) -> bool:
@@ -315,13 +307,17 @@ def _check_tags(
 
 
 def _check_ground_truth_json(
-    path: str, ids: list[str], class_names: list[str], errors: list[DataError]
+    path: str,
+    ids: list[str],
+    class_names: list[str],
+    files: FileFindings,
+    errors: list[DataError],
 ) -> dict[str, Any] | None:
-    """Check the json if there is one, and return what it holds."""
+    """Check the json if there is one, and return what it holds, without masks."""
     if not os.path.exists(path):
         return None
     try:
-        coco = read_coco(path)
+        coco = files.coco(path)
     except DataError as error:
         errors.append(error)
         return None
@@ -364,23 +360,42 @@ def _summarize(
     ids: list[str],
     tags: Mapping[str, list[int]] | None,
     coco: dict[str, Any] | None,
-    findings: list[ImageFindings],
+    found: ImageFindings,
 ) -> DatasetReport:
     """The counts; the problems are to be added."""
     report = DatasetReport([], class_names, len(ids), np.zeros(len(class_names), np.int64))
     for classes in (tags or {}).values():
         report.images_per_class[classes] += 1
-    for finding in findings:
-        report.map_pixels += finding.map_pixels
-        for folder, counts in finding.points_per_class.items():
-            so_far = report.points_per_class.get(folder, 0)
-            report.points_per_class[folder] = so_far + counts
+    report.map_pixels += found.map_pixels
+    report.points_per_class.update(found.points_per_class)
     if coco is not None:
         category_ids = list(range(1, len(class_names) + 1))
-        report.objects_per_class = _count_objects(part_of_coco(coco, ids), category_ids)[1]
+        by_name = images_by_name(coco)
+        names = {by_name[image_id]["file_name"] for image_id in ids if image_id in by_name}
+        report.objects_per_class = count_objects(coco, category_ids, names)[1]
     return report
 
 
-def _in_threads(function: Callable, items: Iterable) -> list:
+def _in_threads(
+    check: Callable[[Any], ImageFindings], is_quick: Callable[[Any], bool], images: Sequence[Any]
+) -> Iterator[ImageFindings]:
+    """What ``check`` finds for each image, of several images together, in their order.
+
+    Decoding runs in threads. Where nothing has to be decoded, they would only wait for each other.
+    """
+
+    def check_some(start: int) -> ImageFindings:
+        found = ImageFindings()
+        for image in images[start : start + CHUNK]:
+            found.add(check(image))
+        return found
+
     with ThreadPoolExecutor(max_workers=min(32, os.cpu_count() or 1)) as pool:
-        return list(pool.map(function, items))
+        results: list[Callable[[], ImageFindings]] = []
+        for start in range(0, len(images), CHUNK):
+            if all(map(is_quick, images[start : start + CHUNK])):
+                results.append(partial(check_some, start))
+            else:
+                results.append(pool.submit(check_some, start).result)
+        for result in results:
+            yield result()

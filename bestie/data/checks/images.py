@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from bestie.data.file_findings import FileFindings
 from bestie.formats import (
     POINT_FOLDERS,
     DataError,
@@ -17,11 +18,6 @@ from bestie.formats import (
     Points,
     find_image,
     missing_image,
-    read_image,
-    read_image_size,
-    read_instances,
-    read_points,
-    read_semantic_map,
 )
 from bestie.formats.dataset_folder import MAPS
 from bestie.regions import IGNORE
@@ -64,13 +60,23 @@ class Problem:
 
 @dataclass
 class ImageFindings:
-    """What was found for one image; counts as in DatasetReport."""
+    """What was found for one image, or for several; counts as in DatasetReport."""
 
     problems: list[Problem] = field(default_factory=list)
     map_pixels: np.ndarray | int = 0
     points_per_class: dict[str, np.ndarray] = field(default_factory=dict)
     objects_per_class: np.ndarray | int = 0
     trusted_points: dict[str, int] = field(default_factory=dict)
+
+    def add(self, other: "ImageFindings") -> None:
+        """Add what was found for other images, in place."""
+        self.problems += other.problems
+        self.map_pixels = self.map_pixels + other.map_pixels
+        self.objects_per_class = self.objects_per_class + other.objects_per_class
+        for folder, counts in other.points_per_class.items():
+            self.points_per_class[folder] = self.points_per_class.get(folder, 0) + counts
+            so_far = self.trusted_points.get(folder, 0)
+            self.trusted_points[folder] = so_far + other.trusted_points[folder]
 
     def error(self, file: str, message: str, line: int | None = None) -> None:
         self.problems.append(Problem("error", file, line, message))
@@ -101,6 +107,7 @@ class ImageChecker:
         json_file: the COCO json of the split.
         listed: image id -> (height, width) in it; empty if it does not exist.
         score_thresh: confidence above which points train.
+        files: reads them.
     """
 
     root: str
@@ -112,6 +119,13 @@ class ImageChecker:
     json_file: str
     listed: Mapping[str, tuple[int, int]]
     score_thresh: float
+    files: FileFindings
+
+    def is_quick(self, image_id: str) -> bool:
+        """Whether no picture has to be decoded, because an earlier check did so."""
+        image = find_image(self.root, image_id)
+        semantic_map = self._map_file(image_id) if "maps" in self.folders else ""
+        return image is not None and self.files.knows(image, semantic_map)
 
     def __call__(self, image_id: str) -> ImageFindings:
         found = ImageFindings()
@@ -121,8 +135,7 @@ class ImageChecker:
             found.error(self.json_file, f"its image '{image_id}' {mismatch}")
         tags = None if self.tags is None else self.tags.get(image_id)
         if "maps" in self.folders:
-            path = os.path.join(self.root, self.folders["maps"], f"{image_id}.png")
-            self._check_map(path, shape, tags, found)
+            self._check_map(self._map_file(image_id), shape, tags, found)
         for need in ("peak_points", "clicks"):
             if need not in self.folders:
                 continue
@@ -135,6 +148,9 @@ class ImageChecker:
             self._check_masks(image_id, shape, found)
         return found
 
+    def _map_file(self, image_id: str) -> str:
+        return os.path.join(self.root, self.folders["maps"], f"{image_id}.png")
+
     def _check_image(self, image_id: str, found: ImageFindings) -> tuple[int, int] | None:
         path = find_image(self.root, image_id)
         if path is None:
@@ -146,28 +162,29 @@ class ImageChecker:
             name = f"{image_id}{suffix}"
             found.warning(f"{stem}.png", f"is not used: {name} is the image of this id")
         if not self.decode:
-            return found.attempt(read_image_size, path)
-        image = found.attempt(read_image, path)
-        if image is not None and min(image.shape[:2]) < SMALL_SIDE:
-            size = f"{image.shape[0]} x {image.shape[1]} pixels (height x width)"
+            return found.attempt(self.files.image_size, path)
+        shape = found.attempt(self.files.image_shape, path)
+        if shape is not None and min(shape) < SMALL_SIDE:
+            size = f"{shape[0]} x {shape[1]} pixels (height x width)"
             found.warning(path, f"is of {size}; images under {SMALL_SIDE} on a side hold no object")
-        return None if image is None else image.shape[:2]
+        return shape
 
     def _check_map(
         self, path: str, shape: tuple | None, tags: list[int] | None, found: ImageFindings
     ) -> None:
-        semantic_map = found.attempt(read_semantic_map, path)
-        if semantic_map is None:
+        counted = found.attempt(self.files.map_counts, path)
+        if counted is None:
             return
-        if shape is not None and semantic_map.shape != shape:
-            found.error(path, size_mismatch(semantic_map.shape, "its image", shape))
-        found.map_pixels = np.bincount(semantic_map.ravel(), minlength=256)
-        values = np.flatnonzero(found.map_pixels)
-        classes = values[(values > 0) & (values < IGNORE)] - 1
-        unknown = classes[classes >= len(self.class_names)]
-        if self.class_names and len(unknown):
+        map_shape, found.map_pixels = counted
+        if shape is not None and map_shape != shape:
+            found.error(path, size_mismatch(map_shape, "its image", shape))
+        values = np.flatnonzero(found.map_pixels).tolist()
+        classes = [value - 1 for value in values if 0 < value < IGNORE]
+        unknown = [class_id for class_id in classes if class_id >= len(self.class_names)]
+        if self.class_names and unknown:
             accepted = f"0 (background), 1..{len(self.class_names)} (class + 1), 255 (ignore)"
-            found.error(path, f"has the values {(unknown + 1).tolist()}; accepted: {accepted}")
+            given = [class_id + 1 for class_id in unknown]
+            found.error(path, f"has the values {given}; accepted: {accepted}")
         if tags is None:
             return
         for class_id in sorted(set(tags) - set(classes)):
@@ -184,14 +201,14 @@ class ImageChecker:
         clicks: bool,
     ) -> Points:
         errors: list[DataError] = []
-        points = read_points(path, errors)
+        points = self.files.points(path, errors)
         found.problems += [Problem.from_error(error) for error in errors]
         num_classes = len(self.class_names)
         seen: dict[tuple, int] = {}
         assert points.lines is not None  # they are read from a file
-        rows = zip(np.floor(points.yx), points.classes, points.scores, points.lines, strict=True)
+        columns = (np.floor(points.yx), points.classes, points.scores, points.lines)
+        rows = zip(*(column.tolist() for column in columns), strict=True)
         for (y, x), class_id, score, line in rows:
-            line = int(line)
             if num_classes and class_id >= num_classes:
                 found.error(path, f"class {class_id}; 0..{num_classes - 1} are accepted", line)
             elif tags is not None and class_id not in tags:
@@ -201,7 +218,7 @@ class ImageChecker:
             if shape is not None and not (0 <= y < shape[0] and 0 <= x < shape[1]):
                 size = f"{shape[1]} x {shape[0]} (width x height)"
                 found.error(path, f"x {x:g}, y {y:g} lies outside the image of {size}", line)
-            first = seen.setdefault((y, x, int(class_id)), line)
+            first = seen.setdefault((y, x, class_id), line)
             if first != line:
                 found.warning(path, f"is the same point as line {first}", line)
         if clicks and tags is not None and not errors:
@@ -213,14 +230,14 @@ class ImageChecker:
         paths = DatasetFolder(self.root).mask_files(image_id)
         if self.masks == "optional" and not all(os.path.isfile(path) for path in paths):
             return
-        masks = found.attempt(read_instances, *paths)
+        masks = found.attempt(self.files.instances, *paths)
         if masks is None:
             return
-        instance_map, _, classes = masks
+        mask_shape, classes = masks
         num_classes = len(self.class_names)
         found.objects_per_class = np.bincount(classes[classes < num_classes], minlength=num_classes)
-        if shape is not None and instance_map.shape != shape:
-            found.error(paths[0], size_mismatch(instance_map.shape, "its image", shape))
+        if shape is not None and mask_shape != shape:
+            found.error(paths[0], size_mismatch(mask_shape, "its image", shape))
         unknown = sorted({int(c) for c in classes if c >= len(self.class_names)})
         if self.class_names and unknown:
             accepted = f"0..{len(self.class_names)}, 255"

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from bestie.data.checks.images import ImageChecker, ImageFindings, Problem, size_mismatch
+from bestie.data.file_findings import FileFindings
 from bestie.formats import DataError, write_semantic_map
 from tests.data.conftest import CLASSES, HEIGHT, WIDTH
 
@@ -28,6 +29,7 @@ def check(root):
             "json_file": "truth.json",
             "listed": {},
             "score_thresh": 0.7,
+            "files": FileFindings(),
         }
         return ImageChecker(**values | settings)(image_id)
 
