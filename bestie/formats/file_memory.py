@@ -30,7 +30,7 @@ def cache_folder() -> Path:
     given = os.environ.get("BESTIE_CACHE")
     if given:
         return Path(given)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "bestie")
+    return Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "bestie")
 
 
 class FileMemory:

@@ -66,8 +66,8 @@ def check_configs(configs: TrainingConfigs, names: list[str]) -> dict[str, float
         names: those that will run.
 
     Returns:
-        Training -> seconds that its steps take on this computer; those whose step could not be
-        measured are left out.
+        Training -> seconds that its steps take on this CPU; those that run on a GPU and those
+        whose step could not be measured are left out.
 
     Raises:
         ValueError: listing every problem of every training.
@@ -76,7 +76,8 @@ def check_configs(configs: TrainingConfigs, names: list[str]) -> dict[str, float
 
     def check(name: str) -> None:
         model, cfg = _check_config(configs, name)
-        seconds.update(_measured(model, cfg, name, configs.request.num_gpus))
+        if cfg.MODEL.DEVICE == "cpu":  # a GPU belongs to the trainings, which are other processes
+            seconds.update(_measured(model, cfg, name))
 
     _check_each(names, check)
     return seconds
@@ -175,9 +176,9 @@ def _check_config(configs: TrainingConfigs, name: str) -> tuple[nn.Module, CfgNo
     return model, cfg
 
 
-def _measured(model: nn.Module, cfg: CfgNode, name: str, processes: int) -> dict[str, float]:
+def _measured(model: nn.Module, cfg: CfgNode, name: str) -> dict[str, float]:
     try:
-        return {name: training_seconds(model, cfg, processes)}
+        return {name: training_seconds(model, cfg)}
     except Exception:  # an estimate stops no run: a mapper or model of a user's own may differ
         logger.info("No step of %s could be measured.", name, exc_info=True)
         return {}

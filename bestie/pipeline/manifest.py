@@ -21,7 +21,7 @@ try:
 except ImportError:  # Windows: hold_lock says what is supported
     fcntl = None  # type: ignore[assignment]  # a module there, None here
 
-__all__ = ["LOCK", "MANIFEST", "VERSION", "Manifest", "hold_lock"]
+__all__ = ["LOCK", "MANIFEST", "VERSION", "Manifest", "begun_stages", "hold_lock"]
 
 LOCK = ".lock"
 # Increased whenever runs of older manifests cannot be resumed.
@@ -73,8 +73,7 @@ class Manifest:
                 )
             return cls(folder, header, {})
         found = _read(path)
-        # Until a stage after the check has begun, nothing is lost.
-        begun = [name for name, s in found["stages"].items() if name != "check" and "inputs" in s]
+        begun = begun_stages(found["stages"])
         for key in IDENTITY if begun else ():
             if found.get(key) != header[key]:
                 raise DataError(
@@ -123,6 +122,12 @@ def _read(path: Path) -> dict[str, Any]:
             path,
         )
     return content
+
+
+def begun_stages(stages: Any) -> list[str]:
+    """Names of the stages of a manifest that hold work: those after the check that have begun."""
+    found = stages.items() if isinstance(stages, dict) else ()
+    return [n for n, s in found if n != "check" and isinstance(s, dict) and "inputs" in s]
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 from bestie.data.shapes.generator import is_built_in
-from bestie.pipeline.manifest import MANIFEST
+from bestie.pipeline.manifest import MANIFEST, begun_stages
 
 __all__ = ["choose_preset", "fitting_preset"]
 
@@ -47,10 +47,12 @@ def fitting_preset(*, is_drawn: bool, images: int, has_gpu: bool) -> str:
 
 
 def _preset_of_run(output: Path) -> str:
-    """The preset in the manifest of a folder; "" without a readable one (reported later)."""
+    """The preset of the run in a folder; "" if none is readable or has got beyond its check."""
     try:
         content = json.loads((output / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return ""
-    found = content.get("preset") if isinstance(content, dict) else None
+    if not isinstance(content, dict) or not begun_stages(content.get("stages")):
+        return ""
+    found = content.get("preset")
     return found if isinstance(found, str) else ""

@@ -279,11 +279,12 @@ def _wait(child: subprocess.Popen, watch: Callable[[], None]) -> float:
 
 
 def _peak_memory(process: int) -> float:
-    """Peak memory of a process or one of its children so far, MiB; 0 if unknown."""
+    """Peak memory of a process or one of its descendants so far, MiB; 0 if unknown."""
     peaks = [0.0]
     processes = [str(process)]
-    with contextlib.suppress(OSError):
-        processes += Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    for number in processes:  # it grows
+        with contextlib.suppress(OSError):
+            processes += Path(f"/proc/{number}/task/{number}/children").read_text().split()
     for number in processes:
         with contextlib.suppress(OSError):
             match = re.search(r"VmHWM:\s*(\d+) kB", Path(f"/proc/{number}/status").read_text())

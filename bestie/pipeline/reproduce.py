@@ -185,6 +185,12 @@ class _Reproduction:
                         f"{self.table.name} are measured with them",
                         source.root,
                     )
+                if self.table.needs_json and source.truth.get("val") != "json":
+                    raise DataError(
+                        "has true masks of 'val' as PNG files only; the numbers of "
+                        f"{self.table.name} are COCO AP, which needs a COCO json in annotations/",
+                        source.root,
+                    )
                 configs = TrainingConfigs(request, source, request.output)
                 try:
                     check_settings(configs, list(configs.names))

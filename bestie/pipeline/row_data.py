@@ -3,6 +3,8 @@
 Both are made once and found again by the next call.
 """
 
+import hashlib
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -49,7 +51,9 @@ def divided_root(root: Path, folder: Path, arguments: Sequence[str], seed: int) 
         DataError: what the command says is wrong with the data.
     """
     name = re.sub(r"[^\w.]+", "_", "_".join(arguments)).strip("_")
-    target = folder / f"{name}_seed_{seed}"
+    # Roots share the folder.
+    source = hashlib.sha256(os.path.realpath(root).encode("utf-8", "surrogateescape")).hexdigest()
+    target = folder / f"{name}_seed_{seed}_{source[:8]}"
     if (target / DIVIDED).is_file():
         return target
     link_root_to_split(root, target)

@@ -110,6 +110,7 @@ class Table:
         shared_maps: the weak maps of all rows, where the data has none; None: each makes its own.
         stages: stages that only these runs have, each with the name of the one that it follows.
         needs_truth: parts of the data whose true masks the values are measured with.
+        needs_json: the values are COCO AP, for which those of "val" must be a COCO json.
     """
 
     kind: str
@@ -127,6 +128,7 @@ class Table:
     shared_maps: FromRow | None = None
     stages: tuple[tuple[str, StageSpec], ...] = ()
     needs_truth: tuple[str, ...] = ("val",)
+    needs_json: bool = False
 
     @property
     def name(self) -> str:

@@ -7,9 +7,11 @@ therefore started here, with gloo.
 
 import contextlib
 import gc
+import multiprocessing
 import os
 import socket
 import sys
+import threading
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing import forkserver
@@ -214,6 +216,7 @@ def _cpu_process(
     mistakes: mp.SimpleQueue,
     start_method: str,
 ) -> None:
+    _end_with_launcher()
     # Python starts a process's own children (workers of the loader) in the way it was started.
     mp.set_start_method(start_method, force=True)
     torch.set_num_threads(max(1, torch.get_num_threads() // num_processes))
@@ -228,6 +231,23 @@ def _cpu_process(
     comm.synchronize()
     _report_mistakes(main, args, mistakes)
     _leave_group()
+
+
+def _end_with_launcher() -> None:
+    """Let this process end as soon as the one that launched it does, however that ends.
+
+    Its parent is the server of :func:`prepare_launch`, which lives on: no signal of the system
+    says that the launcher was killed.
+    """
+    launcher = multiprocessing.parent_process()
+    if launcher is None:
+        return
+
+    def wait() -> None:
+        launcher.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def _report_mistakes(main: Callable, args: tuple, mistakes: mp.SimpleQueue) -> None:

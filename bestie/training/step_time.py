@@ -30,33 +30,33 @@ SIZE = (375, 500)
 IMAGES = 2
 
 
-def training_seconds(model: nn.Module, cfg: CfgNode, processes: int = 1) -> float:
-    """Seconds of all steps of a training; evaluation and the start of the process are not in it.
+def training_seconds(model: nn.Module, cfg: CfgNode) -> float:
+    """Seconds of all steps of a training on the CPU, whatever the number of its processes.
+
+    Evaluation and the start of the process are not in it.
 
     Args:
-        model: of ``cfg``; its batch norms and gradients are changed.
+        model: of ``cfg``, on the CPU; its batch norms and gradients are changed.
         cfg: of the training.
-        processes: that share each batch.
     """
     count = min(IMAGES, cfg.SOLVER.IMS_PER_BATCH)
     with tempfile.TemporaryDirectory() as root:
         record, cfg = _write_sample(DatasetFolder(root), cfg)
         mapper = build_mapper(cfg, is_train=True)
-        model.train().to(cfg.MODEL.DEVICE)
+        model.train()
         _step(model, [mapper(record) for _ in range(count)], cfg)  # prepares convolutions
         start = time.perf_counter()
         _step(model, [mapper(record) for _ in range(count)], cfg)
         seconds = time.perf_counter() - start
-    return seconds * cfg.SOLVER.IMS_PER_BATCH / count / processes * cfg.SOLVER.MAX_ITER
+    return seconds * cfg.SOLVER.IMS_PER_BATCH / count * cfg.SOLVER.MAX_ITER
 
 
 def _step(model: nn.Module, batch: list[dict[str, Any]], cfg: CfgNode) -> None:
     with EventStorage(cfg.SOLVER.MAX_ITER - 1):  # what starts later in the training counts
-        losses = model(batch)
+        with torch.autocast("cpu", torch.bfloat16, enabled=cfg.SOLVER.AMP.ENABLED):
+            losses = model(batch)
     model.zero_grad(set_to_none=True)
     torch.stack([loss for loss in losses.values()]).sum().backward()
-    if cfg.MODEL.DEVICE != "cpu":
-        torch.cuda.synchronize()
 
 
 def _write_sample(folder: DatasetFolder, cfg: CfgNode) -> tuple[dict[str, Any], CfgNode]:

@@ -25,7 +25,7 @@ def test_a_training_becomes_a_file(tmp_path, capsys):
 
 def test_the_data_of_the_training_is_taken_where_it_is_available(tmp_path):
     name = write_root(tmp_path / "root")
-    (tmp_path / "c.yaml").write_text("")
+    (tmp_path / "c.yaml").write_text("VERSION: 2\n")
     common = ["--config-file", str(tmp_path / "c.yaml"), "--output", "out"]
     data = ["DATASETS.TEST", f"('folder:{tmp_path}/gone:val',)", "DATASETS.TRAIN", f"('{name}',)"]
     images = tool._images_of_data(tool.parse_arguments([*common, *data]))

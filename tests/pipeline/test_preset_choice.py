@@ -19,9 +19,13 @@ def test_drawings_are_learned_from_scratch_and_photographs_are_not(tmp_path):
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"preset": 1}'])
 def test_a_run_keeps_its_preset(tmp_path, text):
-    (tmp_path / "manifest.json").write_text(json.dumps({"preset": "hrnet48"}))
+    begun = {"preset": "hrnet48", "stages": {"check": {"inputs": {}}, "classifier": {"inputs": {}}}}
+    (tmp_path / "manifest.json").write_text(json.dumps(begun))
     assert choose_preset("photos", tmp_path) == ("hrnet48", "preset hrnet48, as this run began")
     (tmp_path / "manifest.json").write_text(text)
+    assert choose_preset("photos", tmp_path)[0] == "small"
+    begun["stages"].pop("classifier")  # it ended in the check: nothing is kept
+    (tmp_path / "manifest.json").write_text(json.dumps(begun))
     assert choose_preset("photos", tmp_path)[0] == "small"
 
 

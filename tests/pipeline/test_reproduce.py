@@ -3,8 +3,11 @@
 import io
 import json
 from dataclasses import dataclass, replace
+from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from bestie.formats import DataError
 from bestie.pipeline.recipe import RECIPES, Recipe, Training, register_recipe
@@ -12,7 +15,7 @@ from bestie.pipeline.reproduce import Order, reproduce
 from bestie.pipeline.runner import StageError
 from bestie.pipeline.stages import TRAIN, Step
 from bestie.pipeline.tables import FromRow, Row, Table
-from tests.pipeline.tiny_root import write_tiny_root
+from tests.pipeline.tiny_root import SIDE, write_tiny_root
 
 COUNT = ("count", "count/number.txt")
 DONE: list[str] = []  # what ran
@@ -159,6 +162,14 @@ def test_mistakes_in_any_row_are_found_before_the_first_one_runs(order):
         run(replace(order, table=replace(TABLE, rows=(TABLE.rows[0], wrong))))
     with pytest.raises(DataError, match="no true masks of the images of 'weak'"):
         run(replace(order, table=replace(TABLE, needs_truth=("weak",))))
+    root = Path(order.data)
+    (root / "annotations/instances_val.json").unlink()
+    for folder in ("SegmentationClass", "SegmentationObject"):
+        (root / folder).mkdir(exist_ok=True)
+        for name in (root / "ImageSets/Segmentation/val.txt").read_text().split():
+            Image.fromarray(np.eye(SIDE, dtype=np.uint8)).save(root / folder / f"{name}.png")
+    with pytest.raises(DataError, match="of 'val' as PNG files only.* needs a COCO json"):
+        run(replace(order, table=replace(TABLE, needs_json=True)))
     assert DONE == []
 
 

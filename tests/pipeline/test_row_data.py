@@ -21,7 +21,9 @@ def test_divided_images_get_clicks_and_the_root_stays_as_it_is(tmp_path):
     root = write_tiny_root(tmp_path / "root", train=4, val=1)
     before = sorted(path.relative_to(root) for path in root.rglob("*"))
     target = divided_root(root, tmp_path, ("--percent", "25"), 3)
-    assert target.name == "percent_25_seed_3"
+    assert target.name.startswith("percent_25_seed_3_")
+    other = write_tiny_root(tmp_path / "other", train=4, val=1)
+    assert divided_root(other, tmp_path, ("--percent", "25"), 3) != target
     assert divided_root(root, tmp_path, ("--percent", "25"), 3) == target
     assert set(list_splits(target)) == {"train", "train_s", "train_w", "val"}
     assert len(list((target / "Center_points").iterdir())) == 3

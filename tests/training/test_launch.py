@@ -2,6 +2,8 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from multiprocessing.util import Finalize
 from pathlib import Path
 
@@ -62,6 +64,43 @@ def test_processes_on_the_cpu_import_once(tmp_path):
     """They are forks of a process that has imported the module already."""
     launch(report_imports, 2, args=(str(tmp_path),), device="cpu")
     assert [(tmp_path / rank).read_text() for rank in "01"] == ["True", "True"]
+
+
+def test_processes_on_the_cpu_end_with_their_launcher(tmp_path):
+    """Also if it is killed: they must not write on beside the run that follows."""
+    code = (
+        "from bestie.training.launch import launch; from tests.training import test_launch as t; "
+        f"launch(t.wait, 2, args=({str(tmp_path)!r},), device='cpu')"
+    )
+    launcher = subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[2])
+    wait_until(lambda: all((tmp_path / rank).is_file() for rank in "01"))
+    processes = [int((tmp_path / rank).read_text()) for rank in "01"]
+    launcher.kill()
+    launcher.wait()
+    wait_until(lambda: not any(is_running(process) for process in processes))
+
+
+def wait(folder: str) -> None:
+    """Say that this process runs, and do nothing more."""
+    path = Path(folder, str(comm.get_rank()))
+    path.with_suffix(".new").write_text(str(os.getpid()))
+    path.with_suffix(".new").rename(path)
+    time.sleep(600)
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    end = time.monotonic() + 120
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def is_running(process: int) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
 
 
 def report_imports(folder: str) -> None:

@@ -107,7 +107,7 @@ def test_wrong_numbers_of_classes_and_classifiers_are_refused(tmp_path):
     with pytest.raises(ValueError, match="--classes holds 3 names, the model has 2 classes"):
         demo_overrides(config_file, weights, ["a", "b", "c"])
     unknown = ["DATASETS.CLASS_NAMES", "[]"]
-    for part in ("BESTIE", "PAM", "SOLO", "REFINER"):  # a training fills in all of them
+    for part in ("BESTIE", "PAM", "SOLO", "REFINER", "SEMANTIC"):  # a training fills in all of them
         unknown += [f"MODEL.{part}.NUM_CLASSES", "-1"]
     with pytest.raises(ValueError, match="the classes are unknown"):
         demo_overrides(config_file, [*unknown, "DATASETS.TRAIN", "()", "DATASETS.TEST", "()"])

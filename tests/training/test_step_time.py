@@ -30,6 +30,5 @@ def test_the_time_counts_steps_images_and_processes(monkeypatch):
     cfg = config("classifier", "SOLVER.MAX_ITER", "10", "SOLVER.IMS_PER_BATCH", "8")
     model = build_model(cfg)
     assert training_seconds(model, cfg) == 3.0 * 8 / 2 * 10  # two images are measured
-    assert training_seconds(model, cfg, processes=2) == 3.0 * 8 / 2 * 10 / 2
     cfg = config("classifier", "SOLVER.MAX_ITER", "10", "SOLVER.IMS_PER_BATCH", "1")
     assert training_seconds(model, cfg) == 30.0

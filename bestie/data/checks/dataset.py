@@ -397,5 +397,9 @@ def _in_threads(
                 results.append(partial(check_some, start))
             else:
                 results.append(pool.submit(check_some, start).result)
-        for result in results:
-            yield result()
+        try:
+            for result in results:
+                yield result()
+        except BaseException:  # interrupted: the images that are left are not decoded first
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise

@@ -157,18 +157,20 @@ def _add_input(cfg: CN) -> None:
 def check_bestie_config(cfg: CN) -> list[str]:
     """Settings that contradict each other or have no effect, one message each."""
     is_bestie = cfg.MODEL.META_ARCHITECTURE == "BESTIE"
-    problems = _problems_of_kept_sizes(cfg, is_bestie)
+    # "RefinedLabels" is BESTIE, of which other labels are read at inference.
+    keeps_sizes = cfg.MODEL.META_ARCHITECTURE in ("BESTIE", "RefinedLabels")
+    problems = _problems_of_kept_sizes(cfg, keeps_sizes)
     return problems + _without_effect(cfg) if is_bestie else problems
 
 
-def _problems_of_kept_sizes(cfg: CN, is_bestie: bool) -> list[str]:
+def _problems_of_kept_sizes(cfg: CN, keeps_sizes: bool) -> list[str]:
     kept = list(cfg.INPUT.TEST_SIZE_KEPT)
     if len(kept) != 2 or not 0 <= kept[0] <= kept[1]:
         return [
             "INPUT.TEST_SIZE_KEPT must be two lengths in pixels, the shorter one first, or "
             f"[0, 0] for none; got {kept}."
         ]
-    if kept[1] and not (cfg.INPUT.TEST_SIZE and is_bestie):
+    if kept[1] and not (cfg.INPUT.TEST_SIZE and keeps_sizes):
         return [f"INPUT.TEST_SIZE_KEPT {kept} has an effect only for BESTIE with INPUT.TEST_SIZE."]
     return []
 

@@ -90,7 +90,7 @@ TRAININGS = (
         evaluated=False,
         reads_maps=True,
         optional=True,
-        off_in=("quick",),
+        off_in=("quick", "small", "r50", "hrnet48"),
         settings=_semantic_settings,
     ),
     Training(
@@ -159,7 +159,7 @@ STAGES = (
     Train(
         "semantic",
         "Segmentation network of the weak maps",
-        data=(*TRAIN, *VAL),
+        data=TRAIN,
         reads=(MAPS,),
         # The settings of its maps take no part in the training.
         ignores=("MODEL.SEMANTIC.MAPS",),

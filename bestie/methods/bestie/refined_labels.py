@@ -14,7 +14,7 @@ import torch
 from detectron2.config import CfgNode
 from detectron2.modeling import META_ARCH_REGISTRY
 
-from bestie.data.mappers import MAPPER_REGISTRY
+from bestie.data.mappers import MAPPER_REGISTRY, read_sample_map
 from bestie.methods.bestie.batch_labels import collate_labels
 from bestie.methods.bestie.grouping import GroupedInstances
 from bestie.methods.bestie.inference import to_instances
@@ -49,7 +49,7 @@ class RefinementMapper(BESTIEMapper):
     def __call__(self, dataset_dict: dict[str, Any]) -> dict[str, Any]:
         sample = super().__call__(dataset_dict)
         photo = (sample["height"], sample["width"])
-        semantic_map = self._read_semantic_map(dataset_dict, photo)
+        semantic_map = read_sample_map(dataset_dict, self.maps_dir, photo)
         height, width = sample.get("grid_size", photo)
         if (height, width) != photo:
             nearest = cv2.INTER_NEAREST

@@ -103,6 +103,7 @@ COCO = Table(
         ),
     ),
     columns=tuple(COCO_COLUMNS),
+    needs_json=True,
     last="maskrcnn",
     read=metrics_of("bestie", COCO_COLUMNS),
     setting="COCO val2017, maps of another method",

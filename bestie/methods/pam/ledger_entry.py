@@ -7,7 +7,7 @@ from pathlib import Path
 from detectron2.config import CfgNode
 from detectron2.utils.file_io import PathManager
 
-from bestie.backbones.origin import backbone_weights
+from bestie.backbones.origin import Weights, backbone_weights, model_weights
 from bestie.data.registration import parse_name
 from bestie.formats import hash_file
 from bestie.formats.ledger import LEDGER, UNKNOWN_LABELS, read_ledger
@@ -127,6 +127,11 @@ def _unknown_maps(trained: CfgNode | None) -> dict:
     return {"kind": LabelKind.UNKNOWN, "labels": f"{UNKNOWN_LABELS}: {where}"}
 
 
+def _described(weights: Weights) -> dict[str, str]:
+    file = os.path.basename(weights.file)
+    return {"file": file, "kind": weights.kind, "labels": weights.labels}
+
+
 def _config_of_training(weights: str) -> CfgNode | None:
     """The config that the training left beside its checkpoints; None without a readable one."""
     path = Path(weights).with_name("config.yaml")
@@ -137,14 +142,15 @@ def _config_of_training(weights: str) -> CfgNode | None:
 
 
 def _pretrained_weights(cfg: CfgNode | None) -> dict[str, str] | None:
-    """File that the backbone's training started from, and its labels; None: random weights."""
+    """File that a training started from, and its labels; None: random weights."""
     if cfg is None:
         reason = "no config.yaml of the training beside the weights"
+    elif cfg.MODEL.WEIGHTS:  # loaded last, over the backbone's own
+        return _described(model_weights(cfg))
     elif (weights := backbone_weights(cfg)) is None:
         reason = f"{cfg.MODEL.BACKBONE.NAME} does not record what it started from"
     elif weights.file:
-        file = os.path.basename(weights.file)
-        return {"file": file, "kind": weights.kind, "labels": weights.labels}
+        return _described(weights)
     else:
         return None
     labels = f"{UNKNOWN_LABELS}: {reason}"

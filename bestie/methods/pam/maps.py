@@ -158,4 +158,4 @@ def image_scores(
 
 def _shrunk(maps: Tensor) -> Tensor:
     """(K, H, W) at a quarter of the size: borders are compared, not single pixels."""
-    return F.avg_pool2d(maps, 4, ceil_mode=True)
+    return F.avg_pool2d(maps.unsqueeze(1), 4, ceil_mode=True).squeeze(1)

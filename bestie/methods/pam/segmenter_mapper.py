@@ -61,8 +61,9 @@ class WeakMapMapper(PAMMapper):
             return super().__call__(dataset_dict)
         image = read_sample_image(dataset_dict, self.image_format)
         semantic_map = read_sample_map(dataset_dict, self.maps_dir, image.shape[:2])
-        image, semantic_map, *_ = augment(self.augmentation, image, semantic_map)
+        image, augmented, *_ = augment(self.augmentation, image, semantic_map)
+        assert augmented is not None  # a map was given
         return sample_identity(dataset_dict) | {
             "image": image_tensor(image),
-            "semantic_map": torch.from_numpy(semantic_map.copy()),
+            "semantic_map": torch.from_numpy(augmented.copy()),
         }

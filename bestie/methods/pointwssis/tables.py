@@ -64,6 +64,7 @@ SHARES = Table(
         for (name, title, training), published in zip(KINDS, numbers, strict=True)
     ),
     columns=tuple(COLUMNS),
+    needs_json=True,
     last="student",
     read=metrics_of("student", COLUMNS),
     setting=SETTING,
@@ -104,6 +105,7 @@ BUDGET = Table(
         for percent, days in DAYS.items()
     ),
     columns=tuple(COLUMNS),
+    needs_json=True,
     last="student",
     read=metrics_of("student", COLUMNS),
     setting=SETTING,

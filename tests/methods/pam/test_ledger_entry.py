@@ -73,6 +73,12 @@ def test_entry_names_what_was_consumed(cfg):
             "masks",
         ),
         (
+            {"WEIGHTS": "whole.pth", "WEIGHTS_KIND": "masks", "WEIGHTS_LABELS": "VOC masks"},
+            "whole.pth",
+            "VOC masks",
+            "masks",
+        ),
+        (
             {"BACKBONE.NAME": "build_resnet_backbone"},
             "not known",
             "not known: build_resnet",
@@ -82,6 +88,7 @@ def test_entry_names_what_was_consumed(cfg):
 )
 def test_the_training_says_what_it_started_from(cfg, tmp_path, settings, file, labels, kind):
     trained = cfg.clone()
+    trained.MODEL.WEIGHTS = ""  # what the training started from
     trained.merge_from_list([x for key in settings for x in (f"MODEL.{key}", settings[key])])
     (tmp_path / "model/config.yaml").write_text(trained.dump())
     pretrained = entry_of(cfg)["classifier"]["pretrained"]
