@@ -18,12 +18,13 @@ from pathlib import Path
 
 from detectron2.data import DatasetCatalog
 
+from bestie.cli.arguments import add_model, resolve_run
 from bestie.data import register_dataset
 from bestie.formats import read_class_file
 from bestie.training import merge_config, setup
 from bestie.training.export_model import FORMATS, export_model
 from bestie.training.predict import demo_overrides, find_images
-from bestie.training.run_files import find_checkpoint
+from bestie.visualization import choose_evenly
 
 __all__ = ["main", "parse_arguments"]
 
@@ -38,14 +39,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--config-file", metavar="FILE", help="with MODEL.WEIGHTS at the end")
-    source.add_argument(
-        "--run",
-        metavar="PATH",
-        help="folder of a pipeline run (its last training), OUTPUT_DIR of a training, or a "
-        "checkpoint that lies in one",
-    )
+    add_model(parser)
     parser.add_argument("--output", required=True, metavar="DIR", help="folder to write")
     parser.add_argument(
         "--input",
@@ -55,12 +49,6 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         "model was evaluated or trained on)",
     )
     parser.add_argument("--format", default="torchscript", choices=list(FORMATS))
-    parser.add_argument(
-        "--classes",
-        metavar="FILE",
-        help="class names, one per line (default: those that the config keeps, or of its data)",
-    )
-    parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="settings")
     return parser.parse_intermixed_args(arguments)
 
 
@@ -73,15 +61,12 @@ def main(arguments: list[str] | None = None) -> None:
     args = parse_arguments(arguments)
     if Path(args.output).is_file():
         raise ValueError(f"--output: {args.output} is a file; a folder is expected")
-    if args.run:
-        config_file, weights = find_checkpoint(args.run)
-        args.config_file, args.opts = str(config_file), ["MODEL.WEIGHTS", str(weights), *args.opts]
+    resolve_run(args)
     images = find_images(args.input, args.output) if args.input else _images_of_data(args)
-    chosen = [images[i * len(images) // COMPARED] for i in range(COMPARED)]
     class_names = read_class_file(args.classes) if args.classes else []
     args.opts = demo_overrides(args.config_file, args.opts, class_names)
     cfg = setup(args)
-    about = export_model(cfg, list(dict.fromkeys(chosen)), args.output, format=args.format)
+    about = export_model(cfg, choose_evenly(images, COMPARED), args.output, format=args.format)
     found = about["checked"]
     differences = ", ".join(f"{k} {v:.2g}" for k, v in found["largest_differences"].items())
     print(

@@ -14,10 +14,10 @@ import argparse
 import re
 from pathlib import Path
 
+from bestie.cli.arguments import add_model, resolve_run
 from bestie.formats import read_class_file
 from bestie.training import setup
 from bestie.training.predict import demo_overrides, find_images, run_demo, unreadable_text
-from bestie.training.run_files import find_checkpoint
 
 __all__ = ["main", "parse_arguments"]
 
@@ -27,30 +27,17 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--config-file", metavar="FILE", help="with MODEL.WEIGHTS at the end")
-    source.add_argument(
-        "--run",
-        metavar="PATH",
-        help="folder of a pipeline run (its last training), OUTPUT_DIR of a training, or a "
-        "checkpoint that lies in one",
-    )
+    add_model(parser)
     parser.add_argument(
         "--input", nargs="+", required=True, metavar="PATH", help="images and folders of images"
     )
     parser.add_argument("--output", required=True, metavar="DIR", help="folder to write")
-    parser.add_argument(
-        "--classes",
-        metavar="FILE",
-        help="class names, one per line (default: those that the config keeps, or of its data)",
-    )
     parser.add_argument(
         "--min-score", type=float, default=0.3, help="of drawn instances (%(default)s)"
     )
     parser.add_argument(
         "--side", type=int, default=1024, help="longest side of an overlay, pixels (%(default)s)"
     )
-    parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="settings")
     args = parser.parse_intermixed_args(arguments)
     # Settings may follow the images of --input: they start at a key of a config that is not a file.
     keys = [n for n, text in enumerate(args.input) if is_key(text) and not Path(text).exists()]
@@ -78,9 +65,7 @@ def main(arguments: list[str] | None = None) -> None:
     if not args.input:
         raise ValueError("--input names no image")
     images = find_images(args.input, args.output)
-    if args.run:
-        config_file, weights = find_checkpoint(args.run)
-        args.config_file, args.opts = str(config_file), ["MODEL.WEIGHTS", str(weights), *args.opts]
+    resolve_run(args)
     class_names = read_class_file(args.classes) if args.classes else []
     args.opts = demo_overrides(args.config_file, args.opts, class_names)
     result = run_demo(setup(args), images, args.output, min_score=args.min_score, side=args.side)

@@ -77,7 +77,7 @@ def check_configs(configs: TrainingConfigs, names: list[str]) -> dict[str, float
     def check(name: str) -> None:
         model, cfg = _check_config(configs, name)
         if cfg.MODEL.DEVICE == "cpu":  # a GPU belongs to the trainings, which are other processes
-            seconds.update(_measured(model, cfg, name))
+            seconds.update(_measured(model, cfg, name, configs.usual_side))
 
     _check_each(names, check)
     return seconds
@@ -176,9 +176,9 @@ def _check_config(configs: TrainingConfigs, name: str) -> tuple[nn.Module, CfgNo
     return model, cfg
 
 
-def _measured(model: nn.Module, cfg: CfgNode, name: str) -> dict[str, float]:
+def _measured(model: nn.Module, cfg: CfgNode, name: str, side: int) -> dict[str, float]:
     try:
-        return {name: training_seconds(model, cfg)}
+        return {name: training_seconds(model, cfg, side)}
     except Exception:  # an estimate stops no run: a mapper or model of a user's own may differ
         logger.info("No step of %s could be measured.", name, exc_info=True)
         return {}

@@ -82,6 +82,11 @@ class TrainingConfigs:
             return found[self.names[0]]
         return ", ".join(f"{name} {precision}" for name, precision in found.items())
 
+    @property
+    def usual_side(self) -> int:
+        """Median of the longer sides of the images, pixels."""
+        return int(np.median(self._longer_sides))
+
     def describe_sizes(self) -> str:
         """The longer sides of the images in words: "longer side 500 px", "... 300 to 4032 px"."""
         low, high = int(self._longer_sides.min()), int(self._longer_sides.max())

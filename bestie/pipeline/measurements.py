@@ -56,21 +56,12 @@ class Measurements:
         self.points = source.points or self.folder / "cues"
         self.maps = source.maps or self.folder / request.recipe.latest("maps")
 
-    def export(
-        self, dataset: str, output: Path, weights: str | Path, processes: int | None = None
-    ) -> Command:
-        """The command that exports the labeler's labels for a data set.
-
-        Args:
-            dataset: its name.
-            output: file of the labels.
-            weights: checkpoint, in the pipeline's folder or absolute.
-            processes: that share the images; None: as many as a training has.
-        """
+    def export(self, dataset: str, output: Path, weights: str | Path) -> Command:
+        """The command that exports the labeler's labels for a data set."""
         more = {"MODEL.WEIGHTS": self.folder / weights}
         arguments = [
             *("--config-file", str(self.configs.config_file(self.labeler))),
-            *("--num-gpus", str(processes or self.num_gpus)),
+            *("--num-gpus", str(self.num_gpus)),
             *("--dataset", dataset, "--output", str(output)),
             *self.configs.arguments(self.labeler, more),
         ]
@@ -88,9 +79,7 @@ class Measurements:
         make_subset(self.source, "train", self.quality / SUBSET, MAX_IMAGES)
         last, *earlier = reversed(self._checkpoints().items())
         for steps, path in reversed(earlier):
-            # A hundred images at most: more processes take longer to start than they save.
-            command = self.export(self._subset_name, self._labels_after(steps), path, processes=1)
-            commands.append(command)
+            commands.append(self.export(self._subset_name, self._labels_after(steps), path))
         return commands
 
     def write_quality(self) -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 from bestie.data.shapes.generator import is_built_in
 from bestie.pipeline.manifest import MANIFEST, begun_stages
 
-__all__ = ["choose_preset", "fitting_preset"]
+__all__ = ["DRAWN", "choose_preset", "fitting_preset"]
 
+# For the built-in drawings, for photographs, and for many of them on a GPU.
 DRAWN, PHOTOS, LARGE = "quick", "small", "r50"
 # With a GPU and this many training images, networks of full size fit.
 MANY_IMAGES = 1000

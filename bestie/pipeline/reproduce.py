@@ -21,6 +21,7 @@ from bestie.pipeline import Request, StageError, open_data, run_pipeline
 from bestie.pipeline.check_stage import check_settings
 from bestie.pipeline.configs import TrainingConfigs
 from bestie.pipeline.manifest import MANIFEST, hold_lock
+from bestie.pipeline.preset_choice import DRAWN
 from bestie.pipeline.progress import Progress
 from bestie.pipeline.recipe import recipe_for
 from bestie.pipeline.results import Results
@@ -32,8 +33,6 @@ __all__ = ["BUILT_IN", "Order", "reproduce"]
 
 # In place of a root: the built-in data, which is made.
 BUILT_IN = "built-in"
-# The preset that the built-in data is for.
-QUICK = "quick"
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ class Order:
     table: Table
     output: Path
     data: str = BUILT_IN
-    preset: str = QUICK
+    preset: str = DRAWN
     seeds: tuple[int, ...] = (0, 1, 2)
     rows: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
@@ -71,8 +70,8 @@ class Order:
             raise ValueError(f"--seeds: different numbers of 0 or more, got {list(self.seeds)}")
         if self.data.startswith("coco:"):
             raise ValueError("--data: the root of a data set is expected, not a COCO json")
-        if self.data == BUILT_IN and self.preset != QUICK:
-            raise ValueError(f"--preset {self.preset} needs --data; built-in data is for {QUICK}")
+        if self.data == BUILT_IN and self.preset != DRAWN:
+            raise ValueError(f"--preset {self.preset} needs --data; built-in data is for {DRAWN}")
         if any(key.rpartition(":")[2] == "SEED" for key in self.options[::2]):
             raise ValueError("SEED differs between the runs; --seeds says what it is to be")
         for row in self.chosen:
@@ -149,6 +148,7 @@ class _Reproduction:
         }
         self.results = Results(self.table, facts, order.chosen)
         self._done: set[tuple[str, int, str]] = set()
+        self._has_maps: dict[str, bool] = {}  # root -> whether its data has maps
 
     def describe(self) -> None:
         """Say which runs there would be."""
@@ -240,9 +240,12 @@ class _Reproduction:
             return None
         if self.table.run_of(self.table.row(shared.row)) is self.table.run_of(row):
             return None
-        with ExitStack() as stack:
-            source = open_data(self._request(row, seed, supplied=False), stack, dry_run=True)
-        return None if source.maps is not None else shared
+        request = self._request(row, seed, supplied=False)
+        if request.data not in self._has_maps:
+            with ExitStack() as stack:
+                source = open_data(request, stack, dry_run=True)
+            self._has_maps[request.data] = source.maps is not None
+        return None if self._has_maps[request.data] else shared
 
     def _request(self, row: Row, seed: int, *, supplied: bool = True) -> Request:
         """The run of a row; ``supplied`` False: without the files of other rows."""

@@ -205,7 +205,7 @@ class Runner:
         """
         found = None
         if stage.name not in self.forced and not stage.reports:
-            found = self.shared.find(stage.name, inputs, stage.outputs)
+            found = self.shared.find(stage.name, inputs, stage.outputs, self.hashes.of)
         if found is None:
             return False
         entry = self.manifest.stages.get(stage.name, {})

@@ -9,11 +9,12 @@ has none): no stage changes a file that it has finished.
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bestie.formats import hash_file
 from bestie.pipeline.manifest import MANIFEST, VERSION
 from bestie.pipeline.stage import broken_outputs, is_finished
 
@@ -49,7 +50,11 @@ class SharedStages:
         self.folders = tuple(folders)
 
     def find(
-        self, name: str, inputs: Mapping[str, Any], outputs: Sequence[str]
+        self,
+        name: str,
+        inputs: Mapping[str, Any],
+        outputs: Sequence[str],
+        hash_of: Callable[[str], str | None] = hash_file,
     ) -> FoundStage | None:
         """A stage of this name with these inputs whose files are all there; None: there is none.
 
@@ -57,6 +62,7 @@ class SharedStages:
             name: of the stage.
             inputs: fingerprints of what it would read now.
             outputs: patterns of the files that it is to leave.
+            hash_of: gives the digest of a file.
         """
         for folder, stages in self._manifests():
             entry = stages.get(name)
@@ -65,7 +71,7 @@ class SharedStages:
                 and entry.get("inputs") == inputs
                 and is_finished(entry)
                 and set(entry.get("outputs", ())) == set(outputs)
-                and not broken_outputs(entry, folder)
+                and not broken_outputs(entry, folder, hash_of)
             ):
                 return FoundStage(name, folder, entry)
         return None

@@ -280,18 +280,23 @@ class Check(Step):
 
 @dataclass(frozen=True)
 class Train(Step):
-    """A training of the recipe; the training, the stage and its folder share a name."""
+    """A training of the recipe; stage and folder have its name, unless ``training`` names it."""
 
     code: tuple[str, ...] = (COMMAND_CODE["train"],)
 
+    @property
+    def config(self) -> str:
+        """The training whose config it has."""
+        return self.training or self.name
+
     def settings(self, run: Run) -> str:
-        return run.configs.digest(self.name, without=self.ignores)
+        return run.configs.digest(self.config, without=self.ignores)
 
     def names(self, run: Run) -> frozenset[str]:
-        return strings_of(run.configs.cfg[self.name])
+        return strings_of(run.configs.cfg[self.config])
 
     def all_reads(self, run: Run) -> tuple[tuple[str, str], ...]:
-        weights = run.configs.cfg[self.name].MODEL.TIMM.WEIGHTS
+        weights = run.configs.cfg[self.config].MODEL.TIMM.WEIGHTS
         if not run.configs.is_own(weights):
             return self.reads
         maker = Path(weights).relative_to(run.folder)
@@ -301,13 +306,17 @@ class Train(Step):
         if resume:
             trim_metrics(run.folder / self.name)
         flags = ["--resume"] if resume else []
-        return [run.command("train", self.name, flags)]
+        return [run.command("train", self.config, flags, **self.values(run))]
+
+    def values(self, run: Run) -> dict[str, object]:
+        """ "KEY" -> value that come on top of the settings of the training."""
+        return {}
 
     def can_resume(self, run: Run) -> bool:
         return has_checkpoint(run.folder / self.name)
 
     def progress(self, run: Run) -> float | None:
-        return share_done(run.folder / self.name, run.configs.cfg[self.name].SOLVER.MAX_ITER)
+        return share_done(run.folder / self.name, run.configs.cfg[self.config].SOLVER.MAX_ITER)
 
     def build(self, run: Run) -> Stage:
         final = tuple(

@@ -34,7 +34,7 @@ FORMATS = {"torchscript": ".ts", "onnx": ".onnx"}
 NEEDED: dict[str, tuple[str, ...]] = {"torchscript": (), "onnx": ("onnx", "onnxruntime")}
 # Of the operators of ONNX; the version that has RoiAlign as Detectron2 computes it.
 OPSET = 16
-# What a model may be exported as, by the first part of the flow that gives boxes.
+# The meta-architecture that can be exported.
 EXPORTED = "GeneralizedRCNN"
 # Output -> largest accepted difference from the model: pixels, probabilities, class ids.
 TOLERANCES = {"boxes": 0.05, "scores": 1e-3, "classes": 0.0, "masks": 5e-3}
@@ -49,7 +49,7 @@ def export_model(
 
     Args:
         cfg: config of a detector with MODEL.WEIGHTS and DATASETS.CLASS_NAMES.
-        images: files to compare on; the first one is also traced.
+        images: files to compare on; the one with the most instances is also traced.
         output: folder; it gets ``model.ts`` or ``model.onnx``, and ``model.json``.
         format: of FORMATS.
 

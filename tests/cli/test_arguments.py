@@ -1,10 +1,18 @@
 """Arguments that several commands have: those of commands that run in several processes."""
 
+import argparse
+
 import pytest
 from detectron2.config import CfgNode
 
 from bestie.cli import extract_points, make_semantic_maps
-from bestie.cli.arguments import classifier_parser, named_dataset, process_parser
+from bestie.cli.arguments import (
+    add_model,
+    classifier_parser,
+    named_dataset,
+    process_parser,
+    resolve_run,
+)
 from tests.evaluation.tiny_data import write_root
 from tests.methods.pam.tiny_classifier import write_classifier
 
@@ -87,3 +95,20 @@ def test_the_named_data_set_comes_before_the_first_training_set():
     assert named_dataset(parser.parse_args(["--dataset", "c"]), cfg) == "c"
     with pytest.raises(ValueError, match="no data set: give --dataset or DATASETS.TRAIN"):
         named_dataset(parser.parse_args([]), CfgNode({"DATASETS": {"TRAIN": ()}}))
+
+
+def test_a_run_names_the_config_and_the_weights_of_a_model(tmp_path):
+    parser = argparse.ArgumentParser()
+    add_model(parser)
+    (tmp_path / "config.yaml").write_text("VERSION: 2\n")
+    (tmp_path / "model_final.pth").touch()
+    args = parser.parse_args(["--run", str(tmp_path), "SEED", "1"])
+    resolve_run(args)
+    assert args.config_file == str(tmp_path / "config.yaml")
+    weights = ["MODEL.WEIGHTS", str(tmp_path / "model_final.pth")]
+    assert args.opts == [*weights, "SEED", "1"]
+    args = parser.parse_args(["--config-file", "c.yaml"])
+    resolve_run(args)
+    assert (args.config_file, args.opts) == ("c.yaml", [])
+    with pytest.raises(SystemExit):
+        parser.parse_args([])

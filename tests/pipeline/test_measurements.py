@@ -35,8 +35,8 @@ def run(tmp_path):
     return root, output
 
 
-def measurements(run, root=None, num_gpus=1) -> Measurements:
-    request = Request(str(run[0]), "tags", run[1], options=STEPS, num_gpus=num_gpus)
+def measurements(run, root=None) -> Measurements:
+    request = Request(str(run[0]), "tags", run[1], options=STEPS)
     source = open_source(request, root or run[0])
     return Measurements(request, source, TrainingConfigs(request, source, run[1]))
 
@@ -57,14 +57,6 @@ def test_quality_with_ground_truth(run):
     assert content["over_training"] == [{"iteration": n, **point} for n in (3, 9)]
     assert content["agreement"]["cues_in_maps"] == 100.0  # the weak cues do not train
     assert content["agreement"]["labels_in_maps"] == 100.0
-
-
-def test_few_images_are_not_shared_by_processes(run):
-    made = measurements(run, num_gpus=3)
-    labels = made.export("data", run[1] / "labels.json", "bestie/model_final.pth").arguments
-    after = made.quality_commands()[-1].arguments
-    assert labels[labels.index("--num-gpus") + 1] == "3"
-    assert after[after.index("--num-gpus") + 1] == "1"
 
 
 def test_quality_without_ground_truth(run):

@@ -1,29 +1,31 @@
 """Labels of one training as the pseudo labels of another one: points and maps that keep them apart.
 
 Semantic knowledge transfer takes a component of the weak map with exactly one point as an instance.
-So labels become pseudo labels if instances of one class that touch are parted by ignored pixels,
+So labels become pseudo labels if instances of one class that touch are separated by ignored pixels,
 and each has one point. Pure: arrays in, arrays out.
 """
+
+from math import ceil
 
 import numpy as np
 
 from bestie.formats.instances import mask_click
-from bestie.regions.components import find_components
+from bestie.regions.components import IGNORE, find_components
 
 __all__ = ["gap_for", "labels_as_components"]
 
-IGNORE = 255
-# Longer side of an image for which a gap of one pixel on either side survives the resizing of the
-# training, pixels.
-SIDE_PER_PIXEL = 500
 
-
-def gap_for(height: int, width: int) -> int:
+def gap_for(side: int, smallest: float) -> int:
     """Pixels on either side of a border that are ignored, so that training sees the gap, too.
 
-    Training resizes maps to a size of its own and keeps the value of the nearest pixel.
+    Training resizes maps and keeps the value of the nearest pixel: of a gap as wide as the factor
+    by which it shrinks them, a pixel is left everywhere.
+
+    Args:
+        side: longer side of the map, pixels.
+        smallest: longer side to which training shrinks it at most, pixels.
     """
-    return max(1, round(max(height, width) / SIDE_PER_PIXEL))
+    return max(1, ceil(side / smallest / 2))
 
 
 def labels_as_components(
@@ -32,7 +34,7 @@ def labels_as_components(
     """A weak map whose components are the instances, and a point in each.
 
     Pixels of the map outside of all instances stay; those of the class of an instance beside them
-    are parted from it, too.
+    are separated from it, too.
 
     Args:
         semantic_map: (H, W) uint8, 0 background, class + 1, 255 ignore.
@@ -68,8 +70,8 @@ def _borders(merged: np.ndarray, instance_map: np.ndarray, gap: int) -> np.ndarr
                 continue
             here = np.s_[: height - dy, max(0, -dx) : width - max(0, dx)]
             there = np.s_[dy:, max(0, dx) : width - max(0, -dx)]
-            parted = (merged[here] == merged[there]) & (instance_map[here] != instance_map[there])
-            parted &= merged[here] != IGNORE
-            found[here] |= parted & (merged[here] > 0)
-            found[there] |= parted & (merged[there] > 0)
+            touch = (merged[here] == merged[there]) & (instance_map[here] != instance_map[there])
+            touch &= merged[here] != IGNORE
+            found[here] |= touch & (merged[here] > 0)
+            found[there] |= touch & (merged[there] > 0)
     return found

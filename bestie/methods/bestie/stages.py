@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from bestie.data import register_dataset
+from bestie.data.augmentation import ResizeAndScale
 from bestie.evaluation import evaluate_labels
 from bestie.evaluation.masks import annotations_by_image
 from bestie.formats import Points, atomic_write, decode_mask, read_coco, read_semantic_map, to_json
@@ -104,7 +105,7 @@ class NextRound(Step):
             semantic_map = read_semantic_map(maps / f"{name}.png")
             of_image = labels.get(image["id"], [])
             instance_map, classes = _drawn(of_image, semantic_map.shape, class_of)
-            gap = gap_for(*semantic_map.shape)
+            gap = gap_for(max(semantic_map.shape), _smallest_side(run, semantic_map.shape))
             made, yx, kept = labels_as_components(semantic_map, instance_map, classes, gap)
             write_semantic_map(new_maps / f"{name}.png", made)
             write_points(cues / f"{name}.txt", Points(yx, kept, np.ones(len(kept))))
@@ -136,6 +137,12 @@ def _drawn(
         instance_map[decode_mask(entry["segmentation"], *size).astype(bool)] = number
     classes = [class_of[entry["category_id"]] for entry in ordered]
     return instance_map, np.array(classes, dtype=np.int64)
+
+
+def _smallest_side(run: Run, size: tuple[int, ...]) -> float:
+    """Longer side of the smallest image that training makes of one of this size, pixels."""
+    given = run.configs.cfg["bestie"].INPUT
+    return max(ResizeAndScale(given.BASE_SIZE, given.SCALES).base_sides(*size)) * min(given.SCALES)
 
 
 def _maps_of(run: Run) -> Path:

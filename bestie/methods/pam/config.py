@@ -142,13 +142,13 @@ def _add_semantic(cfg: CN) -> None:
     # Channels of the decoder (Semantic FPN).
     model.CHANNELS = 128
     # Share of the labeled pixels of a batch that the loss averages over, those of the lowest loss;
-    # 1: all. The others are taken for wrong labels.
+    # 1: all. The others are regarded as wrong labels.
     model.KEPT_SHARE = 1.0
     # Iteration from which pixels are left out: at first, those of small objects have the highest
     # loss.
     model.DROP_START_ITER = 0
-    # Weight of the reverse cross-entropy (Wang et al., ICCV 2019), which bears wrong labels; 0:
-    # none.
+    # Weight of the reverse cross-entropy (Wang et al., ICCV 2019), which tolerates wrong labels;
+    # 0: none.
     model.SYMMETRIC_WEIGHT = 0.0
 
     # Semantic maps from its predictions; keys as those of MODEL.PAM.MAPS.

@@ -4,6 +4,7 @@ Scores of background and tagged classes of each image become one map file per im
 data set become ``maps.json`` and a contact sheet.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,9 @@ from bestie.formats import (
 from bestie.methods.pam.map_report import MapReport, report_maps
 from bestie.methods.pam.semantic_maps import dense_crf, label_pixels, refine_scores
 from bestie.methods.pam.stage import DatasetStage, save_sheet
+from bestie.regions import IGNORE
 
-__all__ = ["is_complete", "refined_scores", "report_on_files", "save_report", "write_maps"]
+__all__ = ["is_complete", "make_map_files", "refined_scores", "report_on_files"]
 
 # (3, H, W) uint8 image, (C,) bool tags -> scores (K + 1, H, W) before and after refinement.
 ScoresOfImage = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -48,7 +50,39 @@ def refined_scores(scores: Tensor, image: Tensor, options: CfgNode) -> Tensor:
     return dense_crf(refined, image) if options.CRF else refined
 
 
-def write_maps(
+def make_map_files(
+    stage: DatasetStage,
+    scores_of: ScoresOfImage,
+    ignore_margin: float,
+    *,
+    report_dir: str | os.PathLike | None,
+    overwrite: bool,
+    before: Callable[[], dict[str, np.ndarray]] = dict,
+) -> MapReport | None:
+    """Write the maps of a data set that are not there yet; to be called in every process.
+
+    Args:
+        stage: the data set and its folder.
+        scores_of: gives the scores of an image, before and after refinement.
+        ignore_margin: see :func:`label_pixels`.
+        report_dir: folder for ``maps.json`` and ``maps.png`` (contact sheet); None: neither.
+        overwrite: make all maps again.
+        before: gives confusions of earlier maps, by name, for the report.
+
+    Returns:
+        The report, on the main process; None elsewhere.
+
+    Raises:
+        ValueError: maps are there that were made with other weights or settings.
+    """
+    confusions = _write_maps(stage, stage.begin(is_complete, overwrite), scores_of, ignore_margin)
+    if not comm.is_main_process():
+        return None
+    found = before() | confusions
+    return report_on_files(stage.dataset_name, stage.records, stage.path, found, report_dir)
+
+
+def _write_maps(
     stage: DatasetStage, pending: list[dict], scores_of: ScoresOfImage, ignore_margin: float
 ) -> dict[str, np.ndarray]:
     """Write this process's share of the maps; the confusions of all shares, by stage.
@@ -85,6 +119,7 @@ def report_on_files(
     records: list[dict[str, Any]],
     path_of: Callable[[dict[str, Any]], Path],
     confusions: dict[str, np.ndarray],
+    report_dir: str | os.PathLike | None = None,
 ) -> MapReport:
     """Measure the maps on the disk.
 
@@ -92,7 +127,8 @@ def report_on_files(
         dataset_name: a registered data set; with ground truth, the maps are compared with it.
         records: its dataset dicts.
         path_of: path of the map of an image.
-        confusions: of :func:`write_maps`, for the report.
+        confusions: of the maps before they were written, by name, for the report.
+        report_dir: folder for ``maps.json`` and ``maps.png`` (contact sheet); None: neither.
 
     Raises:
         DataError: maps that are missing, of another size than their image, or of unknown classes;
@@ -120,6 +156,8 @@ def report_on_files(
         raise join_errors(errors)
     if truth is not None:
         report.confusions["as written"] = as_written
+    if report_dir is not None:
+        _save_report(report, records, path_of, Path(report_dir))
     return report
 
 
@@ -129,7 +167,7 @@ def _read_map(record: dict[str, Any], path: Path, num_classes: int) -> np.ndarra
     if semantic_map.shape != size:
         raise DataError(f"has {semantic_map.shape} pixels (height, width), its image {size}", path)
     values = np.unique(semantic_map)
-    wrong = values[(values > num_classes) & (values != 255)]
+    wrong = values[(values > num_classes) & (values != IGNORE)]
     if len(wrong):
         accepted = f"0 (background), 1..{num_classes} (class + 1), 255 (ignore)"
         raise DataError(f"has the values {wrong.tolist()}; accepted: {accepted}", path)
@@ -144,7 +182,7 @@ def is_complete(record: dict[str, Any], path: Path) -> bool:
         return False
 
 
-def save_report(
+def _save_report(
     report: MapReport,
     records: list[dict[str, Any]],
     path_of: Callable[[dict[str, Any]], Path],

@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from detectron2.config import CfgNode
 from detectron2.data import DatasetCatalog
-from detectron2.utils import comm
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -20,13 +19,7 @@ from bestie.data import register_dataset
 from bestie.formats.dataset_folder import MAPS
 from bestie.methods.pam.background import agreed_background
 from bestie.methods.pam.classifier import PAMClassifier
-from bestie.methods.pam.map_files import (
-    is_complete,
-    refined_scores,
-    report_on_files,
-    save_report,
-    write_maps,
-)
+from bestie.methods.pam.map_files import make_map_files, refined_scores, report_on_files
 from bestie.methods.pam.map_report import MapReport
 from bestie.methods.pam.peak_points import average_mirrored
 from bestie.methods.pam.semantic_maps import class_scores
@@ -78,19 +71,13 @@ def make_semantic_maps(
         settings=options,
     )
     model = stage.load_model()
-    pending = stage.begin(is_complete, overwrite)
-    confusions = write_maps(
+    return make_map_files(
         stage,
-        pending,
         lambda image, tags: image_scores(model, image, tags, options),
         options.IGNORE_MARGIN,
+        report_dir=report_dir,
+        overwrite=overwrite,
     )
-    if not comm.is_main_process():
-        return None
-    report = report_on_files(dataset_name, stage.records, stage.path, confusions)
-    if report_dir is not None:
-        save_report(report, stage.records, stage.path, Path(report_dir))
-    return report
 
 
 def check_semantic_maps(
@@ -117,10 +104,7 @@ def check_semantic_maps(
     def path_of(record: dict[str, Any]) -> Path:
         return maps / f"{record['image_name']}.png"
 
-    report = report_on_files(dataset_name, records, path_of, {})
-    if report_dir is not None:
-        save_report(report, records, path_of, Path(report_dir))
-    return report
+    return report_on_files(dataset_name, records, path_of, {}, report_dir)
 
 
 def image_scores(

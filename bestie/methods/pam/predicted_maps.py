@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from detectron2.config import CfgNode
-from detectron2.utils import comm
 from torch import Tensor
 
 from bestie.data.mappers import label_path
@@ -20,13 +19,7 @@ from bestie.evaluation.semantic_iou import SemanticTruth, count_confusions
 from bestie.formats import read_semantic_map
 from bestie.formats.dataset_folder import MAPS
 from bestie.methods.pam.ledger_entry import segmenter_entry
-from bestie.methods.pam.map_files import (
-    is_complete,
-    refined_scores,
-    report_on_files,
-    save_report,
-    write_maps,
-)
+from bestie.methods.pam.map_files import make_map_files, refined_scores
 from bestie.methods.pam.map_report import MapReport
 from bestie.methods.pam.segmenter import WeakMapSegmenter
 from bestie.methods.pam.stage import DatasetStage
@@ -39,6 +32,7 @@ class SegmenterStage(DatasetStage):
     """Files that the segmentation network writes."""
 
     architecture, network = "WeakMapSegmenter", "segmenter"
+    classes_key = "MODEL.SEMANTIC.NUM_CLASSES"
 
     def load_model(self) -> WeakMapSegmenter:
         """The network with MODEL.WEIGHTS, in evaluation mode."""
@@ -91,20 +85,14 @@ def predict_semantic_maps(
         settings=options,
     )
     model = stage.load_model()
-    pending = stage.begin(is_complete, overwrite)
-    confusions = write_maps(
+    return make_map_files(
         stage,
-        pending,
         lambda image, tags: predicted_scores(model, image, tags, options),
         options.IGNORE_MARGIN,
+        report_dir=report_dir,
+        overwrite=overwrite,
+        before=lambda: _weak_maps(stage),
     )
-    if not comm.is_main_process():
-        return None
-    before = _weak_maps(stage)
-    report = report_on_files(dataset_name, stage.records, stage.path, before | confusions)
-    if report_dir is not None:
-        save_report(report, stage.records, stage.path, Path(report_dir))
-    return report
 
 
 def predicted_scores(

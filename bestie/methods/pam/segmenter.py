@@ -35,7 +35,7 @@ UNIT = 32
 
 @META_ARCH_REGISTRY.register()
 class WeakMapSegmenter(nn.Module):
-    """Backbone, decoder of Semantic FPN, and a loss that bears wrong labels."""
+    """Backbone, decoder of Semantic FPN, and a loss that tolerates wrong labels."""
 
     predicts = "semantic maps"
     pixel_mean: Tensor  # (3, 1, 1) float32

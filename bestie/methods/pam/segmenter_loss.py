@@ -9,9 +9,10 @@ Labels" (ICCV 2019), can be added: it is bounded, so that no wrong label can out
 from torch import Tensor
 from torch.nn import functional as F
 
+from bestie.regions import IGNORE
+
 __all__ = ["weak_map_loss"]
 
-IGNORE = 255
 # The reverse cross-entropy needs a logarithm of 0: A of that paper's section 3.3, with its sign.
 LOG_ZERO = 4.0
 
@@ -23,7 +24,7 @@ def weak_map_loss(
 
     Args:
         logits: (B, K, H, W) float32.
-        target: (B, H, W) integers in [0, K), or 255: such a pixel does not count.
+        target: (B, H, W) integers in [0, K), or 255 (ignore): such a pixel does not count.
         kept_share: share of the labeled pixels, those of the lowest loss, that count; in (0, 1].
         symmetric_weight: weight of the reverse cross-entropy beside the cross-entropy; 0 or more.
 

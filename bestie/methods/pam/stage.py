@@ -24,6 +24,7 @@ from bestie.methods.pam.ledger_entry import classifier_entry
 from bestie.methods.pam.mapper import PAMMapper
 from bestie.methods.pam.peak_points import average_mirrored
 from bestie.progress import track
+from bestie.training.accepted_values import value_of
 from bestie.training.setup import load_model
 from bestie.visualization import LayerSettings, choose_evenly, results_sheet, save_png
 from bestie.visualization.layers import available_layers
@@ -40,7 +41,7 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 SHEET_IMAGES = 8
-# What was done before there were these keys; files of then were made like this.
+# Settings that files of earlier versions were made with, where their ledger lacks the keys.
 LATER_SETTINGS = {
     "SCALES": [1.0],
     "GRID": "square",
@@ -57,10 +58,12 @@ class DatasetStage:
     Attributes:
         architecture: MODEL.META_ARCHITECTURE of that network.
         network: what it is called, also in the ledger.
+        classes_key: config key of its number of classes.
     """
 
     architecture = ""
     network = ""
+    classes_key = ""
 
     def __init__(
         self,
@@ -93,11 +96,11 @@ class DatasetStage:
             )
         register_dataset(dataset_name)
         metadata = MetadataCatalog.get(dataset_name)
-        # The same number for every model of a config: that of DATASETS.TRAIN.
-        if len(metadata.thing_classes) != cfg.MODEL.PAM.NUM_CLASSES:
+        number = value_of(cfg, self.classes_key)
+        if len(metadata.thing_classes) != number:
             raise ValueError(
                 f"'{dataset_name}' has {len(metadata.thing_classes)} classes, the {self.network} "
-                f"{cfg.MODEL.PAM.NUM_CLASSES} (those of DATASETS.TRAIN, or MODEL.PAM.NUM_CLASSES)"
+                f"{number} (those of DATASETS.TRAIN, or {self.classes_key})"
             )
         self.cfg, self.name, self.suffix = cfg, name, suffix
         self.settings = settings
@@ -192,6 +195,7 @@ class ClassifierStage(DatasetStage):
     """Files that the classifier writes."""
 
     architecture, network = "PAMClassifier", "classifier"
+    classes_key = "MODEL.PAM.NUM_CLASSES"
 
     def load_model(self) -> PAMClassifier:
         """The classifier with MODEL.WEIGHTS, in evaluation mode."""

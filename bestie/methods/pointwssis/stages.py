@@ -3,7 +3,7 @@
 Each runs the project's commands ``export`` and ``combine`` on files of the run's folder.
 """
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bestie.data.registration import dataset_name
@@ -15,9 +15,8 @@ from bestie.formats.true_masks import true_instances
 from bestie.methods.pointwssis.quality import measure_quality
 from bestie.pipeline.derived import SUBSET, make_subset
 from bestie.pipeline.process import Command
-from bestie.pipeline.stage import Stage
-from bestie.pipeline.stages import Check, Run, Step
-from bestie.pipeline.trainings import checkpoints, has_checkpoint, share_done, trim_metrics
+from bestie.pipeline.stages import Check, Run, Step, Train
+from bestie.pipeline.trainings import checkpoints
 
 __all__ = [
     "LABELS",
@@ -140,37 +139,21 @@ class MergeLabels(Step):
 
 
 @dataclass(frozen=True)
-class StudentOfRoughLabels(Step):
+class StudentOfRoughLabels(Train):
     """A second student, on true masks and labels that no refiner has seen."""
 
-    code: tuple[str, ...] = (COMBINE, "bestie.cli.train")
-
-    def build(self, run: Run) -> Stage:
-        files = ("model_final.pth", "metrics.json", "config.yaml")
-        outputs = tuple(f"{self.name}/{file}" for file in files)
-        return replace(super().build(run), outputs=outputs)
+    code: tuple[str, ...] = (COMBINE, *Train.code)
 
     def commands(self, run: Run, resume: bool) -> list[Command]:
-        folder = run.folder / self.name
-        labels = folder / "labels.json"
-        values = {
-            "OUTPUT_DIR": folder,
-            "DATASETS.TRAIN": str((dataset_name("coco", labels, run.source.image_dir),)),
-        }
-        if resume:
-            trim_metrics(folder)
-        flags = ["--resume"] if resume else []
-        return [
-            _combine("merge", run.folder / STRONG, [run.folder / LABELS], labels),
-            run.command("train", self.training, flags, **values),
-        ]
+        merge = _combine("merge", run.folder / STRONG, [run.folder / LABELS], self._labels(run))
+        return [merge, *super().commands(run, resume)]
 
-    def can_resume(self, run: Run) -> bool:
-        return has_checkpoint(run.folder / self.name)
+    def values(self, run: Run) -> dict[str, object]:
+        trained = dataset_name("coco", self._labels(run), run.source.image_dir)
+        return {"OUTPUT_DIR": run.folder / self.name, "DATASETS.TRAIN": str((trained,))}
 
-    def progress(self, run: Run) -> float | None:
-        cfg = run.configs.cfg[self.training]
-        return share_done(run.folder / self.name, cfg.SOLVER.MAX_ITER)
+    def _labels(self, run: Run) -> Path:
+        return run.folder / self.name / "labels.json"
 
 
 @dataclass(frozen=True)

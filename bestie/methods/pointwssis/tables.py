@@ -1,7 +1,7 @@
 """The tables of the paper, as runs of the recipe: ``bestie reproduce pointwssis``.
 
 Numbers are those of Kim et al., CVPR 2023, as far as the pictures and the README of the authors'
-repository state them; the text of its tables was not available. Each row divides the training
+repository state them. Each row divides the training
 images into images with masks and images with clicks (``bestie split``).
 """
 
@@ -79,11 +79,7 @@ SHARES = Table(
                 "student_rough",
                 "Student without the refiner",
                 data=("classes", "strong images", "weak images", *VAL_TRUTH),
-                reads=(
-                    ("check", STRONG),
-                    ("labels", LABELS),
-                    ("teacher", "teacher/model_final.pth"),
-                ),
+                reads=(("check", STRONG), ("labels", LABELS)),
                 training="student",
             ),
         ),

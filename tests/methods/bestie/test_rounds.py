@@ -1,6 +1,7 @@
 """Labels as components of a map, each with one point: they are the pseudo labels of a training."""
 
 import numpy as np
+from detectron2.data import transforms as T
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -46,6 +47,25 @@ def test_an_instance_without_pixels_of_its_own_has_no_point():
     assert made.tolist() == [[1, 1, 255, 255, 255, 1, 1]] and len(points) == len(classes) == 1
 
 
+@settings(deadline=None, max_examples=60)
+@given(st.floats(0.3, 1.5), st.floats(-3, 3), st.integers(-20, 20))
+def test_the_gap_survives_the_resizing_of_the_training(factor, slope, shift):
+    """Two instances that touch along a slanted border stay two components."""
+    side = 120
+    y, x = np.mgrid[:side, :side]
+    instance_map = np.where(x - 60 > slope * (y - 60) + shift, 1, 2)
+    new = max(8, round(side * factor))
+    gap = gap_for(side, new)
+    full = np.ones((side, side), np.uint8)
+    made, _, _ = labels_as_components(full, instance_map, np.array([0, 0]), gap)
+    resize = T.ResizeTransform(side, side, new, new)
+    seen = resize.apply_segmentation(made)
+    owners = resize.apply_segmentation(instance_map.astype(np.uint8))
+    components = find_components(seen, [0], min_area=1)
+    for number in range(len(components)):
+        assert len(np.unique(owners[components.map == number + 1])) == 1
+
+
 def test_nothing_stays_nothing():
     nothing = np.zeros((3, 3), np.uint8)
     made, points, classes = labels_as_components(nothing, nothing, np.zeros(0, int))
@@ -69,4 +89,5 @@ def test_a_component_never_holds_pixels_of_two_instances(instance_map, semantic_
 
 
 def test_the_gap_grows_with_the_image():
-    assert gap_for(375, 500) == gap_for(64, 64) == 1 and gap_for(3024, 4032) == 8
+    assert gap_for(64, 64) == gap_for(500, 314) == 1
+    assert gap_for(500, 225) == 2 and gap_for(4032, 225) == 9
