@@ -132,7 +132,7 @@ def test_a_failed_row_is_named_and_the_rest_is_kept(order):
     assert rows[0]["seeds"] == {"0": {"number": 3000.0}} and rows[1]["seeds"] == {}
     DONE.clear()
     run(replace(order, seeds=(0,)))  # the row is in order again
-    assert DONE == ["multiply more"] * 1 + ["count cues", "multiply cues"]
+    assert DONE == ["multiply more", "count cues", "multiply cues"]
 
 
 @pytest.mark.parametrize(

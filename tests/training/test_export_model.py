@@ -142,14 +142,10 @@ def test_requests_that_cannot_be_met_are_refused_before_any_work(tmp_path, monke
 
 
 @pytest.mark.slow
-def test_onnx_finds_what_the_model_finds_or_says_why_not(tmp_path):
+def test_onnx_finds_what_the_model_finds(tmp_path):
     pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
     cfg = config(tmp_path / "run", MASK_RCNN, "TEST.DETECTIONS_PER_IMAGE", "20")
-    try:
-        about = export_model(cfg, photos(tmp_path / "photos"), tmp_path / "out", format="onnx")
-    except ValueError as error:
-        assert str(error).startswith(("ONNX (operators", "the exported onnx"))  # noqa: PT017
-        assert not (tmp_path / "out").exists()
-    else:
-        assert about["checked"]["images"] == 3 and (tmp_path / "out/model.onnx").is_file()
+    about = export_model(cfg, photos(tmp_path / "photos"), tmp_path / "out", format="onnx")
+    assert about["checked"]["images"] == 3 and about["checked"]["instances"] > 3
+    assert (tmp_path / "out/model.onnx").is_file()

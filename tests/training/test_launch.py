@@ -62,22 +62,31 @@ def test_processes_on_the_cpu_form_a_group(tmp_path):
 
 def test_processes_on_the_cpu_import_once(tmp_path):
     """They are forks of a process that has imported the module already."""
-    launch(report_imports, 2, args=(str(tmp_path),), device="cpu")
+    assert start_launcher("report_imports", tmp_path).wait(timeout=300) == 0
     assert [(tmp_path / rank).read_text() for rank in "01"] == ["True", "True"]
 
 
 def test_processes_on_the_cpu_end_with_their_launcher(tmp_path):
     """Also if it is killed: they must not write on beside the run that follows."""
-    code = (
-        "from bestie.training.launch import launch; from tests.training import test_launch as t; "
-        f"launch(t.wait, 2, args=({str(tmp_path)!r},), device='cpu')"
-    )
-    launcher = subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[2])
+    launcher = start_launcher("wait", tmp_path)
     wait_until(lambda: all((tmp_path / rank).is_file() for rank in "01"))
     processes = [int((tmp_path / rank).read_text()) for rank in "01"]
     launcher.kill()
     launcher.wait()
     wait_until(lambda: not any(is_running(process) for process in processes))
+
+
+def start_launcher(name: str, folder: Path) -> subprocess.Popen:
+    """A new Python that launches a function of this file in two processes.
+
+    In this one another test may have started the server that processes are forks of, with another
+    module.
+    """
+    code = (
+        "from bestie.training.launch import launch; from tests.training import test_launch as t; "
+        f"launch(t.{name}, 2, args=({str(folder)!r},), device='cpu')"
+    )
+    return subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[2])
 
 
 def wait(folder: str) -> None:

@@ -33,7 +33,7 @@ def test_warnings_of_the_libraries_do_not_reach_the_terminal(recwarn, monkeypatc
     assert not recwarn.list and logging.root.manager.disable == 0
 
 
-def test_the_time_counts_steps_images_and_processes(monkeypatch):
+def test_the_time_counts_steps_and_images(monkeypatch):
     clock = iter([0.0, 3.0] * 3)
     monkeypatch.setattr(step_time.time, "perf_counter", lambda: next(clock))
     monkeypatch.setattr(step_time, "_step", lambda model, batch, cfg: None)

@@ -11,7 +11,7 @@ from bestie.methods.bestie.rounds import gap_for, labels_as_components
 from bestie.regions.components import find_components
 
 
-def test_touching_instances_are_parted_and_get_a_point_each():
+def test_touching_instances_are_separated_and_get_a_point_each():
     semantic_map = np.zeros((4, 8), np.uint8)
     semantic_map[:, :6] = 2
     instance_map = np.zeros((4, 8), int)
@@ -23,7 +23,7 @@ def test_touching_instances_are_parted_and_get_a_point_each():
     assert accept_components(components, points, classes).tolist() == [True, True]
 
 
-def test_the_rest_of_a_component_is_parted_and_gets_no_point():
+def test_the_rest_of_a_component_is_separated_and_gets_no_point():
     semantic_map = np.full((1, 6), 1, np.uint8)
     instance_map = np.array([[1, 1, 1, 0, 0, 0]])
     made, points, _ = labels_as_components(semantic_map, instance_map, np.array([0]))
