@@ -12,6 +12,7 @@ pasting the masks into it afterwards, is left to the caller (``docs/deployment.m
 import importlib.util
 import io
 import tempfile
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,10 @@ def export_model(
             )
         # Traced where there are instances: what is empty may leave parts of the network out.
         traced = max(range(len(samples)), key=lambda index: len(wanted[index][0]))
-        content, network = _EXPORTERS[format](model, samples[traced])
+        with warnings.catch_warnings():
+            # "The trace might be incorrect": whether it is, the comparison tells.
+            warnings.simplefilter("ignore", torch.jit.TracerWarning)
+            content, network = _EXPORTERS[format](model, samples[traced])
         differences = _compare(network, samples, wanted, images, format)
     names = list(TOLERANCES)[: len(wanted[0]) - 1]
     about = {

@@ -83,6 +83,7 @@ def official_hrnet(width):
     return network.state_dict() | {"seg.2.weight": torch.empty(21, 256, 1, 1)}
 
 
+@pytest.mark.filterwarnings("ignore:for .* copying from a non-meta parameter")
 def test_official_weights_of_another_network_are_called_so(tmp_path):
     torch.save({"model": official_hrnet(32)}, tmp_path / "w.pt")
     with torch.device("meta"):

@@ -108,6 +108,7 @@ def test_resuming_without_a_checkpoint_is_reported(data, tmp_path, caplog):
     assert "holds no checkpoint; the training starts from the beginning" in message
 
 
+@pytest.mark.filterwarnings("ignore:Detected call of `lr_scheduler.step")  # no step is made
 def test_a_longer_training_resumes_on_the_schedule_of_its_config(data, tmp_path):
     def trainer(steps):
         more = ("SOLVER.MAX_ITER", steps, "SOLVER.LR_SCHEDULER_NAME", "WarmupPolyLR")
@@ -124,6 +125,7 @@ def test_a_longer_training_resumes_on_the_schedule_of_its_config(data, tmp_path)
     assert longer.scheduler.get_last_lr()[0] > 0
 
 
+@pytest.mark.filterwarnings("ignore:Detected call of `lr_scheduler.step")  # no step is made
 @pytest.mark.parametrize("schedule", ["WarmupPolyLR", "WarmupMultiStepLR", "WarmupCosineLR"])
 def test_a_resumed_training_has_the_learning_rate_of_its_config(data, tmp_path, schedule):
     def trainer(rate):
