@@ -74,6 +74,9 @@ def _add_input(cfg: CN) -> None:
     # original size, as the paper evaluates, or, for networks with grids of kernels, that of
     # INPUT.MIN_SIZE_TEST and MAX_SIZE_TEST. Mask refiners use that image in training, too.
     cfg.INPUT.TEST_SIZE = 0
+    # Images whose longer side lies between these two keep their size in spite of INPUT.TEST_SIZE,
+    # pixels; 0, 0: none. The pipeline sets it to the sizes of data that a preset is made for.
+    cfg.INPUT.TEST_SIZE_KEPT = [0, 0]
     # Random scale factors; one is drawn for each image.
     cfg.INPUT.SCALES = [0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3]
     # Photometric distortion, for networks that train on maps: brightness +-16, contrast x 0.5..1.5,

@@ -13,6 +13,7 @@ from typing import IO, Any, cast
 import torch
 from detectron2.checkpoint import DetectionCheckpointer
 from detectron2.modeling import GeneralizedRCNN
+from fvcore.common.checkpoint import Checkpointer
 from torch import Tensor, nn
 
 from bestie.backbones.downloads import fetch_file
@@ -66,7 +67,9 @@ class StrictCheckpointer(DetectionCheckpointer):
             ValueError: the file is missing, cannot be fetched, is damaged, or does not fit the
                 model; another query.
         """
-        address, _, query = (path or "").partition("?")
+        address, query = path or "", ""
+        if "?" in address and not os.path.isfile(address):
+            address, query = address.rsplit("?", 1)
         if query not in ("", "matching_heuristics=True", "matching_heuristics=False"):
             raise ValueError(
                 f"MODEL.WEIGHTS: after the ? of {path} matching_heuristics=True or False is "
@@ -74,9 +77,11 @@ class StrictCheckpointer(DetectionCheckpointer):
             )
         if address and "://" not in address and not os.path.isfile(address):
             raise ValueError(f"MODEL.WEIGHTS: {path} is not a file.")
-        if "://" in address:
-            fetch_file(address, "MODEL.WEIGHTS")  # its message names the address
         self._source, self._match_by_heuristics = path, query == "matching_heuristics=True"
+        if "://" not in address:
+            # Detectron2's own would take what follows a ? in the name of a folder for a query.
+            return Checkpointer.load(self, address, *args, **kwargs)
+        fetch_file(address, "MODEL.WEIGHTS")  # its message names the address
         try:
             return super().load(address, *args, **kwargs)
         finally:

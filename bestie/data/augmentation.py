@@ -134,21 +134,17 @@ class ResizeLongerSide(T.Augmentation):
     Shrinking averages (PIL's bilinear filter, as in training), so that large and small photos of a
     scene look the same.
 
-    Args:
-        length: of the longer side, pixels; 0: the image's own size.
+    Args: as for :class:`InferenceSize`.
     """
 
-    def __init__(self, length: int):
+    def __init__(self, length: int, kept: Sequence[int] = (0, 0)):
         super().__init__()
-        self.length = length
+        self.size = InferenceSize(length, kept)
 
     def get_transform(self, image: np.ndarray) -> Transform:
-        height, width = image.shape[:2]
-        longer = max(height, width)
-        if self.length in (0, longer):
-            return NoOpTransform()
-        sides = (max(1, round(side * self.length / longer)) for side in (height, width))
-        return T.ResizeTransform(height, width, *sides)
+        photo = image.shape[:2]
+        grid = self.size.grid(*photo)
+        return NoOpTransform() if grid in (None, photo) else T.ResizeTransform(*photo, *grid)
 
 
 def inference_augmentation(cfg: CfgNode) -> list[T.Augmentation]:
@@ -157,7 +153,7 @@ def inference_augmentation(cfg: CfgNode) -> list[T.Augmentation]:
     INPUT.TEST_SIZE, if it is set; else Detectron2's INPUT.MIN_SIZE_TEST and MAX_SIZE_TEST.
     """
     if cfg.INPUT.TEST_SIZE:
-        return [ResizeLongerSide(cfg.INPUT.TEST_SIZE)]
+        return [ResizeLongerSide(cfg.INPUT.TEST_SIZE, cfg.INPUT.TEST_SIZE_KEPT)]
     return build_augmentation(cfg, is_train=False)
 
 

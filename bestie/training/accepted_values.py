@@ -7,6 +7,7 @@ Detectron2 that it uses read is listed here, or by the method that reads it.
 """
 
 import difflib
+import re
 from collections.abc import Iterable
 from math import inf
 from typing import Any
@@ -32,6 +33,7 @@ __all__ = ["accepted_tables", "unaccepted_values", "value_of"]
 
 NORMS = ("", "BN", "SyncBN", "FrozenBN", "GN", "LN", "nnSyncBN", "naiveSyncBN", "naiveSyncBN_N")
 POOLERS = ("ROIAlign", "ROIAlignV2", "ROIAlignRotated", "ROIPool")
+FLOAT32_PRECISIONS = ("", "highest", "high", "medium")
 BOX_LOSSES = ("smooth_l1", "giou", "diou", "ciou")
 # Key -> accepted values.
 CHOICES: dict[str, tuple] = {
@@ -45,11 +47,13 @@ CHOICES: dict[str, tuple] = {
     "MODEL.FPN.NORM": NORMS,
     "MODEL.RESNETS.DEPTH": (18, 34, 50, 101, 152),
     "MODEL.RESNETS.NORM": NORMS,
+    "MODEL.RESNETS.OUT_FEATURES": ("stem", "res2", "res3", "res4", "res5", "linear"),
     "MODEL.RETINANET.BBOX_REG_LOSS_TYPE": BOX_LOSSES,
     "MODEL.RETINANET.NORM": NORMS,
     "MODEL.ROI_BOX_HEAD.BBOX_REG_LOSS_TYPE": BOX_LOSSES,
     "MODEL.ROI_BOX_HEAD.NORM": NORMS,
     "MODEL.ROI_BOX_HEAD.POOLER_TYPE": POOLERS,
+    "MODEL.ROI_KEYPOINT_HEAD.POOLER_TYPE": POOLERS,
     "MODEL.ROI_MASK_HEAD.NORM": NORMS,
     "MODEL.ROI_MASK_HEAD.POOLER_TYPE": (*POOLERS, ""),  # "": PointRend pools points
     "MODEL.RPN.BBOX_REG_LOSS_TYPE": BOX_LOSSES,
@@ -154,6 +158,9 @@ def accepted_tables() -> list[AcceptedValues]:
 def unaccepted_values(cfg: CfgNode) -> list[str]:
     """One line per key whose value is not accepted: key, accepted values, value."""
     problems = [line for table in accepted_tables() for line in _unaccepted_by(table, cfg)]
+    # Release 0.6 of Detectron2 does not have this key.
+    precision = cfg.get("FLOAT32_PRECISION", "")
+    problems += _wrong_choices("FLOAT32_PRECISION", precision, FLOAT32_PRECISIONS)
     return problems + _wrong_device(cfg.MODEL.DEVICE)
 
 
@@ -206,11 +213,10 @@ def _similar(value: Any, choices: tuple) -> str:
 
 
 def _wrong_device(name: str) -> list[str]:
-    try:
-        device = torch.device(name)
-    except RuntimeError:
+    if not re.fullmatch("cpu|cuda(:[0-9]+)?", name):
         hint = _similar(name, ("cpu", "cuda"))
         return [f"MODEL.DEVICE must be cpu, cuda or cuda:N, got {name!r}{hint}."]
+    device = torch.device(name)
     if device.type != "cuda":
         return []
     if not torch.cuda.is_available():

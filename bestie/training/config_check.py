@@ -88,6 +88,14 @@ def _problems_of_test_size(cfg: CfgNode) -> list[str]:
             "INPUT.MIN_SIZE_TEST (shorter side), INPUT.MAX_SIZE_TEST (bound of the "
             "longer side)."
         )
+    kept = list(cfg.INPUT.TEST_SIZE_KEPT)
+    if len(kept) != 2 or not 0 <= kept[0] <= kept[1]:
+        problems.append(
+            "INPUT.TEST_SIZE_KEPT must be two lengths in pixels, the shorter one first, or "
+            f"[0, 0] for none; got {kept}."
+        )
+    elif kept[1] and not size:
+        problems.append(f"INPUT.TEST_SIZE_KEPT {kept} has an effect only with INPUT.TEST_SIZE.")
     return problems
 
 

@@ -191,13 +191,11 @@ def launch_tool(main: Callable, parsed: Namespace) -> None:
             args=(parsed,),
             device=requested_device(parsed.config_file, parsed.opts),
         )
-    except USER_ERRORS as error:
-        sys.exit(f"{os.path.basename(sys.argv[0])}: {error_text(error)}")
-    except (RuntimeError, MemoryError) as error:
-        reason = memory_message(error)
-        if reason is None:
+    except Exception as error:
+        message = _message(error)
+        if message is None:
             raise
-        sys.exit(f"{os.path.basename(sys.argv[0])}: the memory ran out: {reason}")
+        sys.exit(f"{os.path.basename(sys.argv[0])}: {message}")
 
 
 def requested_device(config_file: str, overrides: Sequence[str]) -> str:
@@ -254,9 +252,20 @@ def _report_mistakes(main: Callable, args: tuple, mistakes: mp.SimpleQueue) -> N
     """Run ``main(*args)``; an error that has a message ends the process without a traceback."""
     try:
         main(*args)
-    except USER_ERRORS as error:
-        mistakes.put(error_text(error))
+    except Exception as error:
+        message = _message(error)
+        if message is None:
+            raise
+        mistakes.put(message)
         sys.exit(1)
+
+
+def _message(error: Exception) -> str | None:
+    """What a user has to know of an error; None for one that needs its traceback."""
+    if isinstance(error, USER_ERRORS):
+        return error_text(error)
+    reason = memory_message(error)
+    return reason and f"the memory ran out: {reason}"
 
 
 @contextlib.contextmanager

@@ -185,6 +185,17 @@ def test_query_of_the_path_decides_about_the_matching_of_names(tmp_path):
         StrictCheckpointer(model).load(f"{path}?heuristics=1")
 
 
+def test_a_folder_may_have_a_question_mark_in_its_name(tmp_path):
+    folder = tmp_path / "what? a=1 #2"
+    folder.mkdir()
+    model = TinyNetwork()
+    torch.save({"model": TinyNetwork().state_dict()}, folder / "w.pth")
+    for query in ("", "?matching_heuristics=True"):
+        StrictCheckpointer(model).load(str(folder / "w.pth") + query)
+    with pytest.raises(ValueError, match="is not a file"):
+        StrictCheckpointer(model).load(str(folder / "v.pth?matching_heuristics=True"))
+
+
 def test_files_of_pycls_are_matched_by_name(tmp_path):
     state = TinyNetwork().state_dict()
     counters = {f"{name}.num_batches_tracked": torch.tensor(1) for name in state}

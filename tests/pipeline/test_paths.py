@@ -17,7 +17,7 @@ from bestie.pipeline.source import open_source
 from tests.pipeline.running import entries, run
 from tests.pipeline.tiny_root import write_tiny_root
 
-EVIL = "-b'o\"b: a,(1) [2] {3} $HOME %s #é日~"
+EVIL = "-b'o\"b: a,(1) [2] {3} $HOME %s #é日~?*&;|"
 NAMES = ["a b", "bob's", 'say "x"', "a:b", "a,b", "(a)", "[a]", "$HOME", "%s", "é日", "-a", "#a"]
 
 

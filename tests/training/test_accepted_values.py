@@ -78,6 +78,9 @@ def test_numbers_out_of_range_are_refused(key):
         (["MODEL.PAM.CUES.KERNEL", "4"], "MODEL.PAM.CUES.KERNEL must be odd"),
         (["MODEL.DEVICE", "gpu"], "MODEL.DEVICE must be cpu, cuda or cuda:N, got 'gpu'"),
         (["MODEL.DEVICE", "CPU"], r"got 'CPU' \(did you mean 'cpu'"),
+        (["MODEL.DEVICE", "cpu:0"], "must be cpu, cuda or cuda:N, got 'cpu:0'"),
+        (["MODEL.DEVICE", "mps"], "must be cpu, cuda or cuda:N, got 'mps'"),
+        (["MODEL.RESNETS.OUT_FEATURES", "['res6']"], "OUT_FEATURES must be one of .*got 'res6'"),
         (["INPUT.RANDOM_FLIP", "Horizontal"], r"\(did you mean 'horizontal'\?\)"),
     ],
 )

@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 import time
+from argparse import Namespace
 from collections.abc import Callable
 from multiprocessing.util import Finalize
 from pathlib import Path
@@ -13,7 +14,13 @@ import torch.distributed as dist
 from detectron2.utils import comm
 
 from bestie.cli import export
-from bestie.training.launch import _create_local_groups, _free_port, launch, requested_device
+from bestie.training.launch import (
+    _create_local_groups,
+    _free_port,
+    launch,
+    launch_tool,
+    requested_device,
+)
 from tests.training.test_trainer import data, settings  # noqa: F401  (a fixture, and settings)
 
 IMPORTED_IN = os.getpid()
@@ -133,6 +140,20 @@ def test_no_thread_of_the_group_outlives_it(tmp_path):
     # One that does may abort the process while the interpreter is torn down.
     launch(report_threads_at_exit, 2, args=(str(tmp_path),), device="cpu")
     assert [path.read_text() for path in tmp_path.iterdir()] == ["", ""]
+
+
+def run_out_of_memory(parsed) -> None:
+    if comm.get_rank() == 1:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB.")
+    comm.synchronize()
+
+
+def test_memory_that_runs_out_is_a_message_also_in_one_of_several_processes(capfd):
+    parsed = Namespace(num_gpus=2, num_machines=1, machine_rank=0, dist_url="auto")
+    parsed.config_file, parsed.opts = "", ["MODEL.DEVICE", "cpu"]
+    with pytest.raises(SystemExit, match="the memory ran out: CUDA out of memory"):
+        launch_tool(run_out_of_memory, parsed)
+    assert "Traceback" not in capfd.readouterr().err
 
 
 @pytest.mark.slow

@@ -39,10 +39,8 @@ def test_class_numbers_and_point_folder_come_from_the_data_and_the_supervision(d
         (["INPUT.TEST_SIZE", 31], "INPUT.TEST_SIZE must be 0"),
         (["INPUT.TEST_SIZE_KEPT", "[9, 5]"], r"the shorter one first.*got \[9, 5\]"),
         (["INPUT.TEST_SIZE_KEPT", "[50]"], "TEST_SIZE_KEPT must be two lengths"),
-        (
-            ["INPUT.TEST_SIZE_KEPT", "[50, 60]"],
-            "has an effect only for BESTIE with INPUT",
-        ),
+        (["INPUT.TEST_SIZE_KEPT", "[-1, 5]"], r"got \[-1, 5\]"),
+        (["INPUT.TEST_SIZE_KEPT", "[50, 60]"], "has an effect only with INPUT.TEST_SIZE"),
         (
             ["INPUT.TEST_SIZE", 64, "INPUT.DATASET_MAPPER_NAME", "InstanceMapper"],
             "INPUT.TEST_SIZE 64 has no effect.*INPUT.MIN_SIZE_TEST",

@@ -149,33 +149,12 @@ def _add_input(cfg: CN) -> None:
     # (WeakMapSegmenter), "InstanceMapper" (SOLO, Mask R-CNN and other Detectron2 models),
     # "PromptMapper" (PromptedSOLO at inference), "RefinerMapper" (MaskRefiner).
     cfg.INPUT.DATASET_MAPPER_NAME = "BESTIEMapper"
-    # Images whose longer side lies between these two keep their size in spite of INPUT.TEST_SIZE,
-    # pixels; 0, 0: none. The pipeline sets it to the sizes of data that a preset is made for.
-    cfg.INPUT.TEST_SIZE_KEPT = [0, 0]
 
 
 def check_bestie_config(cfg: CN) -> list[str]:
     """Settings that contradict each other or have no effect, one message each."""
-    is_bestie = cfg.MODEL.META_ARCHITECTURE == "BESTIE"
-    # "RefinedLabels" is BESTIE, of which other labels are read at inference.
-    keeps_sizes = cfg.MODEL.META_ARCHITECTURE in ("BESTIE", "RefinedLabels")
-    problems = _problems_of_kept_sizes(cfg, keeps_sizes)
-    return problems + _without_effect(cfg) if is_bestie else problems
-
-
-def _problems_of_kept_sizes(cfg: CN, keeps_sizes: bool) -> list[str]:
-    kept = list(cfg.INPUT.TEST_SIZE_KEPT)
-    if len(kept) != 2 or not 0 <= kept[0] <= kept[1]:
-        return [
-            "INPUT.TEST_SIZE_KEPT must be two lengths in pixels, the shorter one first, or "
-            f"[0, 0] for none; got {kept}."
-        ]
-    if kept[1] and not (cfg.INPUT.TEST_SIZE and keeps_sizes):
-        return [f"INPUT.TEST_SIZE_KEPT {kept} has an effect only for BESTIE with INPUT.TEST_SIZE."]
-    return []
-
-
-def _without_effect(cfg: CN) -> list[str]:
+    if cfg.MODEL.META_ARCHITECTURE != "BESTIE":
+        return []
     problems = []
     node = cfg.MODEL.BESTIE
     if node.REFINE.ENABLED and node.REFINE.START_ITER >= cfg.SOLVER.MAX_ITER:

@@ -5,6 +5,8 @@ better ones (optional), BESTIE learns from points and maps, and its labels train
 other methods stand here by the names of their configs and files only.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from bestie.pipeline.recipe import Facts, Recipe, Training, register_recipe
@@ -29,51 +31,46 @@ CUES, MAPS = ("cues", "cues/*.txt"), ("maps", "maps/*.png")
 MODEL, CHECKPOINTS = ("bestie", "bestie/model_final.pth"), ("bestie", "bestie/model_*.pth")
 
 
-def _classifier_settings(facts: Facts) -> dict[str, str]:
-    """Sizes at which the classifier sees images; those that the preset is made for stay."""
-    if facts.fit_the_preset:
-        return {"INPUT.TEST_SIZE": "0"}
-    preset = facts.preset
-    own = preset.INPUT.TEST_SIZE
-    # Squares: training should not see less than the cues will.
-    sides = (preset.MODEL.PAM.CUES.IMAGE_SIZE, *preset.INPUT.CROP.SIZE)
-    base = max(preset.INPUT.BASE_SIZE or own, *sides)
-    return {"INPUT.TEST_SIZE": str(own), "INPUT.BASE_SIZE": str(base)}
-
-
-def _semantic_settings(facts: Facts) -> dict[str, str]:
-    """Where the weak maps lie, and the sizes of the images, which are chosen as for BESTIE."""
-    preset = facts.preset
-    values = {"INPUT.MAPS_DIR": facts.maps}
-    if facts.fit_the_preset:
-        return values | {"INPUT.TEST_SIZE": "0"}
-    base = preset.INPUT.BASE_SIZE or preset.INPUT.TEST_SIZE
-    return values | {
-        "INPUT.TEST_SIZE": str(preset.INPUT.TEST_SIZE),
-        "INPUT.BASE_SIZE": str(base),
-    }
-
-
-def _bestie_settings(facts: Facts) -> dict[str, str]:
-    """What the points are, where points and maps lie, and the sizes of the images.
+def _sizes(facts: Facts, at_least: Sequence[int] = ()) -> dict[str, str]:
+    """The sizes at which a network sees images, at inference and in training.
 
     Images that the preset is made for are seen as they are; the sizes of others, or of images given
     to the trained model later, do not matter.
+
+    Args:
+        facts: what they depend on.
+        at_least: lower bounds of INPUT.BASE_SIZE where it is set, pixels.
     """
-    values = {
-        "MODEL.BESTIE.SUPERVISION": facts.supervision,
-        "INPUT.POINTS_DIR": facts.points,
-        "INPUT.MAPS_DIR": facts.maps,
-    }
     own = facts.preset.INPUT.TEST_SIZE
     if not facts.fit_the_preset:
-        base = facts.preset.INPUT.BASE_SIZE or own
-        return values | {"INPUT.TEST_SIZE": str(own), "INPUT.BASE_SIZE": str(base)}
-    values["INPUT.TEST_SIZE"] = str(int(np.median(facts.sides)))
+        base = max((facts.preset.INPUT.BASE_SIZE or own, *at_least))
+        return {"INPUT.TEST_SIZE": str(own), "INPUT.BASE_SIZE": str(base)}
+    values = {"INPUT.TEST_SIZE": str(int(np.median(facts.sides)))}
     if "INPUT.TEST_SIZE" not in facts.given:
         kept = [int(facts.sides.min()), int(facts.sides.max())]
         values["INPUT.TEST_SIZE_KEPT"] = str(kept)
     return values
+
+
+def _classifier_settings(facts: Facts) -> dict[str, str]:
+    """The sizes of the images."""
+    # It trains on squares, and should not see less there than the cues will.
+    preset = facts.preset
+    return _sizes(facts, (preset.MODEL.PAM.CUES.IMAGE_SIZE, *preset.INPUT.CROP.SIZE))
+
+
+def _semantic_settings(facts: Facts) -> dict[str, str]:
+    """Where the weak maps lie, and the sizes of the images."""
+    return {"INPUT.MAPS_DIR": facts.maps} | _sizes(facts)
+
+
+def _bestie_settings(facts: Facts) -> dict[str, str]:
+    """What the points are, where points and maps lie, and the sizes of the images."""
+    return {
+        "MODEL.BESTIE.SUPERVISION": facts.supervision,
+        "INPUT.POINTS_DIR": facts.points,
+        "INPUT.MAPS_DIR": facts.maps,
+    } | _sizes(facts)
 
 
 TRAININGS = (
@@ -97,7 +94,6 @@ TRAININGS = (
         "bestie",
         own_keys=(
             "MODEL.BESTIE.",
-            "INPUT.TEST_SIZE_KEPT",
             "INPUT.POINT_SCORE_THRESH",
             "INPUT.SCALES",
             "INPUT.COLOR_AUG",

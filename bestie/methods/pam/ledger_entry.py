@@ -109,6 +109,8 @@ def _network_settings(cfg: CfgNode) -> dict:
     }
     if cfg.INPUT.TEST_SIZE:  # files of before there was this key were made at the original size
         network["INPUT.TEST_SIZE"] = cfg.INPUT.TEST_SIZE
+    if any(cfg.INPUT.TEST_SIZE_KEPT):
+        network["INPUT.TEST_SIZE_KEPT"] = cfg.INPUT.TEST_SIZE_KEPT
     return network
 
 

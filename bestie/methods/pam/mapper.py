@@ -63,7 +63,9 @@ class PAMMapper(ReadsImages):
             "is_train": is_train,
             "num_classes": cfg.MODEL.PAM.NUM_CLASSES,
             "augmentation": (
-                build_pam_augmentation(cfg) if is_train else [ResizeLongerSide(cfg.INPUT.TEST_SIZE)]
+                build_pam_augmentation(cfg)
+                if is_train
+                else [ResizeLongerSide(cfg.INPUT.TEST_SIZE, cfg.INPUT.TEST_SIZE_KEPT)]
             ),
             "image_format": cfg.INPUT.FORMAT,
         }

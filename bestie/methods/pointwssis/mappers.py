@@ -6,6 +6,7 @@ return points as (y, x) pixel indices.
 """
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -170,6 +171,7 @@ class RefinerMapper(ReadsImages):
         flip: bool = True,
         min_area: int = 1,
         test_size: int = 0,
+        test_size_kept: Sequence[int] = (0, 0),
         hold_out: float = 0.0,
         seed: int = 0,
         image_format: str = "RGB",
@@ -182,6 +184,7 @@ class RefinerMapper(ReadsImages):
             flip: mirror half of the crops.
             min_area: pairs with a smaller rough mask do not train, pixels of the photo.
             test_size: longer side of the network's image, pixels; 0: that of the photo.
+            test_size_kept: photos whose longer side lies between these two keep their size.
             hold_out: share of the images whose pairs do not train.
             seed: of the draw of these images.
             image_format: "RGB" or "BGR".
@@ -189,7 +192,7 @@ class RefinerMapper(ReadsImages):
         self.is_train = is_train
         self.size, self.scales, self.flip = size, scales, flip
         self.min_area = max(1, min_area)
-        self.augmentation = ResizeLongerSide(test_size)
+        self.augmentation = ResizeLongerSide(test_size, test_size_kept)
         self.hold_out, self.seed = hold_out, seed
         self.image_format = image_format
 
@@ -203,6 +206,7 @@ class RefinerMapper(ReadsImages):
             "flip": cfg.INPUT.RANDOM_FLIP == "horizontal",
             "min_area": node.MIN_AREA,
             "test_size": cfg.INPUT.TEST_SIZE,
+            "test_size_kept": cfg.INPUT.TEST_SIZE_KEPT,
             "hold_out": node.HOLD_OUT,
             "seed": cfg.SEED,
             "image_format": cfg.INPUT.FORMAT,

@@ -43,10 +43,6 @@ def test_the_quick_config_has_none_for_tags_and_clicks():
         (("MODEL.BESTIE.TEST.USE_CLICKS", True), "USE_CLICKS needs MODEL.BESTIE.SUPERVISION"),
         (("MODEL.BESTIE.REFINE.GUIDE_CENTERS", True), "GUIDE_CENTERS has an effect only with"),
         (("INPUT.CROP.ENABLED", False), "set INPUT.CROP.ENABLED True"),
-        (("INPUT.TEST_SIZE_KEPT", "[9, 5]"), r"the shorter one first.*got \[9, 5\]"),
-        (("INPUT.TEST_SIZE_KEPT", "[-1, 5]"), r"got \[-1, 5\]"),
-        (("INPUT.TEST_SIZE_KEPT", "[50]"), r"must be two lengths in pixels.*got \[50\]"),
-        (("INPUT.TEST_SIZE", 0, "INPUT.TEST_SIZE_KEPT", "[5, 6]"), "only for BESTIE with INPUT"),
         (("MODEL.TIMM.NAME", "hrnet_w48", "INPUT.CROP.SIZE", "[64, 40]"), "of 32 .*got 40"),
         (
             ("MODEL.TIMM.NAME", "hrnet_w48", "MODEL.BESTIE.TEST.SIZE_DIVISIBILITY", 16),
@@ -66,7 +62,6 @@ def test_each_is_named_alone(overrides, message):
         ("MODEL.BESTIE.CLUSTER.BETA", 0.0, "MODEL.BESTIE.CLUSTER.ENABLED", False),
         (*CLICKS, "MODEL.BESTIE.TEST.USE_CLICKS", True),
         (*CLICKS, "MODEL.BESTIE.REFINE.GUIDE_CENTERS", True),
-        ("INPUT.TEST_SIZE", 64, "INPUT.TEST_SIZE_KEPT", "[5, 5]"),
     ],
 )
 def test_what_the_messages_ask_for_is_accepted(overrides):
@@ -80,9 +75,6 @@ def test_guided_centers_need_all_three():
         assert "GUIDE_CENTERS has an effect only" in problem
 
 
-def test_other_models_are_left_alone_but_for_sizes_that_only_bestie_keeps():
+def test_other_models_are_left_alone():
     other = ("MODEL.META_ARCHITECTURE", "GeneralizedRCNN", "MODEL.BESTIE.CLUSTER.BETA", 0.0)
     assert problems(*other) == []
-    kept = ("INPUT.TEST_SIZE", 64, "INPUT.TEST_SIZE_KEPT", "[5, 6]")
-    (problem,) = problems(*other, *kept)
-    assert "only for BESTIE" in problem

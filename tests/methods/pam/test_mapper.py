@@ -31,6 +31,13 @@ def test_a_longer_side_at_inference_and_the_size_of_the_photo(cfg, dicts):
     assert (sample["height"], sample["width"]) == (40, 56)
 
 
+@pytest.mark.parametrize(("kept", "side"), [([50, 56], 56), ([57, 60], 112), ([50, 55], 112)])
+def test_photos_as_large_as_those_of_the_training_keep_their_size(cfg, dicts, kept, side):
+    cfg.INPUT.DATASET_MAPPER_NAME, cfg.INPUT.TEST_SIZE = "PAMMapper", 112
+    cfg.INPUT.TEST_SIZE_KEPT = kept
+    assert max(build_mapper(cfg, False)(dicts[0])["image"].shape) == side
+
+
 def test_tags_are_needed_in_training_only(cfg, dicts):
     del dicts[0]["image_labels"]
     assert "image_labels" not in PAMMapper(False, num_classes=3)(dicts[0])
