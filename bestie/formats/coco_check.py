@@ -92,7 +92,7 @@ def _decompressed(counts: str) -> np.ndarray | None:
     last one carries the sign. From the fourth number on, they are differences to the last but one.
     """
     codes = np.frombuffer(counts.encode("utf-8"), np.uint8).astype(np.int64) - 48
-    if not len(codes) or codes.min() < 0 or codes.max() > 63 or codes[-1] & 32:
+    if not len(codes) or np.min(codes) < 0 or np.max(codes) > 63 or codes[-1] & 32:
         return None
     last = np.flatnonzero(codes & 32 == 0)
     first = np.concatenate([[0], last[:-1] + 1])

@@ -89,7 +89,7 @@ def _simplify(ring: np.ndarray, tolerance: float) -> np.ndarray:
 
 def _join(ring: np.ndarray, other: np.ndarray) -> np.ndarray:
     """A ring that takes the way along another one, (P, 2) and (Q, 2) to (P + Q + 2, 2)."""
-    start = int(other[:, 0].argmin())
+    start = int(np.argmin(other[:, 0]))
     nearest = int(((ring - other[start]) ** 2).sum(1).argmin())
     around = np.concatenate([other[start:], other[: start + 1]])
     return np.concatenate([ring[: nearest + 1], around, ring[nearest:]])

@@ -262,7 +262,7 @@ def _instance_colors(boxes: np.ndarray) -> np.ndarray:
         for near, weight in ((touching, len(boxes)), (around, 1)):
             np.add.at(cost, chosen[:index][near[index, :index]], weight)
         # Among the cheapest, spread over the palette by the running number.
-        cheapest = np.flatnonzero(cost == cost.min())[:6]
+        cheapest = np.flatnonzero(cost == np.min(cost))[:6]
         chosen[index] = cheapest[index % len(cheapest)]
     return INSTANCE_COLORS[chosen]
 

@@ -152,7 +152,7 @@ def plot_histogram(
     if len(numbers) == 0:
         raise ValueError(f"No finite value for the histogram '{title}'.")
     whole = isinstance(bins, int) and (numbers == np.round(numbers)).all() and np.ptp(numbers) <= 30
-    edges = (np.arange(numbers.min(), numbers.max() + 2) - 0.5).tolist() if whole else bins
+    edges = (np.arange(np.min(numbers), np.max(numbers) + 2) - 0.5).tolist() if whole else bins
     median = float(np.median(numbers))
     with matplotlib.rc_context(STYLE):
         figure, axes = _figure(title, xlabel, ylabel)

@@ -161,7 +161,7 @@ def refine(
                 pixels = pixel_owner == number
                 score = probability[class_id + 1][pixels].mean()
                 masked = np.where(pixels, value, -np.inf)
-                y, x = map(int, np.unravel_index(masked.argmax(), masked.shape))
+                y, x = map(int, np.unravel_index(np.argmax(masked), masked.shape))
                 if masked[y, x] < threshold:
                     ys, xs = np.nonzero(mask)
                     y, x, confidence = int(ys.mean()), int(xs.mean()), score

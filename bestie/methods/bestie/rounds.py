@@ -54,7 +54,7 @@ def labels_as_components(
         own = (instance_map == index + 1) & (merged == class_id + 1)
         if own.any():
             parts = find_components(own, [0], min_area=1)
-            points.append(mask_click(parts.map == parts.areas.argmax() + 1))
+            points.append(mask_click(parts.map == np.argmax(parts.areas) + 1))
             kept.append(class_id)
     yx = np.array(points, dtype=np.float64).reshape(-1, 2)
     return merged, yx, np.array(kept, dtype=np.int64)
