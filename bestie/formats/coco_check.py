@@ -43,8 +43,8 @@ def check_coco_dict(coco: Any) -> list[str]:
 
 def check_results(results: list[dict[str, Any]]) -> list[str]:
     """What is missing in a list of COCO results."""
-    keys = ("image_id", "category_id", "segmentation", "score")
-    return _wrong_fields("result", results, {key: _ANYTHING for key in keys})
+    keys = ("image_id", "category_id", "segmentation")
+    return _wrong_fields("result", results, dict.fromkeys(keys, _ANYTHING) | {"score": _SCORE})
 
 
 def is_table(value: Any) -> bool:
@@ -126,6 +126,9 @@ def _annotation_mistake(entry: dict, sizes: dict, categories: set) -> str | None
             return mistake
     elif not isinstance(segmentation, list) or not any(map(is_polygon, segmentation)):
         return "segmentation is neither an RLE nor polygons of at least 3 points"
+    score = entry.get("score")
+    if score is not None and not _is_finite(score):
+        return f"score {score!r} is not a finite number"
     return "'ignore' is not supported by Detectron2" if entry.get("ignore", 0) else None
 
 
@@ -168,6 +171,7 @@ _INTEGER = _accept(_is_integer, "an integer")
 _NAME = _accept(lambda value: isinstance(value, str) and bool(value), "text")
 _SIDE = _accept(lambda value: _is_integer(value) and value > 0, "a number of pixels above 0")
 _AREA = _accept(lambda value: _is_finite(value) and value >= 0, "a number of pixels, 0 or more")
+_SCORE = _accept(_is_finite, "a finite number")
 _FLAG = _accept(lambda value: value in (0, 1), "0 or 1")
 _LIST_OF = {"image": "images", "category": "categories", "annotation": "annotations"}
 # Kind of entry -> key -> whether a value is accepted, and what is.

@@ -91,6 +91,7 @@ def test_written_json_loads_in_detectron2(tmp_path, coco):
         (("annotations", 0, "segmentation"), [[0, 0, 1, 1]], "at least 3 points"),
         (("annotations", 0, "segmentation", "size"), [3, 2], "size"),
         (("annotations", 0, "ignore"), 1, "'ignore'"),
+        (("annotations", 0, "score"), float("nan"), "score nan is not a finite number"),
     ],
 )
 def test_nothing_is_written_that_others_would_reject(tmp_path, coco, path, value, message):

@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as arrays
 from pycocotools import mask as coco_mask
 
 from bestie.formats import encode_mask
-from bestie.formats.coco_check import rle_mistake
+from bestie.formats.coco_check import check_results, rle_mistake
 
 
 @given(arrays.arrays(bool, st.tuples(st.integers(1, 60), st.integers(1, 60))))
@@ -49,3 +49,11 @@ def test_what_is_accepted_decodes_to_its_size(counts):
 )
 def test_damaged_masks(segmentation, message):
     assert message in rle_mistake(segmentation, (2, 3))
+
+
+@pytest.mark.parametrize("score", [None, float("nan"), float("inf"), "0.5"])
+def test_results_need_scores_that_can_be_sorted(score):
+    result = {"image_id": 1, "category_id": 1, "segmentation": {}, "score": 0.5}
+    assert check_results([result]) == []
+    (message,) = check_results([result | {"score": score}])
+    assert "'score'" in message or "is not a finite number" in message

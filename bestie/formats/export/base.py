@@ -144,8 +144,14 @@ class Package:
             file.write(text)
 
     def put_photo(self, image: LabelledImage, name: str) -> None:
-        """Link or copy the photo of an image to ``name``, a path in the package with "/"."""
+        """Link or copy the photo of an image to ``name``, a path in the package with "/".
+
+        A photo that stands there already stays: the package may be made where the photos are.
+        """
         assert image.path is not None, "the source finds the photos of formats that need them"
+        standing = self.final / name
+        if standing.exists() and standing.samefile(image.path):
+            return
         target = self.folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if self.options.copy:

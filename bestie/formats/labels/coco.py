@@ -3,7 +3,8 @@
 One annotation that is not a crowd is one object. Its click is
 
 - its "point" [x, y], "points" [[x, y]], or the visible keypoint of its "keypoints" [x, y, v, ...];
-- with several visible keypoints or points: what ``ReadOptions.keypoints`` chooses;
+- with several visible keypoints or points: what ``ReadOptions.keypoints`` chooses; if that is a
+  name, also where another keypoint is the only visible one: the object has no click then;
 - else the middle of its "bbox" [x, y, width, height], only with ``ReadOptions.boxes_as_clicks``.
 
 An object whose keypoints all have visibility 0 has no click. ``coco_labels`` adds what the importer
@@ -15,7 +16,7 @@ import re
 import unicodedata
 from collections import Counter
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from bestie.formats.labels.base import (
@@ -217,7 +218,8 @@ def _images(
             found = json.dumps(name)
             labels.report(f"image number {number}: file_name {found} is not a file name", path)
         else:
-            names[unicodedata.normalize("NFC", name.replace("\\", "/"))] += 1
+            path_of_name = PurePosixPath(unicodedata.normalize("NFC", name.replace("\\", "/")))
+            names[path_of_name.as_posix()] += 1  # without "./" and doubled slashes
     for name, count in names.items():
         if count > 1:
             labels.report(f"image file_name '{name}' occurs {count} times", path)
@@ -292,7 +294,8 @@ def _click(
     if isinstance(points, str):
         return points
     visible = _visible(points)
-    if len(visible) > 1:
+    by_name = options.keypoints not in (None, "first", "mean") and len(points or []) > 1
+    if len(visible) > 1 or (visible and by_name):
         return _chosen(points or [], visible, category.get("keypoints"), options.keypoints)
     if visible:
         return visible[0]
@@ -310,7 +313,7 @@ def _chosen(
     names: Any,
     choice: str | None,
 ) -> tuple[float, float] | str | None:
-    """The click of an object with several visible keypoints, as :func:`_click` returns it."""
+    """The click of an object with several keypoints, as :func:`_click` returns it."""
     if choice == "first":
         return visible[0]
     if choice == "mean":

@@ -44,11 +44,17 @@ def read_cvat(path: Path, labels: Labels, options: ReadOptions) -> None:
         if root.tag != "annotations":
             message = f"is an xml of <{root.tag}>; CVAT for images (<annotations>) is expected"
             labels.report(message, file, root.line)
+        lines: dict[str, int] = {}
         for element in root.children if root.tag == "annotations" else []:
             if element.tag == "track":
                 message = "holds tracks of a video; export the frames as CVAT for images"
                 labels.report(message, file, element.line)
             elif element.tag == "image":
+                name = element.attributes.get("name", "")
+                if name in lines:
+                    message = f"image '{name}' stands on line {lines[name]}, too"
+                    labels.report(message, file, element.line)
+                lines[name] = element.line
                 _read_image(element, file, labels, options)
 
 
@@ -77,8 +83,13 @@ def _read_shape(element: Element, place: Place, labels: Labels, options: ReadOpt
             labels.notes.append(f"{place.file.name}, line {element.line}: {message}")
             labels.add(place.image, (label,), None, place.file, place.line, is_object=True)
             return
-        point = points if isinstance(points, str) else _choose(points, options)
-        if isinstance(point, str):
+        names = [child.attributes.get("label", "") for child in element.all("points")]
+        point = points if isinstance(points, str) else _choose(points, names, options)
+        if point is None:
+            message = f"the point {options.keypoints} of the skeleton is not visible: no click"
+            labels.notes.append(f"{place.file.name}, line {element.line}: {message}")
+            labels.add(place.image, (label,), None, place.file, place.line, is_object=True)
+        elif isinstance(point, str):
             place.report(point, labels)
         else:
             add_object(labels, options, place, label, point=point)
@@ -116,10 +127,21 @@ def _keypoints(element: Element) -> dict[str, tuple[float, float]] | str:
 
 
 def _choose(
-    points: dict[str, tuple[float, float]], options: ReadOptions
-) -> tuple[float, float] | str:
-    if options.keypoints in points and len(points) > 1 and not options.keypoints.isdigit():
-        return points[options.keypoints]
+    points: dict[str, tuple[float, float]], names: list[str], options: ReadOptions
+) -> tuple[float, float] | str | None:
+    """The click of an object; what is wrong; None: the point that is asked for is not visible.
+
+    Args:
+        points: those that are visible, by name.
+        names: of all points of a skeleton; none: the points have no names.
+        options: what is asked for.
+    """
+    choice = options.keypoints
+    if len(names) > 1 and choice not in (None, "first", "mean"):
+        if choice not in names:
+            accepted = ", ".join(["first", "mean", *names])
+            return f"--keypoints {choice} is not a point of the skeleton; accepted: {accepted}"
+        return points.get(choice)
     return choose_point(list(points.values()), options)
 
 

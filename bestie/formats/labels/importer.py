@@ -169,6 +169,7 @@ def _match(
             source.report(path, row.file, row.line)
         else:
             rows_of[path].append(row)
+    _check_files(source, rows_of)
     check_kinds(source, options, rows_of)
     rows_of = settle_tags(source, options, rows_of)
     known, empty = set(class_names), []
@@ -193,6 +194,15 @@ def _match(
         message = "masks cover no pixel and are left out, the first being"
         source.notes.append(f"{len(empty)} {message} {first}")
     return items
+
+
+def _check_files(source: Labels, rows_of: dict[Path, list[Row]]) -> None:
+    """Report images that several files label: files of two folders, or a copy of one file."""
+    for path, rows in rows_of.items():
+        first, *others = dict.fromkeys(row.file for row in rows)
+        for file in others:
+            message = f"labels '{path.name}', which {first} does, too; keep the one that is meant"
+            source.report(message, file)
 
 
 def _in_pixels(row: Row, size: tuple[int, int]) -> Row:

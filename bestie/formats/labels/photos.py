@@ -4,6 +4,7 @@ A name with folders must fit the folders of the image: one of both paths is the 
 the name of the image folder included. Names are compared in one Unicode form.
 """
 
+import os
 import unicodedata
 from collections import defaultdict
 from pathlib import Path
@@ -27,24 +28,27 @@ class PhotoFinder:
         self.folder = folder
         self.photos = list_photos(folder)
         self._relative = {path: _parts(path.relative_to(folder).as_posix()) for path in self.photos}
-        self._above = _parts(folder.resolve().as_posix())
+        self._above = _parts(os.path.realpath(folder))
         self._by_name: dict[str, list[Path]] = defaultdict(list)
         for path, parts in self._relative.items():
             self._by_name[parts[-1]].append(path)
             self._by_name[_stem(parts[-1])].append(path)
-        self._resolved = {path.resolve(): path for path in self.photos}
+        # Not Path.resolve(), for which a link to itself is an error in itself.
+        self._resolved = {Path(os.path.realpath(path)): path for path in self.photos}
         self._named: dict[Path, Parts] = {}
 
     def find(self, row: Row) -> Path | str:
         """The image of a row, or what is wrong with its name."""
         for path in row.beside:
-            known = self._resolved.get(path.resolve())
+            known = self._resolved.get(Path(os.path.realpath(path)))
             if known is not None:
                 return known
         name = _parts(row.image)
         if not name:
             return f"image '{row.image}' is not the name of a file"
         candidates = [path for path in self._by_name[name[-1]] if self._fits(name, path)]
+        if len(candidates) > 1 and len(name) == 1:
+            candidates = self._in_folders_of(row.file, candidates) or candidates
         # A whole path wins over the end of one, a name with its suffix over one without.
         for exact in (
             [path for path in candidates if self._relative[path] == name],
@@ -66,6 +70,17 @@ class PhotoFinder:
         while common < min(len(name), len(whole)) and name[-common - 1] == whole[-common - 1]:
             common += 1
         return common == len(name) or (common > 1 and common >= len(relative))
+
+    def _in_folders_of(self, file: Path, candidates: list[Path]) -> list[Path]:
+        """Those whose folders are the last ones of a label file (labels/d1/a.xml, d1/a.png)."""
+        folders = _parts(os.path.realpath(file.parent))
+        named = [
+            path
+            for path in candidates
+            if (own := self._relative[path][:-1]) and folders[-len(own) :] == own
+        ]
+        deepest = max((len(self._relative[path]) for path in named), default=0)
+        return [path for path in named if len(self._relative[path]) == deepest]
 
     def _checked(self, image: str, name: Parts, path: Path) -> Path | str:
         """The image, unless a label of another folder got it before."""

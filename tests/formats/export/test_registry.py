@@ -126,6 +126,24 @@ def test_photos_are_linked_or_copied(tmp_path, format):
     assert not any(path.is_symlink() for path in output.rglob("*"))
 
 
+@pytest.mark.parametrize("copy", [False, True])
+@pytest.mark.parametrize(("format", "place"), [("labelme", "."), ("yolo", ".."), ("cvat", "..")])
+def test_a_package_may_be_made_where_the_photos_are(tmp_path, format, place, copy):
+    """The photos are never replaced, least of all by links to themselves."""
+    scene(tmp_path)
+    photos = tmp_path / "package/images"
+    photos.parent.mkdir()
+    (tmp_path / "photos").rename(photos)
+    before = {path: path.read_bytes() for path in photos.rglob("*.png")}
+    for output in (photos / place, tmp_path / "link"):
+        (tmp_path / "link").unlink(missing_ok=True)
+        (tmp_path / "link").symlink_to((photos / place).resolve())
+        labels = read_label_set(tmp_path / "labels.json", photos, "train", Selection(), True)
+        write_labels(labels, format, output, ExportOptions(copy=copy), overwrite=True)
+        assert not any(path.is_symlink() for path in photos.rglob("*"))
+        assert {path: path.read_bytes() for path in photos.rglob("*.png")} == before
+
+
 @pytest.mark.parametrize("format", FORMATS)
 def test_a_failure_leaves_nothing(tmp_path, format, monkeypatch):
     scene(tmp_path)

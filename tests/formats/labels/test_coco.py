@@ -81,6 +81,7 @@ REFUSED = [
     (coco({**POINT, "iscrowd": "no"}), 'iscrowd "no" is not 0 or 1'),
     (coco({**POINT, "image_id": True}), "image_id true is not in the file"),
     (coco({**POINT, "category_id": 3}), "category_id 3 is not in the file"),
+    (coco(POINT, images=("a.png", "./a.png")), "image file_name 'a.png' occurs 2 times"),
     (coco(POINT, names=(None, "dog")), "class name null is not text"),
     (coco(POINT, names=(5, "dog")), "class name 5 is not text"),
     (coco(POINT, names=("", "dog")), "class name is empty"),
@@ -133,6 +134,8 @@ def test_all_mistakes_of_a_kind_are_reported():
         (SKELETON, {"keypoints": "mean"}, (4, 6)),
         (SKELETON, {"keypoints": "tail"}, (6, 8)),
         (SKELETON, {"keypoints": "ear"}, None),  # it has that keypoint, but nobody sees it
+        ({"keypoints": [2, 4, 2, 0, 0, 0, 0, 0, 0]}, {"keypoints": "nose"}, (2, 4)),
+        ({"keypoints": [2, 4, 2, 0, 0, 0, 0, 0, 0]}, {"keypoints": "tail"}, None),
         ({"points": [[2, 4], [4, 8]]}, {"keypoints": "mean"}, (3, 6)),
     ],
 )

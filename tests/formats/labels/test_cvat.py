@@ -64,6 +64,22 @@ def test_several_points_are_chosen_by_the_user(write):
     assert "skeleton has 2 points" in mistakes(path)[0]
     assert read(path, keypoints="ear")[0][3] == (6, 8)
     assert read(path, keypoints="first")[0][3] == (3.5, 4)
+    (problem,) = mistakes(path, keypoints="leg")
+    assert "leg is not a point of the skeleton; accepted: first, mean, tail, nose, ear" in problem
+
+
+def test_a_point_that_is_asked_for_and_not_visible_is_no_click(write):
+    path = write(SKELETON.format(more=""))  # the nose alone is visible
+    assert read(path, keypoints="nose") == [("s/a.png", ("cat",), "click", (3.5, 4))]
+    assert not any(kind == "click" for *_, kind, _ in read(path, keypoints="tail"))
+
+
+def test_an_image_that_stands_there_twice_is_refused(tmp_path):
+    path = tmp_path / "a.xml"
+    image = '<image id="0" name="a.png"><tag label="{}"></tag></image>'
+    path.write_text(HEAD + image.format("cat") + "\n" + image.format("dog") + "</annotations>")
+    (problem,) = mistakes(path)
+    assert "line 4: image 'a.png' stands on line 3, too" in problem
 
 
 @pytest.mark.parametrize(

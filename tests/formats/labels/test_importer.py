@@ -220,6 +220,40 @@ def test_name_in_two_folders_is_not_clear(make, write, photos):
     assert "'dog' stands for several: dog.PNG, sub/dog.PNG" in found
 
 
+@pytest.mark.parametrize("names", [("d1/a.json", "d2/a.json"), ("a.json", "a copy.json")])
+def test_an_image_that_two_files_label_is_refused(make, tmp_path, names):
+    """They label another image of that name, or one is a copy: nobody knows which is meant."""
+    for name in names:
+        path = tmp_path / "labels" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(labelme(point("cat", 3, 2))))
+    (problem,) = mistakes(make, tmp_path / "labels")
+    assert "labels 'cat 1.jpg', which " in problem and "does, too" in problem
+
+
+def test_label_files_in_the_folders_of_the_photos_find_them(make, tmp_path, photos):
+    for number, folder in enumerate(("d1", "d2")):
+        Image.new("RGB", (30, 20)).save(_made(photos / folder / "a.png"))
+        content = labelme(point("cat", 3 + number, 2), imagePath="a.png")
+        _made(tmp_path / "labels" / folder / "a.json").write_text(json.dumps(content))
+    root, made = make(tmp_path / "labels", val_share=0)
+    assert made.splits == {"train": ["d1_a", "d2_a"]}
+    assert (root / "Center_points/d1_a.txt").read_text().startswith("3 2 ")
+    assert (root / "Center_points/d2_a.txt").read_text().startswith("4 2 ")
+
+
+def test_a_photo_that_links_to_itself_is_named(make, write, photos):
+    (photos / "loop.png").symlink_to("loop.png")
+    labels = write("image,class\nloop.png,cat\n")
+    (problem,) = mistakes(make, labels)
+    assert "loop.png" in problem
+
+
+def _made(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
 def test_class_that_is_not_listed(make, write):
     classes = write("cat\n", "classes.txt")
     (found,) = mistakes(make, write(TAGS), classes=classes)
