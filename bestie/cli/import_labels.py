@@ -104,7 +104,9 @@ def _add_reading_options(parser: argparse.ArgumentParser) -> None:
         help="class of objects without one (ImageJ, napari, QuPath)",
     )
     parser.add_argument(
-        "--attribute", metavar="NAME", help="attribute (VIA) or column (Label Studio) of the class"
+        "--attribute",
+        metavar="NAME",
+        help="attribute (VIA), or column or control (Label Studio), of the class",
     )
 
 

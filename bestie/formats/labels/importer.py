@@ -106,6 +106,10 @@ def import_labels(
     if not finder.photos:
         raise formats.DataError(f"--images: holds no images ({', '.join(PHOTO_SUFFIXES)})", images)
     items = _match(source, finder, class_names, options)
+    if not source.problems and not any(i.tags or i.clicks or i.masks for i in items.values()):
+        # Masks without a pixel, and tags that the user gives up, are left out: nothing may remain.
+        left = "; ".join(source.notes)
+        source.report(f"no label is left, nothing can be learned: {left}", labels)
     left_out = [path for path in finder.photos if path not in items]
     if keep_unlabelled:
         items |= {path: Item(path, _size(path, source)) for path in left_out}

@@ -15,7 +15,7 @@ from bestie.formats.labels.objects import Box, Place, add_object
 from bestie.formats.labels.shapes import MAX_PIXELS, Coded, Outline, ellipse_ring, parse_ring
 from bestie.formats.rle import encode_mask
 
-__all__ = ["COORDINATES", "add_region"]
+__all__ = ["COORDINATES", "add_region", "label_key"]
 
 # A value that has one of these is a region.
 COORDINATES = {"x", "points", "rle", "vertices"}
@@ -28,6 +28,12 @@ LABEL_KEYS = (
     "labels",
 )
 ACCEPTED = "a keypoint, polygon, rectangle, ellipse or brush with one label"
+
+
+def label_key(entry: Any) -> str:
+    """Which labels a region has ("keypointlabels"); "" if none."""
+    keys = [key for key in LABEL_KEYS if key in entry] if isinstance(entry, dict) else []
+    return keys[0] if keys else ""
 
 
 def add_region(entry: Any, place: Place, labels: Labels, options: ReadOptions) -> None:

@@ -5,8 +5,10 @@ the name of the image folder included. Names are compared in one Unicode form.
 """
 
 import os
+import re
 import unicodedata
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 from bestie.formats.images import PHOTO_SUFFIXES, list_photos
@@ -15,6 +17,8 @@ from bestie.formats.labels.base import Row
 __all__ = ["PhotoFinder"]
 
 Parts = tuple[str, ...]
+# An upload of Label Studio; it puts eight hexadecimal digits in front of the name.
+UPLOAD = re.compile(r"/data/upload/(?:\d+/)?([0-9a-f]{8}-([^/]+))")
 
 
 class PhotoFinder:
@@ -36,6 +40,7 @@ class PhotoFinder:
         # Not Path.resolve(), for which a link to itself is an error in itself.
         self._resolved = {Path(os.path.realpath(path)): path for path in self.photos}
         self._named: dict[Path, Parts] = {}
+        self._uploads: dict[Path, tuple[str, bool]] = {}
 
     def find(self, row: Row) -> Path | str:
         """The image of a row, or what is wrong with its name."""
@@ -43,6 +48,25 @@ class PhotoFinder:
             known = self._resolved.get(Path(os.path.realpath(path)))
             if known is not None:
                 return known
+        upload = UPLOAD.fullmatch(row.image)
+        if upload is None:
+            return self._note_upload(self._find(row), row.image, is_short=False)
+        # The name of the upload wins over that of the file that was uploaded.
+        exact, short = upload.groups()
+        is_short = bool(not self._by_name[_parts(exact)[-1]] and self._by_name[_parts(short)[-1]])
+        found = self._find(replace(row, image=short if is_short else exact))
+        return self._note_upload(found, row.image, is_short)
+
+    def _note_upload(self, found: Path | str, image: str, is_short: bool) -> Path | str:
+        """The image; a mistake if two names mean it, one of them without its prefix."""
+        if isinstance(found, str):
+            return found
+        before, was_short = self._uploads.setdefault(found, (image, is_short))
+        if before != image and (is_short or was_short):
+            return f"images '{image}' and '{before}' both stand for {self._shown(found)}"
+        return found
+
+    def _find(self, row: Row) -> Path | str:
         name = _parts(row.image)
         if not name:
             return f"image '{row.image}' is not the name of a file"

@@ -2,12 +2,14 @@
 
 A point is a click, and so is each point of QuPath's points tool (MultiPoint), which counts objects;
 polygons, with holes and several parts, are masks. The class is the name of the classification.
+Objects whose class ends with * (Ignore*, Region*) are left out, because QuPath ignores them, too.
 Coordinates are pixels of the full image from its top left corner, as in QuPath.
 
 Source: https://qupath.readthedocs.io/en/stable/docs/advanced/exporting_annotations.html
 """
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,7 @@ SUFFIXES = (".geojson", ".json")
 def read_qupath(path: Path, labels: Labels, options: ReadOptions) -> None:
     """Read a GeoJSON of QuPath, or all of a folder; see the module."""
     files = list_files(path, SUFFIXES) if path.is_dir() else [path]
+    ignored: Counter[str] = Counter()
     for file in files:
         content = read_json(file, labels)
         if content is None:
@@ -43,11 +46,18 @@ def read_qupath(path: Path, labels: Labels, options: ReadOptions) -> None:
         labels.add(image, (), None, file)
         for number, feature in enumerate(features, 1):
             place = Place(image, file, where=f"feature {number}")
-            _read_feature(feature, place, labels, options)
+            _read_feature(feature, place, labels, options, ignored)
+    for name, count in ignored.items():
+        message = f"{count} objects of the class {ascii(name)[:60]} are left out"
+        labels.notes.append(f"{message}: QuPath ignores classes that end with *")
 
 
 def _read_feature(
-    feature: dict[str, Any], place: Place, labels: Labels, options: ReadOptions
+    feature: dict[str, Any],
+    place: Place,
+    labels: Labels,
+    options: ReadOptions,
+    ignored: Counter[str],
 ) -> None:
     geometry, properties = feature.get("geometry"), feature.get("properties") or {}
     if not isinstance(geometry, dict) or not isinstance(properties, dict):
@@ -56,6 +66,9 @@ def _read_feature(
     name = _class_of(properties)
     if isinstance(name, ValueError):
         place.report(str(name), labels)
+        return
+    if name is not None and name.rstrip().endswith("*"):
+        ignored[name.strip()] += 1
         return
     if mistake := _plane_mistake(geometry.get("plane")):
         place.report(mistake, labels)

@@ -3,10 +3,13 @@
 Measurement tables of QuPath with "Centroid X px" are such tables, too.
 
 Separated by commas, semicolons or tabs. A row must have the fields of the heading; more (a comma
-that should have been quoted) or fewer are a mistake, because the values would shift.
+that should have been quoted) or fewer are a mistake, because the values would shift. Only empty
+fields at the end, which spreadsheets write or leave out, need no heading.
+
+Columns that may state where an object is (boxes, outlines, coordinates that are not x and y in
+pixels) are a mistake: without them, the table would be read as clicks of corners, or as tags.
 """
 
-import json
 import re
 from pathlib import Path
 
@@ -23,13 +26,52 @@ COLUMNS = {
 }
 CLASS_HEADINGS = COLUMNS["class"]
 # Words beside x or y that leave it a coordinate in pixels.
-PLAIN_WORDS = {"px", "pixel", "pixels", "centroid", "center", "centre", "point", "click", "pos"}
-PLAIN_WORDS |= {"position", "coordinate", "coord", "in"}
+PIXEL_WORDS = {"px", "pixel", "pixels"}
+PLAIN_WORDS = PIXEL_WORDS | {"centroid", "center", "centre", "point", "click", "pos", "position"}
+PLAIN_WORDS |= {"coordinate", "coord"}
+# A heading with any of these words states a place.
+PLACE_WORDS = {"centroid", "coordinate", "coordinates", "lat", "lon", "latitude", "longitude"}
+PLACE_WORDS |= {"x", "y", "cx", "cy", "axis", "geometry"}
+# A heading that consists of these words, or of these and of the words around them, does, too.
+SHAPE_WORDS = set(
+    "xy yx coord coords point points click clicks keypoint keypoints polygon polygons polyline "
+    "polylines segmentation segmentations mask masks rle encodedpixels wkt contour contours "
+    "outline outlines rect rects rectangle rectangles".split()
+)
+AROUND_SHAPES = PLAIN_WORDS | set(
+    "list data string array json encoded binary object path file filename image".split()
+)
+# Pairs of headings that state a place; one alone ("row") may be anything.
+PLACE_PAIRS = [
+    ({"u"}, {"v"}),
+    ({"i"}, {"j"}),
+    ({"col", "column", "c"}, {"row", "line", "r"}),
+    ({"easting"}, {"northing"}),
+    ({"horizontal"}, {"vertical"}),
+]
 # Headings that state a box; "x" and "y" are then a corner or a center, which nobody knows.
 BOX_HEADINGS = re.compile(
     r"w|h|width|height|(box|bbox|bounding box)[ _]?(w|h|width|height)|[xy][ _]?(min|max)"
     r"|(min|max)[ _]?[xy]|[xy][12]|left|right|top|bottom|bbox|box"
 )
+# The same in words of headings, without "px" and the like: "x end", "bbox x", "object width".
+_SIDE = (
+    "(d|delta|w|h|width|height|size|len|length|extent|span|min|max|start|begin|end|stop|from|to"
+    "|left|right|top|bottom|upper|lower|tl|tr|bl|br|lt|rt|lb|rb)"
+)
+_BOX = "(bounding ?box(es)?|b?box(es)?)"
+BOX_PHRASES = re.compile(
+    rf"({_BOX} )?([xy] ({_SIDE}|\d+)|{_SIDE} [xy])|{_BOX}( [xy]| {_SIDE})?|{_SIDE} {_BOX}"
+    "|left|right|top|bottom"
+)
+# These state a box only beside x and y; a table of tags may have them for another reason.
+SIZE_PHRASES = re.compile(r"((object|obj|roi|region|rect|rectangle) )?(w|h|width|height)")
+# What pandas, R and spreadsheets write for a value that is missing, or that they cannot calculate.
+MISSING = {"null", "none", "nan", "-nan", "nat", "na", "<na>", "n/a", "#n/a", "#na", "#null!"}
+MISSING |= {"#value!", "#ref!", "#name?", "#div/0!", "#num!"}
+# Lists, tuples, sets and objects of json or Python, as text.
+LIST = re.compile(r"[\[{].*[\]}]|\w*\(\s*['\"\[{].*\)|(set|list|tuple|dict)\(\)", re.DOTALL)
+COMMA = re.compile("[,\uff0c\u3001]")  # of Chinese and Japanese, too
 
 
 def read_table(path: Path, labels: Labels, options: ReadOptions) -> None:
@@ -41,18 +83,18 @@ def read_table(path: Path, labels: Labels, options: ReadOptions) -> None:
     columns = _columns(headings, path, line, labels, options)
     if columns is None:
         return
+    named = max(index for index, heading in enumerate(headings) if heading) + 1
     for line, fields in table.rows:
         if not any(fields):
             continue
-        extra = [text for text in fields[len(headings) :] if text]
-        if len(fields) < len(headings) and len(fields) <= max(columns.values()) or extra:
+        if len(fields) < named or any(fields[len(headings) :]):
             message = f"{len(fields)} fields under {len(headings)} columns ({', '.join(headings)})"
             advice = "put quotes around a value that holds the separator; decimals have a point"
             labels.report(f"{message}; {advice}, several tags are written dog|cat", path, line)
             continue
         values = {name: fields[index] for name, index in columns.items()}
         _add_row(values, labels, options, path, line)
-    _report_unclear_commas(path, labels)
+    _report_shares(path, labels)
 
 
 def _columns(
@@ -63,15 +105,22 @@ def _columns(
     Clicks need no class if ``options`` names the one of all.
     """
     found: dict[str, list[int]] = {}
-    unused, boxes = [], []
-    for index, heading in enumerate(headings):
-        name = _column(heading)
+    unused, boxes, sizes = [], [], []
+    split = _words(headings)
+    paired = _paired(split)
+    for index, (heading, words) in enumerate(zip(headings, split, strict=True)):
+        phrase = " ".join(word for word in words if word not in PIXEL_WORDS)
+        name = _column(heading, words)
         if name is not None:
             found.setdefault(name, []).append(index)
-        elif BOX_HEADINGS.fullmatch(heading.lower()):
+        elif BOX_HEADINGS.fullmatch(heading.lower()) or BOX_PHRASES.fullmatch(phrase):
             boxes.append(heading)
-        elif _is_coordinate(heading):
+        elif SIZE_PHRASES.fullmatch(phrase):
+            sizes.append(heading)
+        elif _is_place(words) or index in paired:
             unused.append(heading)
+    if "x" in found:
+        boxes += sizes
     shown = f"its first line is '{', '.join(headings)}'"
     accepted = "image,x,y,class for clicks, image,class for tags"
     twice = [[headings[i] for i in found[name]] for name in found if len(found[name]) > 1]
@@ -88,6 +137,7 @@ def _columns(
             f"is a table of boxes ({', '.join(boxes)}); a click is one point per object: write the "
             "middle of each box, in pixels, into columns x and y, and remove the columns of the box"
         )
+        message += " (to import tags, only remove them)" * ("x" not in found)
     elif unused and "x" not in found:
         message = (
             f"cannot use the coordinates {', '.join(unused)}: clicks are pixels from the top left "
@@ -104,26 +154,62 @@ def _columns(
     return {name: indices[0] for name, indices in found.items()}
 
 
-def _column(heading: str) -> str | None:
+def _column(heading: str, words: list[str]) -> str | None:
     name = heading.strip().lower()
     for column, accepted in COLUMNS.items():
         if name in accepted:
             return column
-    words = _words(heading)
     axes = [word for word in words if word not in PLAIN_WORDS]
+    # A point in brackets is a unit: 1/72 inch.
+    if re.search(r"[(\[{][^)\]}]*\bpoint\b", name):
+        return None
     return axes[0] if axes in (["x"], ["y"]) else None
 
 
-def _is_coordinate(heading: str) -> bool:
-    words = _words(heading)
-    named = {"centroid", "coordinate", "coordinates", "lat", "lon", "latitude", "longitude", "axis"}
-    named |= {"x", "y", "cx", "cy", "geometry"}
-    return bool(named & set(words))
+def _is_place(words: list[str]) -> bool:
+    """Whether a heading other than x or y states where an object is."""
+    if PLACE_WORDS & set(words) or words == ["encoded", "pixels"]:
+        return True
+    return bool(SHAPE_WORDS & set(words)) and SHAPE_WORDS | AROUND_SHAPES >= set(words)
 
 
-def _words(heading: str) -> list[str]:
-    """Words of a heading in lower case; a sign of a unit (µ, %) stays a word."""
-    return re.findall(r"[^\W\d_]+|%|\d+", heading.lower())
+def _paired(split: list[list[str]]) -> set[int]:
+    """Which headings state a place together, as "col" and "row" do."""
+    names = [
+        " ".join(word for word in words if word not in PLAIN_WORDS | {"index", "idx"})
+        for words in split
+    ]
+    found: set[int] = set()
+    for pair in PLACE_PAIRS:
+        indices = [[i for i, name in enumerate(names) if name in accepted] for accepted in pair]
+        if all(indices):
+            found.update(*indices)
+    return found
+
+
+def _words(headings: list[str]) -> list[list[str]]:
+    """Words of each heading in lower case; a sign of a unit (%, °, ") stays a word.
+
+    "posX" is "pos x". "posx" is, too, if there is "posy"; else it may be a word, as "pointy" is.
+    """
+    texts = [
+        re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", heading).lower()
+        for heading in headings
+    ]
+    axes = {word for text in texts for word in re.findall(r"[^\W\d_]+", text)} & {"x", "y"}
+    if len(axes) == 1:  # "typeX" alone is no coordinate
+        texts = [heading.lower() for heading in headings]
+    known = set(texts)
+    for index, text in enumerate(texts):
+        for axis, other in ("xy", "yx"):
+            for place in (match.start() for match in re.finditer(axis, text)):
+                before, after = text[:place], text[place + 1 :]
+                if f"{before}{other}{after}" in known:
+                    texts[index] = f"{before} {axis} {after}"
+    # "BBox" is one word, and "in" before "pixels" is no unit.
+    texts = [re.sub(r"\bb box", "bbox", text) for text in texts]
+    texts = [re.sub(r"(?<![^\W_])in[ _]+(?=(px|pixels?)(?![^\W_]))", "", text) for text in texts]
+    return [re.findall(r"[^\W\d_]+|\d+|[^\w\s()\[\]{}.,:;/#*'-]", text) for text in texts]
 
 
 def _add_row(
@@ -132,17 +218,32 @@ def _add_row(
     image, names = values["image"], values.get("class", "")
     if not image:
         labels.report("names no image", path, line)
-    elif _is_json(names):
+    elif LIST.fullmatch(names):
         advice = "export names of classes, or give the json export of the tool"
-        labels.report(f"its class is json, {names[:60]}; {advice}", path, line)
+        message = f"its class is json or a list, {names[:60]}; {advice}; several tags are dog|cat"
+        labels.report(message, path, line)
     elif "x" not in values:
-        parts = re.split(r"[;|]", names)
-        classes = tuple(name.strip() for name in parts if name.strip())
-        labels.add(image, classes, None, path, line)
+        _add_tags(image, names, labels, path, line)
     elif not values["x"] and not values["y"] and not names:
         labels.add(image, (), None, path, line)  # an image without objects
     else:
         _add_click(values, labels, options, path, line)
+
+
+def _add_tags(image: str, names: str, labels: Labels, path: Path, line: int) -> None:
+    classes = tuple(name.strip() for name in re.split(r"[;|]", names) if name.strip())
+    missing = [name for name in classes if name.casefold() in MISSING]
+    unclear = [name for name in classes if COMMA.search(name)]
+    if missing:
+        message = (
+            f"class '{missing[0]}' is a missing value; an image without tags has an empty cell"
+        )
+        labels.report(message, path, line)
+    elif unclear:
+        message = f"'{unclear[0]}' could be one class or several; separate classes by ; or |"
+        labels.report(f"{message}, and write a name of one class without comma", path, line)
+    else:
+        labels.add(image, classes, None, path, line)
 
 
 def _add_click(
@@ -151,32 +252,30 @@ def _add_click(
     x, y, name = parse_number(values["x"]), parse_number(values["y"]), values.get("class", "")
     if x is None or y is None:
         where = f"x '{values['x']}', y '{values['y']}'"
-        comma = "; decimals have a point" if "," in values["x"] + values["y"] else ""
-        labels.report(f"{where} are not two numbers (pixels){comma}", path, line)
+        advice = "; decimals have a point" if "," in values["x"] + values["y"] else ""
+        if {values["x"].casefold(), values["y"].casefold()} & MISSING:
+            advice = "; an image without objects has empty cells"
+        labels.report(f"{where} are not two numbers (pixels){advice}", path, line)
     elif ";" in name or "|" in name:
         message = f"class '{name}' holds a separator of tags; a click has one class"
         labels.report(message, path, line)
+    elif name.casefold() in MISSING:
+        labels.report(f"class '{name}' is a missing value; every click has a class", path, line)
     else:
         place = Place(values["image"], path, line)
         add_object(labels, options, place, name or None, point=(x, y))
 
 
-def _is_json(text: str) -> bool:
-    if not text.startswith(("[", "{")):
-        return False
-    try:
-        json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return True
-
-
-def _report_unclear_commas(path: Path, labels: Labels) -> None:
-    """A tag "dog, cat" is one class, unless dog or cat are classes of their own, too."""
-    known = {name for row in labels.rows for name in row.classes}
-    for row in labels.rows:
-        for name in row.classes:
-            parts = {part.strip() for part in name.split(",")}
-            if row.xy is None and "," in name and parts & known:
-                message = f"'{name}' could be one class or several; separate classes by ;"
-                labels.report(message, path, row.line)
+def _report_shares(path: Path, labels: Labels) -> None:
+    """Clicks that all lie in the first pixel are not in pixels, most likely."""
+    clicks = [(row, row.xy) for row in labels.rows if row.xy is not None]
+    if not all(0 <= value <= 1 for _, xy in clicks for value in xy):
+        return
+    for row, (x, y) in clicks:
+        if x % 1 or y % 1:
+            message = (
+                f"x {x:g}, y {y:g}: all coordinates lie in [0, 1]; pixels are expected, not shares "
+                "of the image: multiply x by the width and y by the height"
+            )
+            labels.report(message, path, row.line)
+            return

@@ -1,16 +1,16 @@
 """VGG Image Annotator (VIA 1 and 2): its annotations as CSV or json, and its project json.
 
 Points are clicks; polygons, circles and ellipses are masks; rectangles are boxes. The class of a
-region is its attribute of a usual name (class, label, ...), or its only attribute, or the one that
-``ReadOptions.attribute`` names; a file attribute of that name is a tag. VIA draws on pixels of the
-image from its top left corner.
+region is the attribute of a usual name (class, label, ...), or the only one that the regions of the
+file have, or the one that ``ReadOptions.attribute`` names; a file attribute of that name is a tag.
+VIA draws on pixels of the image from its top left corner.
 
 Source: https://www.robots.ox.ac.uk/~vgg/software/via/docs/ and the files that VIA 2.0.12 writes.
 """
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,28 +22,31 @@ from bestie.formats.labels.table import CLASS_HEADINGS
 
 __all__ = ["read_via"]
 
+# A region: where it stands, its shape_attributes and its region_attributes.
+Region = tuple[Place, dict[str, Any], dict[str, Any]]
 COLUMNS = ("filename", "region_count", "region_shape_attributes", "region_attributes")
 PROJECT_KEY = "_via_img_metadata"
 
 
 def read_via(path: Path, labels: Labels, options: ReadOptions) -> None:
     """Read a CSV or json of VIA; see the module."""
-    if path.suffix.lower() == ".csv":
-        _read_csv(path, labels, options)
-    else:
-        _read_json(path, labels, options)
+    is_csv = path.suffix.lower() == ".csv"
+    regions = (_read_csv if is_csv else _read_json)(path, labels, options)
+    _add_regions(path, regions, labels, options)
 
 
-def _read_csv(path: Path, labels: Labels, options: ReadOptions) -> None:
+def _read_csv(path: Path, labels: Labels, options: ReadOptions) -> list[Region]:
+    """Add the images; their regions."""
+    found: list[Region] = []
     table = read_rows(path, labels)
     if table is None:
-        return
+        return found
     if table.headings:  # older versions write a # in front
         table.headings[0] = table.headings[0].removeprefix("#")
     missing = [name for name in COLUMNS if name not in table.headings]
     if missing:
         labels.report(f"has no column {', '.join(missing)}; VIA's csv is expected", path, 1)
-        return
+        return found
     for line, values in table.records(path, labels):
         place = Place(values["filename"], path, line)
         parts: list[dict[str, Any]] = []
@@ -61,20 +64,23 @@ def _read_csv(path: Path, labels: Labels, options: ReadOptions) -> None:
         file_attributes, shape, attributes = parts
         _add_file(place, file_attributes, labels, options)
         if shape:
-            _add_region(place, shape, attributes, labels, options)
+            found.append((place, shape, attributes))
         elif attributes or values["region_count"] not in ("", "0"):
             place.report("has attributes of a region, or counts some, but has no shape", labels)
+    return found
 
 
-def _read_json(path: Path, labels: Labels, options: ReadOptions) -> None:
+def _read_json(path: Path, labels: Labels, options: ReadOptions) -> list[Region]:
+    """Add the images; their regions."""
+    found: list[Region] = []
     content = read_json(path, labels)
     if content is None:
-        return
+        return found
     if isinstance(content, dict) and PROJECT_KEY in content:
         content = content[PROJECT_KEY]
     if not isinstance(content, dict) or not all(isinstance(v, dict) for v in content.values()):
         labels.report("is not an object of files; VIA's json is expected", path)
-        return
+        return found
     for key, entry in content.items():
         place = Place(str(entry.get("filename", "")), path, where=f"file {ascii(key)[:60]}")
         regions = entry.get("regions", [])
@@ -94,9 +100,10 @@ def _read_json(path: Path, labels: Labels, options: ReadOptions) -> None:
                     parts.get(name) for name in ("shape_attributes", "region_attributes")
                 )
                 if isinstance(shape, dict) and isinstance(attributes, dict):
-                    _add_region(here, shape, attributes, labels, options)
+                    found.append((here, shape, attributes))
                 else:
                     here.report("has no shape_attributes or no region_attributes", labels)
+    return found
 
 
 def _add_file(
@@ -117,34 +124,45 @@ def _add_file(
         place.report(tags, labels)
 
 
-def _add_region(
-    place: Place,
-    shape: Mapping[str, Any],
-    attributes: Mapping[str, Any],
-    labels: Labels,
-    options: ReadOptions,
+def _add_regions(
+    path: Path, regions: Sequence[Region], labels: Labels, options: ReadOptions
 ) -> None:
-    parts, name = _parts(shape), _class_of(attributes, options)
-    if isinstance(parts, str):
-        place.report(parts, labels)
-    elif isinstance(name, ValueError):
-        place.report(str(name), labels)
-    else:
-        add_object(labels, options, place, name, **parts)
+    """Add the objects of all images."""
+    key = _class_key(regions, options)
+    if isinstance(key, ValueError):
+        labels.report(str(key), path)
+        return
+    for place, shape, attributes in regions:
+        parts, name = _parts(shape), _class_of(attributes, key)
+        if isinstance(parts, str):
+            place.report(parts, labels)
+        elif isinstance(name, ValueError):
+            place.report(str(name), labels)
+        else:
+            add_object(labels, options, place, name, **parts)
 
 
-def _class_of(attributes: Mapping[str, Any], options: ReadOptions) -> str | None | ValueError:
-    """The class of a region; None: it has none."""
+def _class_key(regions: Sequence[Region], options: ReadOptions) -> str | None | ValueError:
+    """The attribute that is the class of all regions; None: they have no attributes.
+
+    One for the file: of a region without its class, another attribute is not the class.
+    """
     if options.attribute:
-        keys = [options.attribute] if options.attribute in attributes else []
-    else:
-        keys = [key for key in attributes if key.lower() in CLASS_HEADINGS] or list(attributes)
+        return options.attribute
+    found = list(dict.fromkeys(key for *_, attributes in regions for key in attributes))
+    keys = [key for key in found if key.lower() in CLASS_HEADINGS] or found
     if len(keys) > 1:
+        names = ", ".join(ascii(key)[:40] for key in found)
         advice = "--attribute NAME says which one is the class"
-        return ValueError(f"has the attributes {', '.join(map(ascii, attributes))}; {advice}")
-    if not keys or attributes[keys[0]] in ("", None, {}):
+        return ValueError(f"has regions with the attributes {names}; {advice}")
+    return keys[0] if keys else None
+
+
+def _class_of(attributes: Mapping[str, Any], key: str | None) -> str | None | ValueError:
+    """The class of a region; None: it has none."""
+    if key is None or attributes.get(key) in ("", None, {}):
         return None
-    names = _chosen(attributes[keys[0]])
+    names = _chosen(attributes[key])
     if isinstance(names, str) or len(names) != 1:
         return ValueError(f"has a class that is not one name: {json.dumps(attributes)[:80]}")
     return names[0]

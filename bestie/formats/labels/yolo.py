@@ -7,8 +7,8 @@
 - oriented boxes, ``class`` and four corners: only with ``--format yolo-obb``.
 
 Names of the classes are in data.yaml, classes.txt or obj.names, beside the files or in a folder
-above. A file without lines is an image without objects. The image of ``labels/day1/a.txt`` is
-``day1/a``, with any suffix.
+above; several such files must agree. A file without lines is an image without objects. The image of
+``labels/day1/a.txt`` is ``day1/a``, with any suffix.
 
 Source: https://docs.ultralytics.com/datasets/ (detect, segment, pose, obb)
 """
@@ -21,7 +21,13 @@ import yaml
 
 from bestie.formats.base import DataError, read_lines
 from bestie.formats.dataset_folder import CLASSES_FILE
-from bestie.formats.labels.base import Labels, ReadOptions, list_files, parse_number
+from bestie.formats.labels.base import (
+    Labels,
+    ReadOptions,
+    clean_class,
+    list_files,
+    parse_number,
+)
 from bestie.formats.labels.objects import Place, add_object, choose_point
 from bestie.formats.labels.shapes import Outline, parse_flat_ring
 
@@ -29,6 +35,9 @@ __all__ = ["read_yolo", "read_yolo_obb", "read_yolo_segment"]
 
 NAME_LISTS = (CLASSES_FILE, "obj.names")
 YAML_FILES = ("data.yaml", "data.yml", "dataset.yaml")
+NAME_FILES = (*YAML_FILES, *NAME_LISTS)
+NAME_SUFFIXES = (".yaml", ".yml", ".txt", ".names")
+NO_NAMES = "has no names (a list, or number: name) of the classes"
 LEVELS = 2  # folders above the user's in which names of classes are looked for
 TOLERANCE = 1e-3  # tools round: shares may leave [0, 1] by this
 
@@ -117,15 +126,35 @@ def _find_names(file: Path, path: Path, labels: Labels) -> _Names | None:
     places = list(file.absolute().parents)
     depth = len(file.absolute().relative_to(path.absolute()).parts) if path.is_dir() else 1
     for place in places[: depth + LEVELS]:
-        found = [name for name in (*YAML_FILES, *NAME_LISTS) if (place / name).is_file()]
+        found = [place / name for name in NAME_FILES if (place / name).is_file()]
         if found:
-            names = place / found[0]
-            return (
-                _read_yaml(names, labels) if found[0] in YAML_FILES else _read_list(names, labels)
-            )
-    accepted = ", ".join((*YAML_FILES, *NAME_LISTS))
+            names = _read_names(found[0], labels)
+            return names if names and _agrees(names, found[1:], path, labels) else None
+    accepted = ", ".join(NAME_FILES)
     labels.report(f"names of the classes are missing: none of {accepted} beside the files", path)
     return None
+
+
+def _agrees(names: _Names, beside: list[Path], path: Path, labels: Labels) -> bool:
+    """Whether all files of names beside these, and in the user's folder, hold the same."""
+    inside = list_files(path, NAME_SUFFIXES) if path.is_dir() else []
+    files = [*beside, *(file.absolute() for file in inside if file.name in NAME_FILES)]
+    for file in dict.fromkeys(file for file in files if file != names.file):
+        read = Labels()
+        other = _read_names(file, read)
+        # A yaml without names (of another tool) says nothing; other mistakes count.
+        labels.problems += [problem for problem in read.problems if problem.message != NO_NAMES]
+        if other and other.names != names.names:
+            shown = ascii(list(other.names.values()))[:80]
+            here = ascii(list(names.names.values()))[:80]
+            message = f"its classes {shown} differ from {here} of {names.file}"
+            labels.report(f"{message}; keep the file that is right", file)
+            return False
+    return True
+
+
+def _read_names(file: Path, labels: Labels) -> _Names | None:
+    return _read_yaml(file, labels) if file.name in YAML_FILES else _read_list(file, labels)
 
 
 def _read_list(file: Path, labels: Labels) -> _Names | None:
@@ -135,7 +164,7 @@ def _read_list(file: Path, labels: Labels) -> _Names | None:
     lines = read_lines(file, report)
     if lines is None:
         return None
-    names = [line.strip() for line in lines]
+    names = [clean_class(line) for line in lines]
     while names and not names[-1]:
         names.pop()
     return _Names(file, dict(enumerate(names)))
@@ -152,7 +181,13 @@ def _read_yaml(file: Path, labels: Labels) -> _Names | None:
     if not isinstance(names, dict) or not all(
         type(key) is int and isinstance(name, str) for key, name in names.items()
     ):
-        labels.report("has no names (a list, or number: name) of the classes", file)
+        labels.report(NO_NAMES, file)
+        return None
+    names = {key: clean_class(name) for key, name in names.items()}
+    count = content.get("nc")
+    if count is not None and count != len(names):
+        message = f"its nc {ascii(count)[:40]} is not the number of its names, {len(names)}"
+        labels.report(message, file)
         return None
     shape = content.get("kpt_shape")
     if shape is None:

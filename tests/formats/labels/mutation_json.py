@@ -264,6 +264,8 @@ def qupath_objects(content):
     for entry in features:
         found = entry["properties"]["classification"]
         label = name(found if isinstance(found, str) else found["name"])
+        if label.endswith("*"):  # left out, with a note
+            continue
         kind, coordinates = entry["geometry"]["type"], entry["geometry"]["coordinates"]
         if "Point" in kind:
             for point in [coordinates] if kind == "Point" else coordinates:

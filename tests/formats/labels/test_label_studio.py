@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 
+from bestie.formats.labels.base import ReadOptions
 from bestie.formats.labels.registry import read_labels
 from tests.formats.labels.reading import drawn, mistakes, read
 
@@ -22,7 +23,7 @@ def result(value, **fields):
     return fields | {"value": value}
 
 
-def task(*results, image="/data/upload/1/01234567-a.png", **fields):
+def task(*results, image="a.png", **fields):
     annotation = {"id": 1, "completed_by": 1, "was_cancelled": False, "result": list(results)}
     return {"id": 1, "data": {"image": image}, "annotations": [annotation]} | fields
 
@@ -45,7 +46,7 @@ def write_value(request, tmp_path, write):
         if request.param == "json":
             return write(task(result(value)))
         own = {"id": 1, "annotator": 1, "annotation_id": 1, "lead_time": 2.5}
-        row = own | {"image": "/data/upload/1/01234567-a.png", "label": [value | SIZE]}
+        row = own | {"image": "a.png", "label": [value | SIZE]}
         if request.param == "json-min":
             return write(row)
         path = tmp_path / "export.csv"
@@ -80,6 +81,51 @@ def test_choices_are_tags(write):
     path = write({"image": "a.png", "patient": "anna", "annotation_id": 1})
     assert "column patient: could be a class or anything else" in mistakes(path)[0]
     assert read(path, attribute="patient") == [("a.png", ("anna",), "tag", None)]
+
+
+def of(control, *choices):
+    return result({"choices": list(choices)}, from_name=control)
+
+
+def test_of_several_controls_one_must_be_named(write):
+    path = write(task(of("animal", "cat"), of("quality", "good")))
+    (found,) = mistakes(path)
+    assert "choices of several controls ('animal', 'quality'); --attribute NAME" in found
+    assert read(path, attribute="animal") == [("a.png", ("cat",), "tag", None)]
+    labels = read_labels(path, None, ReadOptions(attribute="animal"))
+    assert labels.notes == ["1 results of 'quality' are not used (--attribute animal)"]
+    (found,) = mistakes(path, attribute="species")
+    assert "no labels of --attribute 'species'; found: 'animal', 'quality'" in found
+    points = [result(KEYPOINT, from_name=name) for name in ("animal", "pose")]
+    path = write(task(points[0]), task(points[1], image="b.png"))
+    assert "keypointlabels of several controls ('animal', 'pose')" in mistakes(path)[0]
+    assert read(path, attribute="pose") == [("b.png", ("cat",), "click", (20, 7.5))]
+
+
+def test_of_several_columns_one_must_be_named(write, tmp_path):
+    row = {"image": "a.png", "choice": "cat", "label_quality": "good", "annotation_id": 1}
+    table = tmp_path / "export.csv"
+    table.write_text(f"{','.join(row)},annotator,lead_time\na.png,cat,good,1,1,1\n")
+    quality = {"choices": ["good"]}
+    for path in (table, write(row), write(row | {"label_quality": quality})):
+        (found,) = mistakes(path)
+        assert "choices of several controls ('choice', 'label_quality')" in found
+        assert read(path, attribute="choice") == [("a.png", ("cat",), "tag", None)]
+        assert read(path, attribute="label_quality") == [("a.png", ("good",), "tag", None)]
+        for wrong in ("other", "image", "annotation_id"):
+            (found,) = mistakes(path, attribute=wrong)
+            assert f"--attribute '{wrong}'; found: 'choice', 'label_quality'" in found
+
+
+def test_choices_that_no_region_has_are_another_question(write):
+    box = result(RECTANGLE, from_name="animal")
+    path = write(task(box, of("quality", "good")))
+    assert "choices and regions of several classes ('animal', 'quality')" in mistakes(path)[0]
+    assert read(path, attribute="animal") == [("a.png", ("cat",), "object", None)]
+    boxes = write(task(box, of("quality", "cat")))
+    assert len(read(boxes)) == 2
+    polygon = result(POLYGON, from_name="outline")
+    assert len(read(write(task(box), task(polygon, image="b.png")))) == 2
 
 
 def test_tasks_that_nobody_labelled_are_no_images_without_objects(write):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bestie.formats.labels.base import Labels, ReadOptions
-from bestie.formats.labels.label_studio_regions import add_region
+from bestie.formats.labels.label_studio_regions import add_region, label_key
 from bestie.formats.labels.objects import Place
 from bestie.formats.labels.shapes import draw_shape
 from tests.formats.labels.reading import box_mask
@@ -72,6 +72,11 @@ def test_an_ellipse_is_a_mask_around_its_middle():
     turned = pixels_of(ELLIPSE | {"rotation": 90})
     rows, columns = np.nonzero(turned)
     assert (np.ptp(rows), np.ptp(columns)) == (7, 11)
+
+
+def test_the_kind_of_a_region_is_that_of_its_labels():
+    assert label_key(KEYPOINT) == "keypointlabels" and label_key(BOX) == "rectanglelabels"
+    assert label_key(SIZE) == label_key("a region") == label_key(None) == ""
 
 
 def test_one_label_of_any_kind_is_the_class():

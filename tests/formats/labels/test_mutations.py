@@ -96,7 +96,7 @@ def check_one(name, folder, data):
     labels = read_labels(path, case.format, ReadOptions())
     if labels.problems:
         return
-    found = [(image, *names, kind, place) for image, names, kind, place in facts(labels)]
+    found = [(composed(image), *names, kind, place) for image, names, kind, place in facts(labels)]
     expected = [tuple(map(composed, entry)) for entry in case.objects(content)]
     if case.format == "imagej":
         found = [boxed(entry) if len(expected) else entry for entry in found]

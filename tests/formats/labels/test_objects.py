@@ -153,6 +153,12 @@ def test_masks_without_a_pixel_are_left_out_with_a_note(make):
     assert "1 masks cover no pixel and are left out, the first being shape 2 of a.json" in note
 
 
+def test_labels_of_which_none_is_left_are_a_mistake(make):
+    speck = {"shape_type": "polygon", "points": [[5.1, 6.1], [5.2, 6.1], [5.2, 6.2]]}
+    found = refused(make, a=[speck])
+    assert "no label is left, nothing can be learned: 1 masks cover no pixel" in found
+
+
 def test_an_outline_outside_its_image_is_a_mistake(make):
     far = {"shape_type": "polygon", "points": [[5, 6], [60, 6], [15, 12]]}
     found = refused(make, a=[far])

@@ -114,3 +114,25 @@ def test_folders_that_are_links_are_searched_without_end_only_once(folder):
 def test_notes_of_macos_are_no_photos(folder):
     add(folder / "._n.png")
     assert "is not in" in find(folder, "._n.png")
+
+
+def test_the_name_of_an_upload_wins_over_that_of_its_file(folder):
+    upload = "/data/upload/1/1a2b3c4d-c.png"
+    assert find(folder, upload) == "c.png"
+    add(folder / "1a2b3c4d-c.png")
+    assert find(folder, upload) == "1a2b3c4d-c.png"
+    assert find(folder, "/data/upload/5e6f7a8b-c.png") == "c.png"
+    missing = find(folder, "/data/upload/1/1a2b3c4d-z.png")
+    assert "image '1a2b3c4d-z.png' is not in " in missing
+    # Without the folder of Label Studio the digits belong to the name.
+    assert "is not in" in find(folder, "5e6f7a8b-c.png")
+
+
+@pytest.mark.parametrize("other", ["c.png", "/data/upload/1/5e6f7a8b-c.png"])
+def test_two_names_of_uploads_do_not_mean_one_photo(folder, other):
+    names = ["/data/upload/1/1a2b3c4d-c.png", other]
+    for first, second in (names, names[::-1]):
+        finder = PhotoFinder(folder)
+        assert finder.find(row(first)) == finder.find(row(first)) == folder / "c.png"
+        message = finder.find(row(second))
+        assert message == f"images '{second}' and '{first}' both stand for c.png"

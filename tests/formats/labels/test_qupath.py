@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from bestie.formats.labels.registry import read_labels
 from tests.formats.labels.reading import box_mask, drawn, mistakes, read
 
 SQUARE = [[1, 1], [9, 1], [9, 9], [1, 9], [1, 1]]
@@ -49,6 +50,16 @@ def test_objects_without_a_class_need_one(write):
     path = write(feature("Point", [3, 4], name=None))
     assert "feature 1 names no class; --class NAME" in mistakes(path)[0]
     assert read(path, class_name="cell") == [("slide 1", ("cell",), "click", (3, 4))]
+
+
+def test_classes_that_qupath_ignores_are_left_out(write):
+    names = ("Tumor", "Ignore*", "Ignore*", "Tumor: Region*")
+    path = write(*(feature("Point", [3, 4], name=name) for name in names))
+    assert read(path) == [("slide 1", ("Tumor",), "click", (3, 4))]
+    assert [note.partition(" are")[0] for note in read_labels(path).notes] == [
+        "2 objects of the class 'Ignore*'",
+        "1 objects of the class 'Tumor: Region*'",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,15 @@ READ = {
     "blanks": " image , x , y , class \n c.png , 3.5 , 4 , cat \n",
     "exponent": COLUMNS + "c.png,35e-1,+4,cat\n",
     "other names of columns": "label,FileName,center_x,center_y\ncat,c.png,3.5,4\n",
+    "words around the axis": "image,pos_x,Pos_y,class\nc.png,3.5,4,cat\n",
+    "camel case": "image,posX,posY,class\nc.png,3.5,4,cat\n",
+    "glued": "image,xcoord,ycoord,class\nc.png,3.5,4,cat\n",
+    "words in brackets": "image,x (center; px),y [pixel coordinate],class\nc.png,3.5,4,cat\n",
+    "in pixels": "image,x in pixels,y_in_px,class\nc.png,3.5,4,cat\n",
+    "sizes of the image": "image,x,y,class,image_width,image_height\nc.png,3.5,4,cat,64,48\n",
+    "a size of the object": "image,x,y,class,radius,score,dx\nc.png,3.5,4,cat,5,1,2\n",
+    "a shape beside x and y": "image,x,y,class,mask,row,col\nc.png,3.5,4,cat,m.png,1,2\n",
+    "a short row without a heading": "image,x,y,class,\nc.png,3.5,4,cat\n",
 }
 
 
@@ -44,14 +53,127 @@ def test_tables_that_mean_one_thing(read, text):
 
 
 def test_tags_are_separated_by_semicolons_or_bars(read):
-    rows, problems = read('image,class\na,cat;dog\nb,"x | y "\nc,\nd,"big, red"\n')
+    rows, problems = read('image,class\na,cat;dog\nb,"x | y "\nc,\nd,[sic] dog\n')
     assert problems == []
     assert rows == [
         ("a", ("cat", "dog"), None),
         ("b", ("x", "y"), None),
         ("c", (), None),
-        ("d", ("big, red",), None),
+        ("d", ("[sic] dog",), None),
     ]
+
+
+def test_a_comma_is_part_of_the_class_of_a_click(read):
+    rows, problems = read(COLUMNS + 'a.png,1,2,"cell, big"\n')
+    assert rows == [("a.png", ("cell, big",), (1, 2))] and problems == []
+
+
+@pytest.mark.parametrize(
+    "headings",
+    [
+        "row id",
+        "row",
+        "u",
+        "typeX",
+        "column",
+        "notes",
+        "pointy",
+        "sex",
+        "dx,dx_type",
+        "ROI",
+        "box_id",
+    ]
+    + ["mask quality", "width px,height px", "image_width,image_height", "toy", "image quality"],
+)
+def test_columns_beside_tags_that_state_no_place(read, headings):
+    cells = ",1" * len(headings.split(","))
+    assert read(f"image,class,{headings}\na,cat{cells}\n") == ([("a", ("cat",), None)], [])
+
+
+PLACES = [
+    *("posX2,posY2", "coordX (mm),coordY (mm)", "u,v", "col,row", "column,line", "Row,Column"),
+    *("pixel_row,pixel_col", "px,py", "xc,yc", "i,j", "xy", "point", "points", "Points", "coords"),
+    *("polygon", "segmentation", "mask", "mask_path", "rle", "EncodedPixels", "encoded_pixels"),
+    *("geometry", "polygon points", "x (in),y (in)", "x in,y in", 'x ("),y (")', "x (°),y (°)"),
+    *("x [points],y [points]", "x (point),y (point)", "x_norm,y_norm", "xmm,ymm"),
+]
+
+
+@pytest.mark.parametrize("headings", PLACES)
+def test_places_that_are_not_x_and_y_in_pixels_are_no_tags(read, headings):
+    names = headings.split(",")
+    heading = ",".join('"' + name.replace('"', '""') + '"' for name in names)
+    rows, ((line, message),) = read(f"image,class,{heading}\na,cat{',1' * len(names)}\n")
+    assert rows == [] and line == 1
+    assert f"cannot use the coordinates {', '.join(names)}:" in message
+    assert "remove them to import tags" in message
+
+
+@pytest.mark.parametrize(
+    "headings",
+    ["dx,dy", "x_end,y_end", "xend,yend", "endX,endY", "x_1,y_1", "x.1,y.1", "x2,y2", "x0,y0"]
+    + ["width_px,height_px", "Width (px),Height (px)", "bounding_box", "BBoxWidth,BBoxHeight"]
+    + ["x_br,y_br", "delta_x,delta_y", "boxes", "object_width,object_height", "right px,bottom px"],
+)
+def test_boxes_are_no_clicks(read, headings):
+    cells = ",1" * len(headings.split(","))
+    rows, ((line, message),) = read(f"image,x,y,{headings},class\na,5,6{cells},cat\n")
+    assert rows == [] and line == 1
+    assert f"is a table of boxes ({', '.join(headings.split(','))})" in message
+    assert "to import tags" not in message
+
+
+@pytest.mark.parametrize(
+    "headings", ["xtl,ytl,xbr,ybr", "dx,dy", "bounding_box", "BoundingBox", "left px,top px"]
+)
+def test_boxes_are_no_tags_in_silence(read, headings):
+    cells = ",1" * len(headings.split(","))
+    rows, ((line, message),) = read(f"image,{headings},class\na{cells},cat\n")
+    assert rows == [] and line == 1
+    assert "is a table of boxes" in message and "to import tags, only remove them" in message
+
+
+LISTS = ["['cat', 'dog']", "[cat, dog]", "[cat]", "{cat}", "{'a': 1}", "('cat', 'dog')", "[]"]
+LISTS += ["['cat' 'dog']", "array(['cat'], dtype=object)", "set()", "[cat; dog]"]
+
+
+@pytest.mark.parametrize("cell", LISTS)
+@pytest.mark.parametrize("columns", ["image,class\na,", COLUMNS + "a,1,2,"])
+def test_a_list_as_text_is_no_class(read, columns, cell):
+    rows, ((line, message),) = read(f'{columns}"{cell}"\n')
+    assert rows == [] and line == 2 and "its class is json or a list" in message
+
+
+@pytest.mark.parametrize(
+    "cells", [["dog,cat", "bird,cow"], ["big, red"], ["x;dog,cat"], ["狗、猫"]]
+)
+def test_a_comma_in_a_tag_could_separate_two(read, cells):
+    rows, problems = read("image,class\n" + "".join(f'a,"{cell}"\n' for cell in cells))
+    assert rows == [] and [line for line, _ in problems] == list(range(2, 2 + len(cells)))
+    assert "one class or several; separate classes by ; or |" in problems[0][1]
+
+
+@pytest.mark.parametrize(
+    "name", ["null", "None", "nan", "NaN", "<NA>", "NULL", "#N/A", "NA", "n/a", "#REF!"]
+)
+def test_a_missing_value_is_no_class(read, name):
+    rows, ((line, message),) = read(f"image,class\na,{name}\n")
+    assert rows == [] and line == 2 and "an image without tags has an empty cell" in message
+    rows, ((line, message),) = read(COLUMNS + f"a,1,2,{name}\n", class_name="cell")
+    assert rows == [] and line == 2 and "every click has a class" in message
+    ((_, message),) = read(COLUMNS + f"a,{name},{name},{name}\n")[1]
+    assert "an image without objects has empty cells" in message
+
+
+@pytest.mark.parametrize("rows", ["a,0,1,cat\nb,.25,1,cat\n", "a,1,1,cat\nb,0.5,0.5,dog\n"])
+def test_shares_of_the_image_are_no_pixels(read, rows):
+    ((line, message),) = read(COLUMNS + rows)[1]
+    assert line == 3 and "all coordinates lie in [0, 1]; pixels are expected" in message
+
+
+@pytest.mark.parametrize("rows", ["a,0,1,cat\n", "a,.5,.5,cat\nb,1.5,0,cat\n"])
+def test_clicks_near_the_corner_are_pixels(read, rows):
+    assert read(COLUMNS + rows)[1] == []
 
 
 def test_a_row_with_an_image_only_says_that_it_shows_no_object(read):
@@ -87,6 +209,8 @@ REFUSED = [
     ("image;class\nc.png;cat;dog\n", 2, "3 fields under 2 columns"),
     ("image;x;y;class\nc.png;3,5;4;cat\n", 2, "decimals have a point"),
     (COLUMNS + "c.png,3,4\n", 2, "3 fields under 4 columns (image, x, y, class)"),
+    ("image,x,y,class,notes\nc.png,3,4,cat\n", 2, "4 fields under 5 columns"),
+    ("image,class\nc.png\n", 2, "1 fields under 2 columns"),
     (COLUMNS + ",3,4,cat\n", 2, "names no image"),
     (COLUMNS + 'c.png,3,4,"cat\n', 2, "quotes cannot be read"),
     (COLUMNS + 'c.png,3,4,"cat" x\n', 2, "quotes cannot be read"),

@@ -77,6 +77,29 @@ def test_the_class_is_the_attribute_that_can_be_it_or_that_is_named(write):
     assert "a class that is not one name" in mistakes(path)[0]
 
 
+def write_regions(folder, *attributes):
+    regions = [{"shape_attributes": POINT, "region_attributes": found} for found in attributes]
+    path = folder / "via.json"
+    path.write_text(json.dumps({"a.png123": {"filename": "a.png", "regions": regions}}))
+    yield path
+    yield write_csv(folder / "via.csv", regions, {})
+
+
+def test_the_regions_of_a_file_have_one_attribute_as_class(tmp_path):
+    click = ("a.png", ("cat",), "click", (3, 4))
+    for path in write_regions(tmp_path, {"kind": "cat"}, {"occluded": "yes"}):
+        (found,) = mistakes(path)
+        assert "has regions with the attributes 'kind', 'occluded'; --attribute NAME" in found
+        assert "names no class" in mistakes(path, attribute="kind")[0]
+    for path in write_regions(tmp_path, {"class": "cat"}, {"occluded": "yes"}):
+        assert "names no class" in mistakes(path)[0]
+        assert read(path, class_name="dog") == [click, ("a.png", ("dog",), *click[2:])]
+    for path in write_regions(tmp_path, {"class": "cat"}, {"label": "new"}):
+        assert "the attributes 'class', 'label'; --attribute NAME" in mistakes(path)[0]
+    for path in write_regions(tmp_path, {"kind": "cat"}, {"kind": "cat"}):
+        assert read(path) == [click, click]
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -94,6 +94,27 @@ def test_names_must_be_there(tmp_path):
     assert "names of the classes are missing" in mistakes(tmp_path / "x" / "y" / "z")[0]
 
 
+@pytest.mark.parametrize("folder", ["", "labels", "images/day1"])
+def test_files_of_names_must_agree(write, tmp_path, folder):
+    path = write(a="1 .5 .5 .1 .1\n")
+    (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+    (tmp_path / folder / "classes.txt").write_text("dog\ncat\n")
+    (found,) = mistakes(path)
+    assert "classes ['" in found and "differ from" in found and "data.yaml" in found
+    (tmp_path / folder / "classes.txt").write_text("cat \ndog\n\n")
+    assert read(path) == [("a", ("dog",), "object", None)]
+    (tmp_path / "dataset.yaml").write_text("path: elsewhere\n")  # of another tool
+    assert len(read(path)) == 1
+    (tmp_path / "dataset.yaml").write_text("names: [cat, dog]\nnc: 3\n")
+    assert "its nc 3 is not" in mistakes(path)[0]
+
+
+def test_the_number_of_names_must_be_the_stated_one(write):
+    found = mistakes(write({"nc": 3}, a="1 .5 .5 .1 .1\n"))
+    assert len(found) == 1 and "its nc 3 is not the number of its names, 2" in found[0]
+    assert len(read(write({"nc": 2}, a="1 .5 .5 .1 .1\n"))) == 1
+
+
 def test_files_of_supervision(tmp_path):
     sv = pytest.importorskip("supervision", reason="supervision is not installed")
     cv2 = pytest.importorskip("cv2")
