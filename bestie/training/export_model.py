@@ -11,12 +11,15 @@ pasting the masks into it afterwards, is left to the caller (``docs/deployment.m
 
 import importlib.util
 import io
+import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+import detectron2
 import numpy as np
 import torch
 from detectron2.config import CfgNode
@@ -136,18 +139,16 @@ def _outputs(model: Any, image: Tensor) -> tuple[Tensor, ...]:
 
 
 def _adapter(model: Any, image: Tensor) -> nn.Module:
-    """Detectron2's adapter from tensors to a model's inputs.
-
-    Raises:
-        ValueError: this Detectron2 has none.
-    """
+    """Detectron2's adapter from tensors to a model's inputs."""
     try:
-        from detectron2.export import TracingAdapter  # the module is missing in some builds
-    except ImportError as error:
-        raise ValueError(
-            f"this Detectron2 has no detectron2.export.TracingAdapter ({error}); release 0.6 and "
-            "its main branch have"
-        ) from error
+        from detectron2.export import TracingAdapter
+    except ImportError:
+        # Release 0.6 imports its exporter for Caffe2 first, which PyTorch no longer has: the
+        # modules beside it are imported without what the package itself imports.
+        package = ModuleType("detectron2.export")
+        package.__path__ = [str(Path(detectron2.__file__).with_name("export"))]
+        sys.modules[package.__name__] = package
+        from detectron2.export.flatten import TracingAdapter
     return TracingAdapter(model, image, inference_func=_outputs).eval()
 
 
