@@ -77,7 +77,9 @@ def _prepare_split(source: Path, output: Path, split: str, overwrite: bool) -> d
     path = Path(DatasetFolder(source).ground_truth_json(split))
     coco, labels = formats.read_coco(path), Labels()
     # The reader of all COCO labels: what it refuses as ids and names is refused here, too.
-    parse_coco(coco, path, labels, ReadOptions(), clicks=False)
+    found = parse_coco(coco, path, labels, ReadOptions(), masks=True)
+    given = {item.entry["id"]: item.click for item in found.objects if item.click is not None}
+    _check_stems(coco["images"], path, labels)
     if labels.problems:
         raise formats.join_errors(labels.problems)
     coco = _select(coco, drop_empty=SPLITS[split])
@@ -100,7 +102,7 @@ def _prepare_split(source: Path, output: Path, split: str, overwrite: bool) -> d
         tags[stem] = sorted({annotation["category_id"] - 1 for annotation in annotations})
         path = Path(DatasetFolder(output).points_file(stem, CLICKS))
         if overwrite or not path.is_file():
-            formats.write_points(path, _clicks(image, annotations))
+            formats.write_points(path, _clicks(image, annotations, given))
     DatasetFolder(output).add_tags(tags, overwrite)
     json_path = Path(DatasetFolder(output).ground_truth_json(split))
     if overwrite or not json_path.is_file():
@@ -146,9 +148,29 @@ def _link(image: Path, link: Path) -> None:
     link.symlink_to(os.path.relpath(image.resolve(), link.parent.resolve()))
 
 
-def _clicks(image: dict[str, Any], annotations: list[dict[str, Any]]) -> formats.Points:
-    yx = []
+def _check_stems(images: list[dict[str, Any]], path: Path, labels: Labels) -> None:
+    """Report images that would share the files of their clicks."""
+    first: dict[str, str] = {}
+    for image in images:
+        name = image["file_name"]
+        other = first.setdefault(Path(name).stem, name)
+        if other != name:
+            message = f"images '{other}' and '{name}' have the same name but for folder and suffix"
+            labels.report(f"{message}; bestie import keeps such images apart", path)
+
+
+def _clicks(
+    image: dict[str, Any],
+    annotations: list[dict[str, Any]],
+    given: dict[int, tuple[float, float]],
+) -> formats.Points:
+    """A click per annotation: that of the json (``given``: id -> (x, y)), or one in its mask."""
+    yx: list[tuple[float, float]] = []
     for annotation in annotations:
+        if annotation["id"] in given:
+            x, y = given[annotation["id"]]
+            yx.append((y, x))
+            continue
         mask = formats.decode_mask(annotation["segmentation"], image["height"], image["width"])
         yx.append(mask_click(mask) if mask.any() else _box_middle(annotation, image))
     classes = [annotation["category_id"] - 1 for annotation in annotations]

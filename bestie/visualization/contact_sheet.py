@@ -5,7 +5,7 @@ array, which ``canvas.save_png`` writes.
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 import numpy as np
@@ -68,12 +68,22 @@ def results_sheet(
         )
     rows = []
     for number, record in enumerate(dataset_dicts):
-        drawer = ImageLayers(record, settings)
+        drawer = ImageLayers(record, settings, shown_name(record, dataset_dicts))
         row = [drawer.draw(layer) for layer in layers]
         for title, labels in columns.items():
             row.append((title, drawer.draw_annotations(labels.of(record))))
         rows.append([(title if number == 0 else "", panel) for title, panel in row])
     return contact_sheet(rows)
+
+
+def shown_name(record: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> str:
+    """The stem of an image, with as many folders as tell it from the other records."""
+    parts = PurePosixPath(record["file_name"]).with_suffix("").parts
+    others = [PurePosixPath(each["file_name"]).with_suffix("").parts for each in records]
+    for number in range(1, len(parts)):
+        if sum(other[-number:] == parts[-number:] for other in others) == 1:
+            return "/".join(parts[-number:])
+    return str(record["file_name"])
 
 
 def choose_evenly(items: Sequence[Item], number: int) -> list[Item]:

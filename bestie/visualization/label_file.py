@@ -8,7 +8,7 @@ foreground class ids.
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from bestie import formats
@@ -24,7 +24,7 @@ class LabelFile:
         annotations: key of the image (see :meth:`of`) -> dicts with ``segmentation`` (RLE or
             polygons), ``class_id`` in [0, C) and ``score`` (float, or None where the file has no
             scores).
-        by_name: the keys are file name stems, not image ids.
+        by_name: the keys are files of images, not image ids.
     """
 
     annotations: Mapping[Any, list[dict[str, Any]]]
@@ -32,7 +32,7 @@ class LabelFile:
 
     def of(self, record: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Annotations of the image of a dataset dict; empty if the file has none."""
-        return self.annotations.get(_key(record, self.by_name), [])
+        return self.annotations.get(record["file_name" if self.by_name else "image_id"], [])
 
 
 def read_label_file(
@@ -43,12 +43,13 @@ def read_label_file(
 ) -> LabelFile:
     """Read the annotations of the images of ``records`` from a json file.
 
-    A full COCO JSON is matched by the stems of its file names and the names of its categories, a
-    list of results by image ids and ``category_to_class``. Crowd regions are left out.
+    A full COCO JSON is matched by its file names, whatever their suffixes, and the names of its
+    categories, a list of results by image ids and ``category_to_class``. A file name with folders
+    is that of an image whose path ends so. Crowd regions are left out.
 
     Raises:
-        DataError: missing or malformed file, a category that is not a class, or no chosen image in
-            the file.
+        DataError: missing or malformed file, a category that is not a class, a file name that
+            stands for several images, or no chosen image in the file.
     """
     content = formats.read_coco_or_results(path)
     is_coco = isinstance(content, dict)
@@ -56,9 +57,7 @@ def read_label_file(
     keys: dict[Any, Any]
     if isinstance(content, dict):
         to_class = _classes_by_name(path, content["categories"], class_names)
-        names = {_key(record, by_name=True) for record in records}
-        stems = {image["id"]: Path(image["file_name"]).stem for image in content["images"]}
-        keys = {image_id: stem for image_id, stem in stems.items() if stem in names}
+        keys = _files_of(path, content["images"], records)
         rows = content["annotations"]
     else:
         to_class = category_to_class or {k + 1: k for k in range(len(class_names))}
@@ -88,8 +87,29 @@ def read_label_file(
     return LabelFile(dict(annotations), by_name=is_coco)
 
 
-def _key(record: Mapping[str, Any], by_name: bool) -> Any:
-    return Path(record["file_name"]).stem if by_name else record["image_id"]
+def _files_of(
+    path: str | Path, images: Sequence[Mapping[str, Any]], records: Sequence[Mapping[str, Any]]
+) -> dict[Any, str]:
+    """Image id of a COCO JSON -> file of the record that it is; other images are left out."""
+    parts_of = {record["file_name"]: _parts(record["file_name"]) for record in records}
+    found: dict[Any, str] = {}
+    for image in images:
+        name = _parts(image["file_name"])
+        files = [file for file, parts in parts_of.items() if parts[-len(name) :] == name]
+        if len(files) > 1 or files and files[0] in found.values():
+            raise formats.DataError(
+                f"its image '{image['file_name']}' stands for several, or several of its images "
+                f"for {files[0]}; file names need the folders that tell the images apart",
+                path,
+            )
+        if files:
+            found[image["id"]] = files[0]
+    return found
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    """Folders and stem of a file."""
+    return PurePosixPath(name.replace("\\", "/")).with_suffix("").parts
 
 
 def _classes_by_name(

@@ -104,10 +104,12 @@ class ImageLayers:
     Args:
         record: its dataset dict.
         settings: see :class:`LayerSettings`.
+        name: of the image, for its title; "": that of its file.
     """
 
-    def __init__(self, record: Mapping[str, Any], settings: LayerSettings):
+    def __init__(self, record: Mapping[str, Any], settings: LayerSettings, name: str = ""):
         self.record = record
+        self.name = name or Path(record["file_name"]).stem
         self.settings = settings
         image = formats.read_image(record["file_name"])
         self.original_size = image.shape[:2]
@@ -287,7 +289,7 @@ class ImageLayers:
 
     def _image_entry(self) -> tuple[str, None]:
         height, width = self.original_size
-        return f"{Path(self.record['file_name']).stem}: {height} x {width}", None
+        return f"{self.name}: {height} x {width}", None
 
     def _name(self, class_id: int) -> str:
         return self.settings.class_names[class_id]

@@ -191,3 +191,25 @@ def test_main_prints_the_numbers(coco, output, capsys):
     arguments = f"--coco {coco} --output {output} --splits val2017"
     prepare_coco.main(arguments.split())
     assert "val2017: 2 images, 1 instances" in capsys.readouterr().out
+
+
+def change(coco, split, edit):
+    path = coco / f"annotations/instances_{split}.json"
+    content = json.loads(path.read_text())
+    edit(content)
+    path.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize("name", ["d2/000000000139.jpg", "000000000139.png"])
+def test_images_of_the_same_name_are_refused(coco, output, name):
+    change(coco, "val2017", lambda content: content["images"][1].update(file_name=name))
+    with pytest.raises(formats.DataError, match=f"'000000000139.jpg' and '{name}' have the same"):
+        prepare_coco.prepare_coco(coco, output, ["val2017"])
+    assert not output.exists()
+
+
+def test_a_point_of_the_json_is_the_click(coco, output):
+    change(coco, "val2017", lambda content: content["annotations"][0].update(point=[2.5, 1]))
+    prepare_coco.prepare_coco(coco, output, ["val2017"])
+    points = formats.read_points(output / "Center_points/000000000139.txt")
+    assert points.yx.tolist() == [[1, 2.5]]

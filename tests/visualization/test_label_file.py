@@ -68,3 +68,31 @@ def test_results_of_other_images_are_refused(tmp_path):
     (tmp_path / "r.json").write_text(json.dumps([row]))
     with pytest.raises(DataError, match="holds none of the 2 chosen images"):
         read_label_file(tmp_path / "r.json", RECORDS, ["cat"])
+
+
+def in_folders(path, *names):
+    """A COCO JSON of images with these names and one object each, in a category of its own."""
+    content = {
+        "images": [
+            {"id": i, "file_name": name, "height": 9, "width": 9} for i, name in enumerate(names, 1)
+        ],
+        "categories": [{"id": i, "name": f"c{i}"} for i in range(1, len(names) + 1)],
+        "annotations": [annotation(i, i, i) for i in range(1, len(names) + 1)],
+    }
+    path.write_text(json.dumps(content))
+    return path
+
+
+def test_images_of_the_same_name_in_two_folders_stay_apart(tmp_path):
+    records = [{"file_name": f"/photos/{name}.png", "image_id": 1} for name in ("d1/a", "d2/a")]
+    path = in_folders(tmp_path / "a.json", "d2/a.jpg", "d1/a.jpg", "photos/d3/a.jpg")
+    labels = read_label_file(path, records, ["c1", "c2", "c3"])
+    assert [[row["class_id"] for row in labels.of(record)] for record in records] == [[1], [0]]
+    one = read_label_file(path, records[:1], ["c1", "c2", "c3"])
+    assert [row["class_id"] for row in one.of(records[0])] == [1]
+    with pytest.raises(DataError, match="'a.png' stands for several"):
+        read_label_file(in_folders(path, "a.png"), records, ["c1"])
+    with pytest.raises(DataError, match="several of its images for /photos/d1/a.png"):
+        read_label_file(in_folders(path, "a.png", "d1/a.png"), records[:1], ["c1", "c2"])
+    with pytest.raises(DataError, match="holds none of the 1 chosen images"):
+        read_label_file(in_folders(path, "d2/a.png"), records[:1], ["c1"])

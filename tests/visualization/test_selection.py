@@ -9,6 +9,7 @@ RECORDS = [
     {"image_id": 2, "file_name": "y/a.jpg", "image_name": "y/a"},
     {"image_id": 3, "file_name": "b.jpg"},
 ]
+FILES = ["d1/a.png", "d2/a.png", "d2/c.png"]
 
 
 def chosen(*ids):
@@ -16,7 +17,13 @@ def chosen(*ids):
 
 
 def test_images_are_named_by_id_stem_or_name_in_the_given_order():
-    assert chosen("b", "1", "y/a") == [3, 1, 2]
+    assert chosen("b", "1", "y/a", "x/a.jpg") == [3, 1, 2, 1]
+    without_names = [{"image_id": i, "file_name": f"/p/{name}"} for i, name in enumerate(FILES)]
+    for name in ("d1/a", "d2/a", "d2/a.png", "c"):
+        (record,) = choose_images(without_names, [name], 1)
+        assert name in record["file_name"]
+    with pytest.raises(ValueError, match="a stands for 2 images: d1/a, d2/a"):
+        choose_images(without_names, ["a"], 1)
     assert len(choose_images(RECORDS, None, 2)) == 2
 
 
