@@ -167,12 +167,15 @@ def _match(
 ) -> dict[Path, Item]:
     """Labels by image; a label whose image is missing, or not clear, becomes a problem."""
     rows_of: dict[Path, list[Row]] = defaultdict(list)
+    missing: dict[tuple[str, Path, int | None], None] = {}  # each once, an image has many rows
     for row in source.rows:
         path = finder.find(row)
         if isinstance(path, str):
-            source.report(path, row.file, row.line)
+            missing[path, row.file, row.line] = None
         else:
             rows_of[path].append(row)
+    for message, file, line in missing:
+        source.report(message, file, line)
     _check_files(source, rows_of)
     check_kinds(source, options, rows_of)
     rows_of = settle_tags(source, options, rows_of)

@@ -9,9 +9,10 @@ import re
 import unicodedata
 from collections import defaultdict
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
-from bestie.formats.images import PHOTO_SUFFIXES, list_photos
+from bestie.formats.images import PHOTO_SUFFIXES, list_photos, walk_folders
 from bestie.formats.labels.base import Row
 
 __all__ = ["PhotoFinder"]
@@ -128,11 +129,24 @@ class PhotoFinder:
         same_stem = [p for p in self._by_name[_stem(last)] if _stem(self._relative[p][-1]) != last]
         if same_stem:
             return f", but {self._shown(same_stem[0])} (another suffix)"
-        whole = self.folder.joinpath(*name)
-        if whole.is_file():
+        other = self._other_files.get(last) or self._other_files.get(_stem(last))
+        if other is not None:
             accepted = ", ".join(PHOTO_SUFFIXES)
-            return f": its suffix '{whole.suffix}' is not accepted ({accepted})"
+            found = "" if other.name == last else f", but {self._shown(other)}"
+            return f"{found}: its suffix '{other.suffix}' is not accepted ({accepted})"
         return ""
+
+    @cached_property
+    def _other_files(self) -> dict[str, Path]:
+        """Files of the folder that are no images, by name and by stem."""
+        found: dict[str, Path] = {}
+        for place, _, names in walk_folders(self.folder):
+            for name in names:
+                path = Path(place, name)
+                if path not in self._relative:
+                    found.setdefault(_parts(name)[-1], path)
+                    found.setdefault(_stem(_parts(name)[-1]), path)
+        return found
 
     def _shown(self, path: Path) -> str:
         return path.relative_to(self.folder).as_posix()

@@ -54,6 +54,8 @@ def test_names_of_one_photo(folder, name):
         ("C.PNG", "but c.png (another case)"),
         ("c.jpg", "but c.png (another suffix)"),
         ("d.heic", "its suffix '.heic' is not accepted (.jpg, .png"),
+        ("d", "but d.heic: its suffix '.heic' is not accepted"),
+        ("e.heic", "photos: its suffix '.heic' is not accepted"),
         ("none.png", "image 'none.png' is not in "),
         ("", "image '' is not the name of a file"),
         ("../..", "image '../..' is not the name of a file"),
@@ -61,6 +63,7 @@ def test_names_of_one_photo(folder, name):
 )
 def test_names_that_fit_no_photo_or_several(folder, name, message):
     add(folder / "d.heic")
+    add(folder / "s1/e.heic")
     assert message in find(folder, name)
 
 
