@@ -9,20 +9,27 @@ and ground truth with categories 1..80 (COCO's own ids, 1..90, are kept as ``coc
 
 Existing clicks are kept, so an interrupted run is resumed. Crowd regions have
 no click and give no tag. Training images without any object are left out of the split.
+
+An image is named as ``bestie import`` names it: its path without suffix, numbered where that is
+taken, so that ``d1/a.jpg``, ``d2/a.jpg`` and ``d2/a.png`` become ``d1_a``, ``d2_a`` and ``d2_a_2``.
+A point of the json is the click of its object (see ``bestie.formats.labels.coco``); an object
+without one is clicked inside its mask.
 """
 
 import argparse
 import os
 from collections import defaultdict
-from pathlib import Path
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from bestie import formats
 from bestie.formats import DatasetFolder
-from bestie.formats.dataset_folder import CLICKS, require_files
+from bestie.formats.dataset_folder import CLICKS, make_ids, require_files
+from bestie.formats.images import IMAGE_SUFFIXES
 from bestie.formats.instances import make_clicks, mask_click
-from bestie.formats.labels.base import Labels, ReadOptions
-from bestie.formats.labels.coco import parse_coco
+from bestie.formats.labels.base import Labels, ReadOptions, read_json
+from bestie.formats.labels.coco import CocoId, CocoLabels, CocoObject, parse_coco, points_of
 from bestie.progress import track
 
 __all__ = ["SPLITS", "main", "prepare_coco"]
@@ -74,69 +81,133 @@ def prepare_coco(
 
 
 def _prepare_split(source: Path, output: Path, split: str, overwrite: bool) -> dict[str, int]:
-    path = Path(DatasetFolder(source).ground_truth_json(split))
-    coco, labels = formats.read_coco(path), Labels()
-    # The reader of all COCO labels: what it refuses as ids and names is refused here, too.
-    found = parse_coco(coco, path, labels, ReadOptions(), masks=True)
-    given = {item.entry["id"]: item.click for item in found.objects if item.click is not None}
-    _check_stems(coco["images"], path, labels)
-    if labels.problems:
-        raise formats.join_errors(labels.problems)
-    coco = _select(coco, drop_empty=SPLITS[split])
-    names = [image["file_name"] for image in coco["images"]]
-    advice = f"Download {IMAGES_URL.format(split=split)} and unpack it there"
-    require_files(source, (f"{split}/{name}" for name in names), advice)
-    class_names = renumber_categories(coco)
-    DatasetFolder(output).write_class_names(class_names)
-    for name in names:
-        _link(source / split / name, Path(DatasetFolder(output).image_folder, name))
-
+    path, folder = Path(DatasetFolder(source).ground_truth_json(split)), DatasetFolder(output)
+    keep_empty = not SPLITS[split]
+    rest, found, files = _read(path)
+    key_of = {Path(file): key for key, file in files.items()}
+    ids = {key_of[file]: name for name, file in make_ids(sorted(key_of), Path()).items()}
     objects = defaultdict(list)
-    for annotation in coco["annotations"]:
-        if not annotation.get("iscrowd", 0):
-            objects[annotation["image_id"]].append(annotation)
+    for item in found.objects:
+        objects[item.image].append(item)
+    shown = [key for key in sorted(files, key=files.__getitem__) if objects[key] or keep_empty]
+    links = {key: ids[key] + _suffix(files[key]) for key in shown}
+    coco = rest | _content(found, links)
+    if mistakes := formats.check_coco_dict(coco):
+        raise formats.join_errors([formats.DataError(mistake, path) for mistake in mistakes])
+    advice = f"Download {IMAGES_URL.format(split=split)} and unpack it there"
+    require_files(source, (f"{split}/{files[key]}" for key in shown), advice)
+    photos = {ids[key]: source / split / files[key] for key in shown}
+    _check_other_splits(output, split, photos)
+    folder.write_class_names(list(found.categories.values()))
+    for key in shown:
+        _link(photos[ids[key]], Path(folder.image_folder, links[key]))
+
+    class_of = {key: index for index, key in enumerate(found.categories)}
     tags = {}
-    for image in track(coco["images"], f"clicks {split}"):
-        stem = Path(image["file_name"]).stem
-        annotations = objects[image["id"]]
-        tags[stem] = sorted({annotation["category_id"] - 1 for annotation in annotations})
-        path = Path(DatasetFolder(output).points_file(stem, CLICKS))
-        if overwrite or not path.is_file():
-            formats.write_points(path, _clicks(image, annotations, given))
-    DatasetFolder(output).add_tags(tags, overwrite)
-    json_path = Path(DatasetFolder(output).ground_truth_json(split))
+    for key in track(shown, f"clicks {split}"):
+        tags[ids[key]] = sorted({class_of[item.category] for item in objects[key]})
+        points_file = Path(folder.points_file(ids[key], CLICKS))
+        if overwrite or not points_file.is_file():
+            formats.write_points(points_file, _clicks(found.images[key], objects[key], class_of))
+    folder.add_tags(tags, overwrite)
+    json_path = Path(folder.ground_truth_json(split))
     if overwrite or not json_path.is_file():
         formats.write_coco(json_path, coco)
-    DatasetFolder(output).write_split(split, (Path(name).stem for name in names))
-    return {"images": len(names), "instances": sum(map(len, objects.values()))}
+    folder.write_split(split, (ids[key] for key in shown))
+    return {"images": len(shown), "instances": sum(len(objects[key]) for key in shown)}
 
 
-def _select(coco: dict[str, Any], drop_empty: bool) -> dict[str, Any]:
-    """Sort the images by name and, if asked, keep only those with an object that is not a crowd."""
-    images = sorted(coco["images"], key=lambda image: image["file_name"])
-    if drop_empty:
-        full = {a["image_id"] for a in coco["annotations"] if not a.get("iscrowd", 0)}
-        images = [image for image in images if image["id"] in full]
-    ids = {image["id"] for image in images}
-    annotations = [entry for entry in coco["annotations"] if entry["image_id"] in ids]
-    return {**coco, "images": images, "annotations": annotations}
-
-
-def renumber_categories(coco: dict[str, Any]) -> list[str]:
-    """Number the categories 1..C in the order of their ids, in place; ``coco_id`` keeps the old id.
+def _read(path: Path) -> tuple[dict[str, Any], CocoLabels, dict[CocoId, str]]:
+    """Read a json.
 
     Returns:
-        The C names in that order.
+        What it holds besides its tables ("info", ...); its labels; id -> path of each image inside
+        the folder of its split.
+
+    Raises:
+        formats.DataError: all mistakes of the json.
     """
-    categories = sorted(coco["categories"], key=lambda category: category["id"])
-    number = {category["id"]: i for i, category in enumerate(categories, 1)}
-    coco["categories"] = [
-        {**category, "id": number[category["id"]], "coco_id": category["id"]}
-        for category in categories
+    labels, found = Labels(), CocoLabels()
+    content = read_json(path, labels)
+    if content is not None:
+        found = parse_coco(content, path, labels, ReadOptions(), masks=True)
+    files = {}
+    for key, image in found.images.items() if not labels.problems else ():
+        name = image["file_name"].replace("\\", "/")
+        # Links are made inside the output: a path that leaves it could replace a photo by a link.
+        if PureWindowsPath(name).anchor or ".." in PurePosixPath(name).parts:
+            labels.report(f"image file_name '{name}' is not a path inside its folder", path)
+        files[key] = str(PurePosixPath(name))
+    for item in found.objects if not labels.problems else ():
+        _check_click(item, found.images[item.image], path, labels)
+    if labels.problems:
+        raise formats.join_errors(labels.problems)
+    tables = ("images", "annotations", "categories")
+    return {key: content[key] for key in content if key not in tables}, found, files
+
+
+def _check_click(item: CocoObject, image: Mapping[str, Any], path: Path, labels: Labels) -> None:
+    """Report a point outside its image."""
+    sides = image.get("width"), image.get("height")
+    for value, side in zip(item.click or (), sides, strict=False):
+        if isinstance(side, int) and not 0 <= value < side:
+            where = "x {:g}, y {:g}".format(*(item.click or ()))
+            size = f"{sides[0]} x {sides[1]} (width x height)"
+            labels.report(
+                f"{item.name}: {where} lies outside '{image['file_name']}' of {size}", path
+            )
+            return
+
+
+def _check_other_splits(output: Path, split: str, photos: Mapping[str, Path]) -> None:
+    """Raise a DataError if images have the names of other images, of another split of the root."""
+    key_of = {name.lower(): name for name in photos}  # some file systems ignore case
+    for other in formats.list_splits(output):
+        for name in formats.read_split(output, other) if other != split else ():
+            photo = photos.get(key_of.get(name.lower(), ""))
+            known = photo and formats.find_image(output, name)
+            if photo and known and Path(known).resolve() != photo.resolve():
+                message = f"'{Path(known).resolve()}' of {other} and '{photo}' of {split}"
+                advice = "rename one of them, or prepare the splits in two folders"
+                raise formats.DataError(f"{message} both get the name '{name}'; {advice}", output)
+
+
+def _suffix(file: str) -> str:
+    """Suffix of the link to an image; readers look for known ones only."""
+    suffix = PurePosixPath(file).suffix
+    return suffix if suffix in IMAGE_SUFFIXES else ".jpg"
+
+
+def _content(found: CocoLabels, links: Mapping[CocoId, str]) -> dict[str, Any]:
+    """The COCO json of the images of ``links``: their files' names, integers as ids.
+
+    Categories are numbered 1..C in the order of their ids; ``coco_id`` keeps the old id. Ids of
+    images and annotations stay, unless some are not integers: pycocotools wants integers.
+    """
+    category_of = {key: number for number, key in enumerate(found.categories, 1)}
+    numbered = all(isinstance(key, int) for key in found.images)
+    image_of = {key: key if numbered else number for number, key in enumerate(found.images, 1)}
+    given = [entry.get("id") for *_, entry in found.annotations]
+    kept = all(type(key) is int for key in given) and len(set(given)) == len(given)
+    annotations = [
+        entry
+        | {
+            "id": entry["id"] if kept else number,
+            "image_id": image_of[image],
+            "category_id": category_of[category],
+            "iscrowd": int(entry.get("iscrowd") or 0),
+        }
+        for number, (image, category, entry) in enumerate(found.annotations, 1)
+        if image in links
     ]
-    for annotation in coco["annotations"]:
-        annotation["category_id"] = number[annotation["category_id"]]
-    return [category["name"] for category in categories]
+    images = [
+        found.images[key] | {"id": image_of[key], "file_name": name} for key, name in links.items()
+    ]
+    categories = [
+        found.category_entries[key] | {"id": number, "name": name, "coco_id": key}
+        for number, (key, name) in enumerate(found.categories.items(), 1)
+    ]
+    return {"images": images, "annotations": annotations, "categories": categories}
 
 
 def _link(image: Path, link: Path) -> None:
@@ -148,32 +219,21 @@ def _link(image: Path, link: Path) -> None:
     link.symlink_to(os.path.relpath(image.resolve(), link.parent.resolve()))
 
 
-def _check_stems(images: list[dict[str, Any]], path: Path, labels: Labels) -> None:
-    """Report images that would share the files of their clicks."""
-    first: dict[str, str] = {}
-    for image in images:
-        name = image["file_name"]
-        other = first.setdefault(Path(name).stem, name)
-        if other != name:
-            message = f"images '{other}' and '{name}' have the same name but for folder and suffix"
-            labels.report(f"{message}; bestie import keeps such images apart", path)
-
-
 def _clicks(
-    image: dict[str, Any],
-    annotations: list[dict[str, Any]],
-    given: dict[int, tuple[float, float]],
+    image: dict[str, Any], objects: Iterable[CocoObject], class_of: Mapping[CocoId, int]
 ) -> formats.Points:
-    """A click per annotation: that of the json (``given``: id -> (x, y)), or one in its mask."""
+    """A click per object: its point, or one in its mask; none if its keypoints are not visible."""
     yx: list[tuple[float, float]] = []
-    for annotation in annotations:
-        if annotation["id"] in given:
-            x, y = given[annotation["id"]]
-            yx.append((y, x))
+    classes = []
+    for item in objects:
+        if item.click is not None:
+            yx.append((item.click[1], item.click[0]))
+        elif points_of(item.entry) is not None:
             continue
-        mask = formats.decode_mask(annotation["segmentation"], image["height"], image["width"])
-        yx.append(mask_click(mask) if mask.any() else _box_middle(annotation, image))
-    classes = [annotation["category_id"] - 1 for annotation in annotations]
+        else:
+            mask = formats.decode_mask(item.entry["segmentation"], image["height"], image["width"])
+            yx.append(mask_click(mask) if mask.any() else _box_middle(item.entry, image))
+        classes.append(class_of[item.category])
     return make_clicks(yx, classes)
 
 

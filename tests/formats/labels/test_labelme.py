@@ -97,16 +97,9 @@ def test_files_of_labelme_itself(tmp_path):
     for entry in shapes:
         entry |= {"flags": {}, "description": "", "group_id": None}
     for number, entry in enumerate(shapes):
-        label_file.LabelFile().save(
-            filename=str(tmp_path / f"{number}.json"),
-            shapes=[entry],
-            imagePath=f"{number}.png",
-            imageHeight=30,
-            imageWidth=40,
-            imageData=None,
-            otherData={},
-            flags={},
-        )
+        # By position: the names of these arguments differ between versions of LabelMe.
+        path, photo = str(tmp_path / f"{number}.json"), f"{number}.png"
+        label_file.LabelFile().save(path, [entry], photo, 30, 40, None, {}, {})
     found = read(tmp_path)
     assert [(image, names, kind) for image, names, kind, _ in found] == [
         ("0.png", ("dot",), "click"),
