@@ -122,7 +122,8 @@ def main(arguments: list[str] | None = None) -> None:
         raise ValueError(f"--min-area must be 1 pixel or more, got {args.min_area}.")
     apply_run(args)
     register_dataset(args.dataset)
-    records = choose_images(DatasetCatalog.get(args.dataset), args.ids, args.number)
+    all_records = DatasetCatalog.get(args.dataset)
+    records = choose_images(all_records, args.ids, args.number)
     is_of_root = args.points in POINT_FOLDERS.values()
     records = with_label_folders(records, "" if is_of_root else args.points, args.maps)
     metadata = MetadataCatalog.get(args.dataset)
@@ -140,6 +141,7 @@ def main(arguments: list[str] | None = None) -> None:
         label_files=name_label_files(args.labels),
         layers=args.layers,
         category_to_class=metadata.thing_dataset_id_to_contiguous_id,
+        all_dicts=all_records,
     )
     save_png(args.output, sheet)
     print(f"{args.output}: {len(records)} images, {sheet.shape[1]} x {sheet.shape[0]} pixels")

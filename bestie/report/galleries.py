@@ -101,6 +101,7 @@ def _galleries(subject: _Subject) -> list[Block]:
             ranked_records,
             metadata.thing_classes,
             metadata.thing_dataset_id_to_contiguous_id,
+            records,
         )
         for title, path in subject.label_files.items()
     }

@@ -42,6 +42,7 @@ def results_sheet(
     label_files: Mapping[str, str | Path] | None = None,
     layers: Sequence[str] | None = None,
     category_to_class: Mapping[int, int] | None = None,
+    all_dicts: Sequence[Mapping[str, Any]] | None = None,
 ) -> np.ndarray:
     """A row an image: its layers, then what each label file says about it.
 
@@ -52,6 +53,8 @@ def results_sheet(
         layers: names of :data:`bestie.visualization.layers.LAYERS`, in order; those that the first
             image has, if omitted.
         category_to_class: category ids of result lists -> classes; id = class + 1, if omitted.
+        all_dicts: those of the whole data set, from which titles and names in label files must
+            tell the shown images apart; ``dataset_dicts``, if omitted.
 
     Raises:
         ValueError: unknown layer, no image, or a label file that holds none of the images.
@@ -64,11 +67,11 @@ def results_sheet(
     columns: dict[str, LabelFile] = {}
     for title, path in (label_files or {}).items():
         columns[title] = read_label_file(
-            path, dataset_dicts, settings.class_names, category_to_class
+            path, dataset_dicts, settings.class_names, category_to_class, all_dicts
         )
     rows = []
     for number, record in enumerate(dataset_dicts):
-        drawer = ImageLayers(record, settings, shown_name(record, dataset_dicts))
+        drawer = ImageLayers(record, settings, shown_name(record, all_dicts or dataset_dicts))
         row = [drawer.draw(layer) for layer in layers]
         for title, labels in columns.items():
             row.append((title, drawer.draw_annotations(labels.of(record))))

@@ -40,12 +40,21 @@ def read_label_file(
     records: Sequence[Mapping[str, Any]],
     class_names: Sequence[str],
     category_to_class: Mapping[int, int] | None = None,
+    all_records: Sequence[Mapping[str, Any]] | None = None,
 ) -> LabelFile:
     """Read the annotations of the images of ``records`` from a json file.
 
     A full COCO JSON is matched by its file names, whatever their suffixes, and the names of its
     categories, a list of results by image ids and ``category_to_class``. A file name with folders
     is that of an image whose path ends so. Crowd regions are left out.
+
+    Args:
+        path: the json file.
+        records: dataset dicts of the chosen images.
+        class_names: C names.
+        category_to_class: category ids of a list of results -> classes; id = class + 1, if omitted.
+        all_records: those of the whole data set: a name without folders that stands for a chosen
+            image and for another one is a mistake. ``records``, if omitted.
 
     Raises:
         DataError: missing or malformed file, a category that is not a class, a file name that
@@ -57,7 +66,7 @@ def read_label_file(
     keys: dict[Any, Any]
     if isinstance(content, dict):
         to_class = _classes_by_name(path, content["categories"], class_names)
-        keys = _files_of(path, content["images"], records)
+        keys = _files_of(path, content["images"], records, all_records or records)
         rows = content["annotations"]
     else:
         to_class = category_to_class or {k + 1: k for k in range(len(class_names))}
@@ -88,22 +97,46 @@ def read_label_file(
 
 
 def _files_of(
-    path: str | Path, images: Sequence[Mapping[str, Any]], records: Sequence[Mapping[str, Any]]
+    path: str | Path,
+    images: Sequence[Mapping[str, Any]],
+    records: Sequence[Mapping[str, Any]],
+    all_records: Sequence[Mapping[str, Any]],
 ) -> dict[Any, str]:
-    """Image id of a COCO JSON -> file of the record that it is; other images are left out."""
-    parts_of = {record["file_name"]: _parts(record["file_name"]) for record in records}
-    found: dict[Any, str] = {}
+    """Image id of a COCO JSON -> file of the record that it is; other images are left out.
+
+    A record is the image whose name agrees with most of its folders: of the names "a" and "d1/a",
+    the second is that of photos/d1/a.png.
+    """
+    parts_of = {record["file_name"]: _parts(record["file_name"]) for record in all_records}
+    chosen = {record["file_name"] for record in records}
+    files_of_stem = defaultdict(list)
+    for file, parts in parts_of.items():
+        files_of_stem[parts[-1:]].append(file)
+    # Per image of the json: file that ends with its name -> folders in front of the name.
+    matches: list[dict[str, tuple[str, ...]]] = []
+    shortest: dict[str, tuple[str, ...]] = {}
     for image in images:
         name = _parts(image["file_name"])
-        files = [file for file, parts in parts_of.items() if parts[-len(name) :] == name]
-        if len(files) > 1 or files and files[0] in found.values():
+        files = [f for f in files_of_stem[name[-1:]] if parts_of[f][-len(name) :] == name]
+        matches.append({file: parts_of[file][: -len(name)] for file in files})
+        for file, front in matches[-1].items():
+            shortest[file] = min(shortest.get(file, front), front, key=len)
+    found: dict[Any, str] = {}
+    taken: set[str] = set()
+    for image, fronts in zip(images, matches, strict=True):
+        own = [file for file, front in fronts.items() if front == shortest[file]]
+        if chosen.isdisjoint(own):
+            continue
+        # The names of a json start at one folder: "a" beside "d1/a" cannot be d2/a.
+        is_other = any(fronts[file] != shortest[other] for file in own for other in fronts)
+        if len(own) > 1 or is_other or taken.intersection(own):
             raise formats.DataError(
                 f"its image '{image['file_name']}' stands for several, or several of its images "
-                f"for {files[0]}; file names need the folders that tell the images apart",
+                f"for {own[0]}; file names need the folders that tell the images apart",
                 path,
             )
-        if files:
-            found[image["id"]] = files[0]
+        taken.update(own)
+        found.update((image["id"], file) for file in own)
     return found
 
 

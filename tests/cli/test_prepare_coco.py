@@ -1,5 +1,6 @@
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -200,12 +201,106 @@ def change(coco, split, edit):
     path.write_text(json.dumps(content))
 
 
-@pytest.mark.parametrize("name", ["d2/000000000139.jpg", "000000000139.png"])
-def test_images_of_the_same_name_are_refused(coco, output, name):
-    change(coco, "val2017", lambda content: content["images"][1].update(file_name=name))
-    with pytest.raises(formats.DataError, match=f"'000000000139.jpg' and '{name}' have the same"):
+def rename(coco, split, *names):
+    """Give the images of a split these files."""
+
+    def edit(content):
+        for image, name in zip(content["images"], names, strict=True):
+            path = coco / split / name
+            path.parent.mkdir(exist_ok=True)
+            (coco / split / image["file_name"]).rename(path)
+            image["file_name"] = name
+
+    change(coco, split, edit)
+
+
+@pytest.mark.parametrize(
+    "files, ids",
+    [
+        (["d1/a.jpg", "d2/a.jpg"], ["d1_a", "d2_a"]),
+        (["a.jpg", "a.png"], ["a", "a_2"]),
+        (["a.jpg", "A.jpg"], ["a_2", "A"]),
+        (["a.jpg", "d1/b.jpg"], ["a", "d1_b"]),
+    ],
+)
+def test_images_of_the_same_name_stay_apart(coco, output, files, ids):
+    person = rectangle(13, 285, 1, 0, 0, 4, 4)
+    change(coco, "val2017", lambda content: content["annotations"].append(person))
+    rename(coco, "val2017", *files)
+    prepare_coco.prepare_coco(coco, output, ["val2017"])
+    name = f"folder:{output}:val2017"
+    register_dataset(name)
+    records = {record["image_id"]: record for record in DatasetCatalog.get(name)}
+    for image_id, file, key, classes in zip((139, 285), files, ids, ([1], [0]), strict=True):
+        record = records[image_id]
+        assert record["image_name"] == key and record["image_labels"] == classes
+        assert Path(record["file_name"]).resolve() == (coco / "val2017" / file).resolve()
+        assert formats.read_points(record["points_files"]["Center_points"]).classes == classes
+
+
+def test_an_image_with_the_name_of_one_of_another_split_is_refused(coco, output):
+    rename(coco, "val2017", "000000000025.jpg", "b.jpg")
+    prepare_coco.prepare_coco(coco, output, ["train2017"])
+    link = output / "JPEGImages/000000000025.jpg"
+    with pytest.raises(formats.DataError, match="train2017/000000000025.jpg' of train2017 and '.*"):
         prepare_coco.prepare_coco(coco, output, ["val2017"])
-    assert not output.exists()
+    assert link.resolve() == (coco / "train2017" / link.name).resolve()
+    prepare_coco.prepare_coco(coco, output, ["train2017"])  # the same split is made again
+
+
+@pytest.mark.parametrize("name", ["{}/own.jpg", "../own.jpg"])
+def test_photos_outside_the_folder_are_refused_and_stay(coco, output, tmp_path, name):
+    own = tmp_path / "coco/own.jpg"
+    own.write_bytes(b"photo")
+    name = name.format(own.parent)
+    change(coco, "val2017", lambda content: content["images"][1].update(file_name=name))
+    with pytest.raises(formats.DataError, match="own.jpg' is not a path inside its folder"):
+        prepare_coco.prepare_coco(coco, output, ["val2017"])
+    assert own.read_bytes() == b"photo" and not own.is_symlink()
+
+
+def clicks_of(coco, output, **more):
+    """(y, x) of the clicks of image 139, whose object has these fields, too."""
+    change(coco, "val2017", lambda content: content["annotations"][0].update(more))
+    prepare_coco.prepare_coco(coco, output, ["val2017"])
+    return formats.read_points(output / "Center_points/000000000139.txt").yx.tolist()
+
+
+def test_points_and_keypoints_mean_what_they_mean_in_the_importer(coco, output):
+    assert clicks_of(coco, output, keypoints=[25, 15, 2]) == [[15, 25]]
+    two = {"keypoints": [25, 15, 2, 1, 1, 2]}
+    with pytest.raises(formats.DataError, match="annotation 12 has 2 visible keypoints"):
+        clicks_of(coco, output, **two)
+    with pytest.raises(formats.DataError, match="x 2.5, y 99 lies outside '000000000139.jpg' of"):
+        clicks_of(coco, output, keypoints=None, point=[2.5, 99])
+
+
+def test_an_object_whose_keypoint_is_not_visible_has_a_tag_but_no_click(coco, output):
+    seen = rectangle(13, 139, 1, 9, 9, 4, 4) | {"point": [10, 11]}
+    change(coco, "val2017", lambda content: content["annotations"].append(seen))
+    assert clicks_of(coco, output, keypoints=[0, 0, 0]) == [[11, 10]]
+    names = ["person", "dog", "toothbrush"]
+    assert formats.read_image_labels(output, names)["000000000139"] == [0, 1]
+
+
+def test_ids_and_flags_as_text_are_read_as_the_importer_reads_them(coco, output):
+    def edit(content):
+        for image in content["images"]:
+            image["id"] = f"image {image['id']}"
+        for category in content["categories"]:
+            category["id"] = str(category["id"])
+        first = content["annotations"][0]
+        first.update(id="x", image_id="image 139", category_id="18", iscrowd="0")
+        content["annotations"].append(first | {"id": "y", "iscrowd": "1"})
+
+    change(coco, "val2017", edit)
+    report = prepare_coco.prepare_coco(coco, output, ["val2017"])
+    assert report == {"val2017": {"images": 2, "instances": 1}}
+    made = formats.read_coco(output / "annotations/instances_val2017.json")
+    assert [image["id"] for image in made["images"]] == [1, 2]
+    found = [(a["id"], a["image_id"], a["category_id"], a["iscrowd"]) for a in made["annotations"]]
+    assert found == [(1, 1, 2, 0), (2, 1, 2, 1)]
+    assert [entry["coco_id"] for entry in made["categories"]] == [1, 18, 90]
 
 
 def test_a_point_of_the_json_is_the_click(coco, output):

@@ -1,16 +1,19 @@
 """`bestie visualize` on a tiny root: what it accepts and what it says to mistakes."""
 
+import json
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from bestie.cli import visualize as tool
 from bestie.formats import read_image, write_coco
 from bestie.training import default_config
 from bestie.training.run_files import find_run_files
+from bestie.visualization.layers import ImageLayers
 from tests.conftest import PROJECT
 from tests.evaluation.tiny_data import OBJECTS, coco_of
 
@@ -136,3 +139,45 @@ def test_mistakes_about_runs_and_folders_are_named(dataset, tmp_path):
         run(*options, "--maps", tmp_path / "nothing")
     with pytest.raises(ValueError, match="does not hold img0.png nor any other image's"):
         run(*options, "--maps", tmp_path / "run/cues")
+
+
+def write_labels(path, *names):
+    """A COCO json with one object per image, of a category of its own."""
+    images = [
+        {"id": i, "file_name": name, "height": 40, "width": 60} for i, name in enumerate(names)
+    ]
+    square = {"bbox": [5, 5, 20, 20], "area": 400, "segmentation": [[5, 5, 25, 5, 25, 25, 5, 25]]}
+    annotations = [
+        square | {"id": i + 1, "image_id": i, "category_id": i + 1, "iscrowd": 0}
+        for i in range(len(names))
+    ]
+    categories = [{"id": i, "name": f"c{i}"} for i in (1, 2)]
+    content = {"images": images, "annotations": annotations, "categories": categories}
+    path.write_text(json.dumps(content))
+    return path
+
+
+def test_images_of_one_name_in_two_folders_stay_apart(tmp_path, monkeypatch):
+    for folder in ("d1", "d2"):
+        (tmp_path / "photos" / folder).mkdir(parents=True)
+        Image.new("RGB", (60, 40)).save(tmp_path / "photos" / folder / "a.png")
+    labels = write_labels(tmp_path / "l.json", "d1/a.png", "d2/a.png")
+    dataset = f"coco:{labels}:{tmp_path / 'photos'}"
+    options = ("--dataset", dataset, "--output", tmp_path / "v.png", "--layers", "gt")
+    seen = []
+
+    def draw_annotations(self, annotations):
+        seen.append((self.name, [row["class_id"] for row in annotations]))
+        return self.photo
+
+    monkeypatch.setattr(ImageLayers, "draw_annotations", draw_annotations)
+    run(*options, "--labels", f"x={labels}")
+    assert seen == [("d1/a", [0]), ("d2/a", [1])]
+    seen.clear()
+    run(*options, "--labels", f"x={labels}", "--ids", "d2/a")
+    assert seen == [("d2/a", [1])]
+    with pytest.raises(ValueError, match="--ids: a stands for 2 images: d1/a, d2/a"):
+        run(*options, "--ids", "a")
+    bare = write_labels(tmp_path / "bare.json", "a.png")
+    with pytest.raises(ValueError, match="'a.png' stands for several"):
+        run(*options, "--labels", f"x={bare}", "--ids", "d1/a")

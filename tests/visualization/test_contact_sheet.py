@@ -7,6 +7,7 @@ from detectron2.data import DatasetCatalog
 
 from bestie.formats import DataError, write_coco
 from bestie.visualization import LayerSettings, choose_evenly, contact_sheet, results_sheet
+from bestie.visualization.contact_sheet import shown_name
 from bestie.visualization.label_file import read_label_file
 from tests.evaluation.tiny_data import CLASS_NAMES, OBJECTS, coco_of
 
@@ -120,3 +121,9 @@ def test_broken_label_file_is_named(records, tmp_path, content, message):
 def test_no_image_is_an_error():
     with pytest.raises(ValueError, match="No image to show"):
         results_sheet([], SETTINGS)
+
+
+def test_a_title_has_the_folders_that_tell_an_image_from_others():
+    records = [{"file_name": f"/p/{name}"} for name in ("a.png", "d1/a.png", "d2/a.png", "b.png")]
+    names = [shown_name(record, records) for record in records]
+    assert names == ["p/a", "d1/a", "d2/a", "b"]

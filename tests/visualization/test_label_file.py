@@ -93,6 +93,34 @@ def test_images_of_the_same_name_in_two_folders_stay_apart(tmp_path):
     with pytest.raises(DataError, match="'a.png' stands for several"):
         read_label_file(in_folders(path, "a.png"), records, ["c1"])
     with pytest.raises(DataError, match="several of its images for /photos/d1/a.png"):
-        read_label_file(in_folders(path, "a.png", "d1/a.png"), records[:1], ["c1", "c2"])
+        read_label_file(in_folders(path, "d1/a.png", "d1/a.jpg"), records[:1], ["c1", "c2"])
     with pytest.raises(DataError, match="holds none of the 1 chosen images"):
         read_label_file(in_folders(path, "d2/a.png"), records[:1], ["c1"])
+
+
+def classes_of(path, names, files, chosen=None):
+    """Classes of the labels of the chosen ones of these files; all, if omitted."""
+    records = [{"file_name": file, "image_id": 1} for file in files]
+    shown = [record for record in records if record["file_name"] in (chosen or files)]
+    class_names = [f"c{i}" for i in range(1, len(names) + 1)]
+    labels = read_label_file(
+        in_folders(path, *names), shown, class_names, all_records=records if chosen else None
+    )
+    return [[row["class_id"] for row in labels.of(record)] for record in shown]
+
+
+def test_a_bare_name_that_stands_for_an_image_not_shown_is_refused(tmp_path):
+    path, files = tmp_path / "a.json", ["/p/d1/a.png", "/p/d2/a.png", "/p/d2/b.png"]
+    with pytest.raises(DataError, match="'a.png' stands for several"):
+        classes_of(path, ["a.png"], files, chosen=files[:1])
+    assert classes_of(path, ["a.png", "b.png"], files, chosen=files[2:]) == [[1]]
+
+
+def test_an_image_beside_a_folder_with_one_of_its_name_stays_apart(tmp_path):
+    path, files = tmp_path / "a.json", ["/p/a.png", "/p/d1/a.png"]
+    assert classes_of(path, ["a.png", "d1/a.png"], files) == [[0], [1]]
+    assert classes_of(path, ["d1/a.png", "a.png"], files) == [[1], [0]]
+    assert classes_of(path, ["a.png", "d1/a.png"], files[1:]) == [[1]]
+    # "a" beside "d1/a" is an image of the upper folder, not that of another one.
+    with pytest.raises(DataError, match="'a.png' stands for several"):
+        classes_of(path, ["a.png", "d1/a.png"], ["/p/d1/a.png", "/p/d2/a.png"])
