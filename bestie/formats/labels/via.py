@@ -47,8 +47,15 @@ def _read_csv(path: Path, labels: Labels, options: ReadOptions) -> list[Region]:
     if missing:
         labels.report(f"has no column {', '.join(missing)}; VIA's csv is expected", path, 1)
         return found
+    sizes: dict[str, str] = {}
     for line, values in table.records(path, labels):
         place = Place(values["filename"], path, line)
+        size = values.get("file_size", "")
+        if sizes.setdefault(place.image, size) != size:  # VIA tells files of one name apart by it
+            place.report(
+                f"is another '{place.image}' than the one of {sizes[place.image]} bytes", labels
+            )
+            continue
         parts: list[dict[str, Any]] = []
         for name in ("file_attributes", "region_shape_attributes", "region_attributes"):
             try:
@@ -81,6 +88,7 @@ def _read_json(path: Path, labels: Labels, options: ReadOptions) -> list[Region]
     if not isinstance(content, dict) or not all(isinstance(v, dict) for v in content.values()):
         labels.report("is not an object of files; VIA's json is expected", path)
         return found
+    keys: dict[str, str] = {}
     for key, entry in content.items():
         place = Place(str(entry.get("filename", "")), path, where=f"file {ascii(key)[:60]}")
         regions = entry.get("regions", [])
@@ -89,6 +97,8 @@ def _read_json(path: Path, labels: Labels, options: ReadOptions) -> list[Region]
         file_attributes = entry.get("file_attributes") or {}
         if not isinstance(entry.get("filename"), str) or not place.image.strip():
             place.report("has no filename", labels)
+        elif keys.setdefault(place.image, key) != key:
+            place.report(f"is another '{place.image}' than file {ascii(keys[place.image])}", labels)
         elif not isinstance(regions, list) or not isinstance(file_attributes, dict):
             place.report("has regions that are not a list, or broken file_attributes", labels)
         else:

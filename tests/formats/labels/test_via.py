@@ -113,3 +113,16 @@ def test_the_regions_of_a_file_have_one_attribute_as_class(tmp_path):
 def test_shapes_that_are_refused(write, wrong):
     (found,) = mistakes(write(POINT, wrong))
     assert "has the shape" in found and "points, rectangles, polygons" in found
+
+
+def test_two_files_of_one_name_are_refused(tmp_path):
+    """VIA tells them apart by their sizes; a label needs the image that it means."""
+    entry = {"filename": "a.png", "regions": [], "file_attributes": {"class": "cat"}}
+    (tmp_path / "a.json").write_text(json.dumps({"a.png100": entry, "a.png200": entry}))
+    (problem,) = mistakes(tmp_path / "a.json")
+    assert "file 'a.png200' is another 'a.png' than file 'a.png100'" in problem
+    row = 'a.png,{},"{{""class"": ""cat""}}",0,0,{{}},{{}}'
+    lines = [HEADINGS + "region_attributes", row.format(100), row.format(100), row.format(200)]
+    (tmp_path / "a.csv").write_text("\n".join(lines))
+    (problem,) = mistakes(tmp_path / "a.csv")
+    assert "line 4: is another 'a.png' than the one of 100 bytes" in problem
