@@ -48,14 +48,23 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, default=datasets / "coco2017_wsis")
     parser.add_argument("--splits", nargs="+", choices=SPLITS, default=list(SPLITS))
     parser.add_argument("--overwrite", action="store_true", help="make existing files again")
+    parser.add_argument(
+        "--keypoints",
+        metavar="WHICH",
+        help="click of an object with several visible keypoints: first, mean, or the name of one",
+    )
     args = parser.parse_args(argv)
-    report = prepare_coco(args.coco, args.output, args.splits, overwrite=args.overwrite)
+    report = prepare_coco(args.coco, args.output, args.splits, args.overwrite, args.keypoints)
     for split, numbers in report.items():
         print(f"{split}: " + ", ".join(f"{number} {what}" for what, number in numbers.items()))
 
 
 def prepare_coco(
-    source: Path, output: Path, splits: list[str] | None = None, overwrite: bool = False
+    source: Path,
+    output: Path,
+    splits: list[str] | None = None,
+    overwrite: bool = False,
+    keypoints: str | None = None,
 ) -> dict[str, dict[str, int]]:
     """Make a folder-contract root of an official COCO download.
 
@@ -64,6 +73,7 @@ def prepare_coco(
         output: root to make or to add to.
         splits: keys of :data:`SPLITS`; all, if omitted.
         overwrite: make existing tags, clicks and json files again.
+        keypoints: as :attr:`ReadOptions.keypoints`.
 
     Returns:
         Split -> numbers of images and instances.
@@ -77,13 +87,17 @@ def prepare_coco(
     names = [f"annotations/instances_{split}.json" for split in splits]
     advice = f"Download {ANNOTATIONS_URL} and unpack it there"
     require_files(source, names, advice)
-    return {split: _prepare_split(source, output, split, overwrite) for split in splits}
+    # Masks are what every object has: one without a visible keypoint has no click, no mistake.
+    options = ReadOptions(keypoints=keypoints, objects_as="masks")
+    return {split: _prepare_split(source, output, split, overwrite, options) for split in splits}
 
 
-def _prepare_split(source: Path, output: Path, split: str, overwrite: bool) -> dict[str, int]:
+def _prepare_split(
+    source: Path, output: Path, split: str, overwrite: bool, options: ReadOptions
+) -> dict[str, int]:
     path, folder = Path(DatasetFolder(source).ground_truth_json(split)), DatasetFolder(output)
     keep_empty = not SPLITS[split]
-    rest, found, files = _read(path)
+    rest, found, files = _read(path, options)
     key_of = {Path(file): key for key, file in files.items()}
     ids = {key_of[file]: name for name, file in make_ids(sorted(key_of), Path()).items()}
     objects = defaultdict(list)
@@ -117,7 +131,7 @@ def _prepare_split(source: Path, output: Path, split: str, overwrite: bool) -> d
     return {"images": len(shown), "instances": sum(len(objects[key]) for key in shown)}
 
 
-def _read(path: Path) -> tuple[dict[str, Any], CocoLabels, dict[CocoId, str]]:
+def _read(path: Path, options: ReadOptions) -> tuple[dict[str, Any], CocoLabels, dict[CocoId, str]]:
     """Read a json.
 
     Returns:
@@ -130,7 +144,7 @@ def _read(path: Path) -> tuple[dict[str, Any], CocoLabels, dict[CocoId, str]]:
     labels, found = Labels(), CocoLabels()
     content = read_json(path, labels)
     if content is not None:
-        found = parse_coco(content, path, labels, ReadOptions(), masks=True)
+        found = parse_coco(content, path, labels, options, masks=True)
     files = {}
     for key, image in found.images.items() if not labels.problems else ():
         name = image["file_name"].replace("\\", "/")

@@ -75,7 +75,8 @@ def read_label_file(
         rows = content
     if not keys and (is_coco or rows):  # results of a model that found nothing are an empty list
         raise formats.DataError(
-            f"holds none of the {len(records)} chosen images; is it of another data set or split?",
+            f"holds none of the {len(records)} chosen images; is it of another data set or split, "
+            "or do its file names have other folders?",
             path,
         )
     annotations = defaultdict(list)

@@ -308,3 +308,17 @@ def test_a_point_of_the_json_is_the_click(coco, output):
     prepare_coco.prepare_coco(coco, output, ["val2017"])
     points = formats.read_points(output / "Center_points/000000000139.txt")
     assert points.yx.tolist() == [[1, 2.5]]
+
+
+def test_several_keypoints_need_a_choice_and_hidden_ones_are_no_click(coco, output):
+    keypoints = [1, 1, 2, 3, 2, 2]
+    change(coco, "val2017", lambda content: content["annotations"][0].update(keypoints=keypoints))
+    with pytest.raises(formats.DataError, match="2 visible keypoints"):
+        prepare_coco.prepare_coco(coco, output, ["val2017"])
+    prepare_coco.prepare_coco(coco, output, ["val2017"], keypoints="mean")
+    points = formats.read_points(output / "Center_points/000000000139.txt")
+    assert points.yx.tolist() == [[1.5, 2]]
+    hidden = [1, 1, 0, 3, 2, 0]
+    change(coco, "val2017", lambda content: content["annotations"][0].update(keypoints=hidden))
+    prepare_coco.prepare_coco(coco, output, ["val2017"], overwrite=True)
+    assert len(formats.read_points(output / "Center_points/000000000139.txt").yx) == 0

@@ -110,6 +110,7 @@ class Labels:
         sizes: (file, name of an image) -> its (height, width) as the file states it.
         problems: mistakes.
         notes: what was read in a way that a user should know of.
+        file_per_image: each image has a file of its own in this format.
     """
 
     rows: list[Row] = field(default_factory=list)
@@ -117,6 +118,7 @@ class Labels:
     sizes: dict[tuple[Path, str], tuple[int, int]] = field(default_factory=dict)
     problems: list[DataError] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    file_per_image: bool = False
 
     def report(self, message: str, file: Path, line: int | None = None) -> None:
         """Add a mistake."""

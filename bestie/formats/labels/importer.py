@@ -205,7 +205,7 @@ def _match(
 
 def _check_files(source: Labels, rows_of: dict[Path, list[Row]]) -> None:
     """Report images that several files label: files of two folders, or a copy of one file."""
-    for path, rows in rows_of.items():
+    for path, rows in rows_of.items() if source.file_per_image else ():
         first, *others = dict.fromkeys(row.file for row in rows)
         for file in others:
             message = f"labels '{path.name}', which {first} does, too; keep the one that is meant"

@@ -40,6 +40,10 @@ class PhotoFinder:
             self._by_name[_stem(parts[-1])].append(path)
         # Not Path.resolve(), for which a link to itself is an error in itself.
         self._resolved = {Path(os.path.realpath(path)): path for path in self.photos}
+        self._by_lower_name = {
+            parts[-1].lower(): path for path, parts in reversed(self._relative.items())
+        }
+        self._instead_of: dict[str, str] = {}
         self._named: dict[Path, Parts] = {}
         self._uploads: dict[Path, tuple[str, bool]] = {}
 
@@ -73,7 +77,13 @@ class PhotoFinder:
             return f"image '{row.image}' is not the name of a file"
         candidates = [path for path in self._by_name[name[-1]] if self._fits(name, path)]
         if len(candidates) > 1 and len(name) == 1:
-            candidates = self._in_folders_of(row.file, candidates) or candidates
+            beside = self._in_folders_of(row.file, candidates)
+            whole = any(self._relative[path] == name for path in candidates)
+            if beside and whole and row.line is None:
+                # A file about one image, in a folder of that name: either of them may be meant.
+                several = ", ".join(map(self._shown, candidates[:3]))
+                return f"image '{row.image}' stands for several: {several}"
+            candidates = candidates if whole else beside or candidates
         # A whole path wins over the end of one, a name with its suffix over one without.
         for exact in (
             [path for path in candidates if self._relative[path] == name],
@@ -120,12 +130,16 @@ class PhotoFinder:
     def _instead(self, name: Parts) -> str:
         """What the folder holds in place of a name."""
         last = name[-1]
+        if last not in self._instead_of:
+            self._instead_of[last] = self._look_for(last)
+        return self._instead_of[last]
+
+    def _look_for(self, last: str) -> str:
         if self._by_name[last]:
             found = ", ".join(map(self._shown, self._by_name[last][:3]))
             return f", but {found}: the folders of the name must be those of the image"
-        for path, parts in self._relative.items():
-            if parts[-1].lower() == last.lower():
-                return f", but {self._shown(path)} (another case)"
+        if path := self._by_lower_name.get(last.lower()):
+            return f", but {self._shown(path)} (another case)"
         same_stem = [p for p in self._by_name[_stem(last)] if _stem(self._relative[p][-1]) != last]
         if same_stem:
             return f", but {self._shown(same_stem[0])} (another suffix)"

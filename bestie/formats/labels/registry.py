@@ -41,6 +41,7 @@ class Format:
         headings: columns that a table of this format has, and others do not.
         is_of_folders: whether a folder of such files is read, too.
         is_found: whether it is recognized at all; others need to be named.
+        file_per_image: each image has a file of its own.
         options: attributes of ReadOptions that matter to it, besides ``objects_as``.
     """
 
@@ -51,6 +52,7 @@ class Format:
     headings: tuple[str, ...] = ()
     is_of_folders: bool = True
     is_found: bool = True
+    file_per_image: bool = False
     options: tuple[str, ...] = ()
 
     def matches(self, suffix: str, text: str) -> bool:
@@ -94,6 +96,7 @@ FORMATS = {
         read_labelme,
         (r'"imagePath"\s*:', r'"shapes"\s*:'),
         options=("keypoints", "boxes_as_clicks", "flags_are_tags"),
+        file_per_image=True,
     ),
     "cvat": Format(
         "CVAT for images",
@@ -126,17 +129,30 @@ FORMATS = {
         read_voc,
         (r"<annotation[\s>]",),
         options=("boxes_as_clicks",),
+        file_per_image=True,
     ),
     "yolo": Format(
-        "YOLO", (".txt",), read_yolo, (YOLO_LINE,), options=("keypoints", "boxes_as_clicks")
+        "YOLO",
+        (".txt",),
+        read_yolo,
+        (YOLO_LINE,),
+        options=("keypoints", "boxes_as_clicks"),
+        file_per_image=True,
     ),
-    "yolo-segment": Format("YOLO's outlines", (".txt",), read_yolo_segment, is_found=False),
+    "yolo-segment": Format(
+        "YOLO's outlines",
+        (".txt",),
+        read_yolo_segment,
+        is_found=False,
+        file_per_image=True,
+    ),
     "yolo-obb": Format(
         "YOLO's oriented boxes",
         (".txt",),
         read_yolo_obb,
         is_found=False,
         options=("boxes_as_clicks",),
+        file_per_image=True,
     ),
     "qupath": Format(
         "QuPath's GeoJSON",
@@ -144,6 +160,7 @@ FORMATS = {
         read_qupath,
         (r'"type"\s*:\s*"Feature',),
         options=("class_name",),
+        file_per_image=True,
     ),
     "imagej": Format(
         "ImageJ's ROIs",
@@ -151,6 +168,7 @@ FORMATS = {
         read_imagej,
         (r"\.roi|\AIout",),
         options=("boxes_as_clicks", "class_name"),
+        file_per_image=True,
     ),
     "napari": Format(
         "napari's points",
@@ -159,6 +177,7 @@ FORMATS = {
         (),
         ("index", "axis-0"),
         options=("class_name",),
+        file_per_image=True,
     ),
 }
 # What a file is taken for whose content matches no format, by its suffix: its reader's message then
@@ -198,7 +217,7 @@ def read_labels(
     if path.is_dir() and not reader.is_of_folders:
         raise DataError(f"--labels: is a folder; {reader.title} is one file", path)
     _require_effect(options, reader, path)
-    labels = Labels()
+    labels = Labels(file_per_image=reader.file_per_image)
     reader.read(path, labels, options)
     if not labels.rows and not labels.problems:
         labels.report("holds no label", path)

@@ -49,6 +49,8 @@ PLACE_PAIRS = [
     ({"easting"}, {"northing"}),
     ({"horizontal"}, {"vertical"}),
 ]
+# Headings with one of these describe the image ("x resolution").
+IMAGE_WORDS = {"resolution", "dpi", "spacing", "mpp"}
 # Headings that state a box; "x" and "y" are then a corner or a center, which nobody knows.
 BOX_HEADINGS = re.compile(
     r"w|h|width|height|(box|bbox|bounding box)[ _]?(w|h|width|height)|[xy][ _]?(min|max)"
@@ -113,6 +115,8 @@ def _columns(
         name = _column(heading, words)
         if name is not None:
             found.setdefault(name, []).append(index)
+        elif IMAGE_WORDS & set(words) or {"pixel", "size"} <= set(words):
+            continue
         elif BOX_HEADINGS.fullmatch(heading.lower()) or BOX_PHRASES.fullmatch(phrase):
             boxes.append(heading)
         elif SIZE_PHRASES.fullmatch(phrase):

@@ -185,7 +185,7 @@ def _read_yaml(file: Path, labels: Labels) -> _Names | None:
         return None
     names = {key: clean_class(name) for key, name in names.items()}
     count = content.get("nc")
-    if count is not None and count != len(names):
+    if count is not None and parse_number(count) != len(names):
         message = f"its nc {ascii(count)[:40]} is not the number of its names, {len(names)}"
         labels.report(message, file)
         return None

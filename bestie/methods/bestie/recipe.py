@@ -116,7 +116,8 @@ TRAININGS = (
             "INPUT.MIN_SIZE_",
             "INPUT.MAX_SIZE_",
         ),
-        not_keys=("INPUT.TEST_SIZE",),  # it resizes every image: INPUT.MIN_SIZE_TEST
+        # It resizes every image: INPUT.MIN_SIZE_TEST.
+        not_keys=("INPUT.TEST_SIZE", "INPUT.TEST_SIZE_KEPT"),
         labels=LABELS,
         starts_from="bestie",
     ),

@@ -231,6 +231,16 @@ def test_an_image_that_two_files_label_is_refused(make, tmp_path, names):
     assert "labels 'cat 1.jpg', which " in problem and "does, too" in problem
 
 
+def test_an_image_may_stand_in_several_files_of_cvat(make, tmp_path):
+    """One per class, for example."""
+    for name, x in (("cat", 3), ("dog", 5)):
+        points = f'<points label="{name}" points="{x},2"></points>'
+        text = f'<annotations><image name="cat 1.jpg">{points}</image></annotations>'
+        _made(tmp_path / f"labels/{name}.xml").write_text(text)
+    root, _ = make(tmp_path / "labels", val_share=0)
+    assert (root / "Center_points/cat_1.txt").read_text().splitlines() == ["3 2 0 1.0", "5 2 1 1.0"]
+
+
 def test_label_files_in_the_folders_of_the_photos_find_them(make, tmp_path, photos):
     for number, folder in enumerate(("d1", "d2")):
         Image.new("RGB", (30, 20)).save(_made(photos / folder / "a.png"))

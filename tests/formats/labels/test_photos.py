@@ -67,6 +67,18 @@ def test_names_that_fit_no_photo_or_several(folder, name, message):
     assert message in find(folder, name)
 
 
+def test_a_whole_path_wins_in_a_table_in_a_folder_of_that_name(folder):
+    """In a file about one image either of them may be meant."""
+    add(folder / "s1/c.png")
+    finder = PhotoFinder(folder)
+    table = Row("c.png", ("cat",), None, Path("s1/labels.csv"), line=2)
+    assert finder.find(table) == folder / "c.png"
+    assert "stands for several: c.png, s1/c.png" in finder.find(
+        Row("c.png", ("cat",), None, Path("s1/c.xml"))
+    )
+    assert finder.find(Row("b.png", ("cat",), None, Path("s2/b.xml"))) == folder / "s2/b.png"
+
+
 def test_a_message_about_nothing_alike_names_the_folder_only(folder):
     assert find(folder, "none.png") == f"image 'none.png' is not in {folder}"
 

@@ -240,3 +240,11 @@ def test_a_mistake_does_not_hide_the_rows_around_it(read):
     rows, problems = read(COLUMNS + "a,1,2,x\nb,one,2,x\nc,3,4,x\nd,5,6,\n")
     assert [image for image, *_ in rows] == ["a", "c"]
     assert [line for line, _ in problems] == [3, 5]
+
+
+@pytest.mark.parametrize("more", ["pixel_size_x,pixel_size_y", "XResolution,YResolution"])
+def test_columns_that_describe_the_image_do_no_harm(read, more):
+    clicks = read(f"image,x,y,class,{more}\na.png,3,4,cat,1,1\n")
+    tags = read(f"image,class,{more}\na.png,cat,1,1\n")
+    assert clicks == ([("a.png", ("cat",), (3, 4))], [])
+    assert tags == ([("a.png", ("cat",), None)], [])
