@@ -8,6 +8,7 @@ from detectron2.modeling import BACKBONE_REGISTRY
 
 from bestie.backbones.initial_weights import load_backbone_weights
 from bestie.backbones.vgg import VGG16
+from bestie.methods.pam.classifier import affinity_features
 
 __all__ = ["build_vgg16_backbone"]
 
@@ -19,7 +20,7 @@ def build_vgg16_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> VGG16:
     Raises:
         ValueError: the file is missing (says where to get it) or does not fit.
     """
-    backbone = VGG16(input_shape.channels)
+    backbone = VGG16(input_shape.channels, ("conv5", *affinity_features(cfg)))
     path = cfg.MODEL.PAM.VGG_WEIGHTS
     if path and not Path(path).is_file():
         raise ValueError(

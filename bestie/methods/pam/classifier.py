@@ -18,7 +18,13 @@ from detectron2.utils.events import get_event_storage
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["PAMClassifier", "PAMHead", "peak_attention"]
+__all__ = ["PAMClassifier", "PAMHead", "affinity_features", "peak_attention"]
+
+
+def affinity_features(cfg: CfgNode) -> tuple[str, ...]:
+    """Name of the feature map that the affinities of the maps are made of; empty without them."""
+    options = cfg.MODEL.PAM.MAPS
+    return (options.AFFINITY_FEATURE,) if options.AFFINITY_STEPS else ()
 
 
 def peak_attention(x: Tensor, alpha: float) -> Tensor:
@@ -153,8 +159,8 @@ class PAMClassifier(nn.Module):
 
     @staticmethod
     def backbone_features(cfg: CfgNode) -> Sequence[str]:
-        """The map that the head reads, so that the backbone makes no others."""
-        return ("res5",)
+        """The map that the head reads, and the one that affinities are made of, if they are."""
+        return ("res5", *affinity_features(cfg))
 
     @property
     def device(self) -> torch.device:
@@ -232,6 +238,28 @@ class PAMClassifier(nn.Module):
         maps = self._maps(self._normalize(image.unsqueeze(0)), attend)[0]
         return _fit_maps(maps[image_labels.to(maps.device)], size)
 
+    @torch.no_grad()
+    def features(self, image: Tensor, name: str) -> Tensor:
+        """A feature map of one image.
+
+        Args:
+            image: (3, H, W), 0..255 in the order of INPUT.FORMAT, not normalised.
+            name: of a map that the backbone gives; see :meth:`backbone_features`.
+
+        Returns:
+            (D, h, w) float32.
+
+        Raises:
+            ValueError: the backbone has no such map.
+        """
+        fitted = self._fitted(self._normalize(image.unsqueeze(0)))
+        maps = self.backbone(fitted)
+        if name not in maps:
+            raise ValueError(
+                f"MODEL.PAM.MAPS.AFFINITY_FEATURE must be one of {', '.join(maps)}, got {name}."
+            )
+        return maps[name][0].float()
+
     def optimizer_parameters(self, cfg: CfgNode) -> list[dict]:
         """Parameter groups with their learning rates, for the optimizer.
 
@@ -255,12 +283,16 @@ class PAMClassifier(nn.Module):
         return (images.to(self.device) - self.pixel_mean).div_(self.pixel_std)
 
     def _maps(self, images: Tensor, attend: bool = True) -> Tensor:
-        """Class maps of normalised images, these resized to sides that the backbone takes."""
+        """Class maps of normalised images."""
+        return self.head(self.backbone(self._fitted(images))[self.in_feature], attend).float()
+
+    def _fitted(self, images: Tensor) -> Tensor:
+        """Normalised images, resized to sides that the backbone takes."""
         unit = self.backbone.size_divisibility
-        if unit:
-            fitted = [-(-side // unit) * unit for side in images.shape[-2:]]
-            images = F.interpolate(images, fitted, mode="bilinear", align_corners=False)
-        return self.head(self.backbone(images)[self.in_feature], attend).float()
+        if not unit:
+            return images
+        sides = [-(-side // unit) * unit for side in images.shape[-2:]]
+        return F.interpolate(images, sides, mode="bilinear", align_corners=False)
 
 
 def _tag_logits(class_maps: Tensor) -> Tensor:

@@ -13,9 +13,14 @@ from bestie.method import AcceptedValues
 
 __all__ = ["ACCEPTED", "add_pam_config", "check_pam_config"]
 
+# Feature maps of the classifier's backbones.
+TIMM_FEATURES = ("res2", "res3", "res4", "res5")
+VGG_FEATURES = ("conv1", "conv2", "conv3", "conv4", "conv5")
+
 ACCEPTED = AcceptedValues(
     choices={
         "MODEL.PAM.CUES.GRID": ("square", "image"),
+        "MODEL.PAM.MAPS.AFFINITY_FEATURE": (*TIMM_FEATURES, *VGG_FEATURES),
         "MODEL.PAM.MAPS.BACKGROUND": ("constant", "agreement"),
     },
     ranges={
@@ -27,6 +32,8 @@ ACCEPTED = AcceptedValues(
         "MODEL.PAM.CUES.TOP_K": (1, inf),
         "MODEL.PAM.HEAD_CHANNELS": (1, inf),
         "MODEL.PAM.HEAD_LR_FACTOR": (0, inf),
+        "MODEL.PAM.MAPS.AFFINITY_POWER": (1e-6, inf),
+        "MODEL.PAM.MAPS.AFFINITY_STEPS": (0, inf),
         "MODEL.PAM.MAPS.BACKGROUND_SCORE": (1e-6, 1),
         "MODEL.PAM.MAPS.IGNORE_MARGIN": (0, 1),
         "MODEL.PAM.MAPS.PAMR_ITERATIONS": (0, inf),
@@ -116,6 +123,12 @@ def _add_maps(cfg: CN) -> None:
     # With peak attention, as in training. False: ReLU in its place, so that the maps cover objects
     # rather than their peaks.
     model.MAPS.ATTENTION = True
+    # Random walk of the maps over pixels with similar features: steps; 0: none (the paper).
+    model.MAPS.AFFINITY_STEPS = 0
+    # Power of the similarities, cosines of the features; a higher one keeps to more similar pixels.
+    model.MAPS.AFFINITY_POWER = 6.0
+    # Feature map of the classifier's backbone: "res2" to "res5", of VGG16 "conv3", "conv4".
+    model.MAPS.AFFINITY_FEATURE = "res3"
     # Score of the background class: "constant" (BACKGROUND_SCORE), or "agreement": for each image
     # the score at which its scales and mirror images agree best; no ground truth is read.
     model.MAPS.BACKGROUND = "constant"
@@ -169,16 +182,23 @@ def check_pam_config(cfg: CN) -> list[str]:
     """Settings that contradict each other or have no effect, one message each."""
     if cfg.MODEL.META_ARCHITECTURE == "WeakMapSegmenter":
         return _problems_of_segmenter(cfg)
+    if cfg.MODEL.META_ARCHITECTURE != "PAMClassifier":
+        return []
     node = cfg.MODEL.PAM
-    if cfg.MODEL.META_ARCHITECTURE != "PAMClassifier" or node.ALPHA == 0:
-        return []
-    if node.START_ITER < cfg.SOLVER.MAX_ITER:
-        return []
-    return [
-        f"MODEL.PAM.START_ITER {node.START_ITER} lies beyond SOLVER.MAX_ITER "
-        f"{cfg.SOLVER.MAX_ITER}: peak attention would never start; set MODEL.PAM.ALPHA 0 "
-        "for a plain CAM classifier."
-    ]
+    problems = []
+    if node.ALPHA > 0 and node.START_ITER >= cfg.SOLVER.MAX_ITER:
+        problems.append(
+            f"MODEL.PAM.START_ITER {node.START_ITER} lies beyond SOLVER.MAX_ITER "
+            f"{cfg.SOLVER.MAX_ITER}: peak attention would never start; set MODEL.PAM.ALPHA 0 "
+            "for a plain CAM classifier."
+        )
+    given = VGG_FEATURES if cfg.MODEL.BACKBONE.NAME == "build_vgg16_backbone" else TIMM_FEATURES
+    if node.MAPS.AFFINITY_STEPS and node.MAPS.AFFINITY_FEATURE not in given:
+        problems.append(
+            f"MODEL.PAM.MAPS.AFFINITY_FEATURE must be one of {', '.join(given)} with "
+            f"MODEL.BACKBONE.NAME {cfg.MODEL.BACKBONE.NAME}, got {node.MAPS.AFFINITY_FEATURE}."
+        )
+    return problems
 
 
 def _problems_of_segmenter(cfg: CN) -> list[str]:

@@ -6,6 +6,7 @@ sheet.
 """
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from torch.nn import functional as F
 
 from bestie.data import register_dataset
 from bestie.formats.dataset_folder import MAPS
+from bestie.methods.pam.affinity import RandomWalk
 from bestie.methods.pam.background import agreed_background
 from bestie.methods.pam.classifier import PAMClassifier
 from bestie.methods.pam.map_files import make_map_files, refined_scores, report_on_files
@@ -124,6 +126,7 @@ def image_scores(
         Twice (K+1, H, W) float32, summing to 1 in each pixel, the background first.
     """
     height, width = image.shape[-2:]
+    spread = _spreading(model, image, options)
     passes = []
     maps = torch.zeros((), device=model.device)
     for scale in options.SCALES:
@@ -131,13 +134,23 @@ def image_scores(
         pair = pair_of_maps(model, image, image_labels, scaled, (height, width), options.ATTENTION)
         maps = maps + average_mirrored(*pair)
         if options.BACKGROUND == "agreement":
-            passes += [_shrunk(pair[0]), _shrunk(pair[1].flip(-1))]
-    maps.div_(maps.amax(dim=(1, 2), keepdim=True) + 1e-5)
+            passes += [_shrunk(spread(pair[0])), _shrunk(spread(pair[1].flip(-1)))]
+    maps = spread(maps.div_(maps.amax(dim=(1, 2), keepdim=True) + 1e-5))
     chosen = options.BACKGROUND == "agreement" and len(maps)
     background = agreed_background(torch.stack(passes)) if chosen else options.BACKGROUND_SCORE
     scores = class_scores(maps, background)
     del maps
     return scores, refined_scores(scores, image, options)
+
+
+def _spreading(
+    model: PAMClassifier, image: Tensor, options: CfgNode
+) -> Callable[[Tensor], Tensor]:
+    """What the affinities of an image do to its maps (K, H, W)."""
+    if not options.AFFINITY_STEPS:
+        return lambda maps: maps
+    features = model.features(image, options.AFFINITY_FEATURE)
+    return RandomWalk(features, options.AFFINITY_POWER, options.AFFINITY_STEPS)
 
 
 def _shrunk(maps: Tensor) -> Tensor:

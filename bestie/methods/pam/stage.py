@@ -47,6 +47,9 @@ LATER_SETTINGS = {
     "GRID": "square",
     "MERGE_TOUCHING": False,
     "BACKGROUND": "constant",
+    "AFFINITY_STEPS": 0,
+    "AFFINITY_POWER": 6.0,
+    "AFFINITY_FEATURE": "res3",
 }
 
 
