@@ -15,7 +15,6 @@ Shapes: K tagged classes, D features, (h, w) the feature map, (H, W) the image, 
 the feature map.
 """
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 

@@ -143,9 +143,7 @@ def image_scores(
     return scores, refined_scores(scores, image, options)
 
 
-def _spreading(
-    model: PAMClassifier, image: Tensor, options: CfgNode
-) -> Callable[[Tensor], Tensor]:
+def _spreading(model: PAMClassifier, image: Tensor, options: CfgNode) -> Callable[[Tensor], Tensor]:
     """What the affinities of an image do to its maps (K, H, W)."""
     if not options.AFFINITY_STEPS:
         return lambda maps: maps

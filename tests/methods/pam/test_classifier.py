@@ -240,3 +240,25 @@ def test_scale_of_the_last_convolution_is_a_key_and_0_is_that_of_he(classifier_s
     torch.manual_seed(0)
     head = PAMHead(8, num_classes=40, channels=512, classifier_std=classifier_std)
     assert head.classifier.weight.std().item() == pytest.approx(std, rel=0.05)
+
+
+def test_a_feature_map_is_that_of_the_backbone_and_others_are_named():
+    classifier = make_classifier().eval()
+    image = make_image()
+    features = classifier.features(image, "deep")
+    expected = classifier.backbone.conv(classifier._normalize(image.unsqueeze(0)))[0]
+    assert torch.equal(features, expected)
+    with pytest.raises(ValueError, match="must be one of shallow, deep, got res3"):
+        classifier.features(image, "res3")
+
+
+def test_the_backbone_gives_the_map_of_the_affinities_only_with_a_walk():
+    cfg = make_cfg()
+    cfg.MODEL.PAM.VGG_WEIGHTS = ""
+    cfg.MODEL.PAM.MAPS.AFFINITY_FEATURE = "conv4"
+    assert list(build_model(cfg).backbone.output_shape()) == ["conv5"]
+    cfg.MODEL.PAM.MAPS.AFFINITY_STEPS = 2
+    classifier = build_model(cfg).eval()
+    assert list(classifier.backbone.output_shape()) == ["conv4", "conv5"]
+    assert classifier.in_feature == "conv5"
+    assert classifier.features(make_image(), "conv4").shape == (512, 4, 5)

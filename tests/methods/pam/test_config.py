@@ -1,4 +1,4 @@
-"""Keys of PAM: peak attention that would never start is named."""
+"""Keys of PAM: what would have no effect, or does not exist, is named."""
 
 import pytest
 
@@ -23,6 +23,19 @@ def test_a_plain_classifier_and_other_models_have_no_attention_to_start():
     late = ("MODEL.PAM.START_ITER", "100")
     assert problems(*late, "MODEL.PAM.ALPHA", "0.0") == []
     assert problems(*late, "MODEL.META_ARCHITECTURE", "BESTIE") == []
+
+
+def test_the_feature_of_the_affinities_is_one_that_the_backbone_has():
+    walk = ("MODEL.PAM.START_ITER", "0", "MODEL.PAM.MAPS.AFFINITY_STEPS", "1")
+    walk += ("MODEL.PAM.MAPS.AFFINITY_FEATURE",)
+    assert problems(*walk, "res4") == []
+    (problem,) = problems(*walk, "conv4")
+    assert "AFFINITY_FEATURE must be one of res2, res3, res4, res5" in problem
+    vgg = ("MODEL.BACKBONE.NAME", "build_vgg16_backbone")
+    assert problems(*vgg, *walk, "conv4") == []
+    (problem,) = problems(*vgg, *walk, "res3")
+    assert "must be one of conv1, conv2, conv3, conv4, conv5" in problem
+    assert problems("MODEL.PAM.START_ITER", "0", *vgg) == []
 
 
 SEGMENTER = ("MODEL.META_ARCHITECTURE", "WeakMapSegmenter", "INPUT.CROP.ENABLED", "True")

@@ -2,10 +2,15 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 from bestie.formats import DataError, read_semantic_map, write_semantic_map
-from bestie.methods.pam.maps import check_semantic_maps, make_semantic_maps
+from bestie.methods.pam.affinity import RandomWalk
+from bestie.methods.pam.maps import check_semantic_maps, image_scores, make_semantic_maps
+from bestie.methods.pam.semantic_maps import class_scores
+from bestie.methods.pam.stage import mirrored_activation_maps
 from bestie.training.launch import launch
+from bestie.training.setup import load_model
 from tests.evaluation.tiny_data import HEIGHT, OBJECTS, WIDTH, write_root
 from tests.methods.pam.tiny_classifier import write_classifier
 
@@ -47,6 +52,33 @@ def test_no_iteration_leaves_the_scores(tmp_path, name):
     cfg = write_classifier(tmp_path / "model", name, "MODEL.PAM.MAPS.PAMR_ITERATIONS", "0")
     confusions = make_semantic_maps(cfg, name, tmp_path / "maps").confusions
     np.testing.assert_array_equal(confusions["before refinement"], confusions["after refinement"])
+
+
+@pytest.mark.parametrize("background", ["constant", "agreement"])
+def test_maps_of_a_walk_keep_to_the_tags(tmp_path, name, background):
+    settings = ["MODEL.PAM.MAPS.BACKGROUND", background]
+    settings += ["MODEL.PAM.MAPS.AFFINITY_STEPS", "2", "MODEL.PAM.MAPS.AFFINITY_FEATURE", "res2"]
+    cfg = write_classifier(tmp_path / "model", name, *settings)
+    make_semantic_maps(cfg, name, tmp_path / "spread")
+    for number, boxes in enumerate(OBJECTS):
+        map_ = read_semantic_map(tmp_path / f"spread/img{number}.png")
+        assert set(np.unique(map_)) <= {0, 255, *(box[0] + 1 for box in boxes)}
+
+
+def test_maps_of_a_walk_have_the_scores_of_the_walk(name, tmp_path):
+    """By hand: activation maps, walk over the features of the network, background score."""
+    settings = ["MODEL.PAM.MAPS.AFFINITY_STEPS", "3", "MODEL.PAM.MAPS.AFFINITY_POWER", "2.0"]
+    settings += ["MODEL.PAM.MAPS.PAMR_ITERATIONS", "0", "MODEL.PAM.MAPS.SCALES", "[1.0]"]
+    cfg = write_classifier(tmp_path / "model", name, *settings)
+    model, options = load_model(cfg), cfg.MODEL.PAM.MAPS
+    image = torch.randint(0, 256, (3, 64, 48), dtype=torch.uint8)
+    tags = torch.tensor([True, False])
+    scores, _ = image_scores(model, image, tags, options)
+    maps = mirrored_activation_maps(model, image, tags, (64, 48), (64, 48))
+    maps = maps / maps.max()
+    features = model.backbone(model._normalize(image[None]))["res3"][0]
+    expected = class_scores(RandomWalk(features, 2.0, 3)(maps), options.BACKGROUND_SCORE)
+    torch.testing.assert_close(scores, expected, atol=1e-4, rtol=0)
 
 
 def test_a_stopped_run_goes_on(tmp_path, name):
