@@ -1,7 +1,8 @@
 """Run the rows of a paper's table and show our numbers beside the published ones.
 
 Examples:
-    bestie reproduce bestie                              # the tables that there are
+    bestie reproduce                                     # the methods and their tables
+    bestie reproduce bestie                              # the rows of the tables
     bestie reproduce bestie --table 3                    # on built-in data, three seeds
     bestie reproduce bestie --table 3 --seeds 0 --rows plain pam
     bestie reproduce bestie --table 1 --preset hrnet48 --data datasets/VOC2012 --num-gpus 4
@@ -35,7 +36,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("method", metavar="METHOD", help=", ".join(TABLES))
+    parser.add_argument("method", nargs="?", metavar="METHOD", help=", ".join(TABLES))
     parser.add_argument("--table", metavar="N", help="number (or name) of a table")
     parser.add_argument("--figure", metavar="N", help="number of a figure")
     parser.add_argument(
@@ -63,7 +64,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         action="store_true",
         help="keep finished stages although the code or a library has changed",
     )
-    parser.add_argument("--dry-run", action="store_true", help="say which rows would run, and how")
+    parser.add_argument("--dry-run", action="store_true", help="check all, and say what would run")
     parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="settings of every row")
     return parser.parse_intermixed_args(arguments)
 
@@ -79,8 +80,10 @@ def main(arguments: list[str] | None = None) -> int | None:
     if args.table and args.figure:
         raise ValueError("--table and --figure: one of them at a time")
     if not (args.table or args.figure):
-        print(_list(args.method))
+        print(_list(args.method) if args.method else _list_methods())
         return None
+    if not args.method:
+        raise ValueError(f"METHOD is missing: whose table? There are {', '.join(TABLES)}")
     kind = "table" if args.table else "figure"
     output = args.output or Path("output/reproduce") / args.method
     order = Order(
@@ -104,6 +107,15 @@ def main(arguments: list[str] | None = None) -> int | None:
         print(f"\n{program}: interrupted; the same command resumes it", file=sys.stderr)
         return 130
     return None
+
+
+def _list_methods() -> str:
+    """The methods and their tables, without rows."""
+    lines = []
+    for method, tables in TABLES.items():
+        lines.append(f"bestie reproduce {method}")
+        lines += [f"    --{table.kind} {table.number}: {table.title}" for table in tables]
+    return "\n".join(lines)
 
 
 def _list(method: str) -> str:

@@ -6,10 +6,12 @@ run takes the finished stages of the other runs that had the same inputs. The sa
 continues where an interrupted one stopped.
 """
 
+import io
 import json
 import os
+import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, redirect_stderr
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -27,12 +29,15 @@ from bestie.pipeline.recipe import recipe_for
 from bestie.pipeline.results import Results
 from bestie.pipeline.row_data import built_in_root, divided_root
 from bestie.pipeline.shared import TAKEN
+from bestie.pipeline.source import Source
 from bestie.pipeline.tables import FromRow, Row, Table
 
 __all__ = ["BUILT_IN", "Order", "reproduce"]
 
 # In place of a root: the built-in data, which is made.
 BUILT_IN = "built-in"
+# Built-in data on which settings are checked.
+SAMPLE = Settings(train=2, val=1)
 
 
 @dataclass(frozen=True)
@@ -70,8 +75,11 @@ class Order:
             raise ValueError(f"--seeds: different numbers of 0 or more, got {list(self.seeds)}")
         if self.data.startswith("coco:"):
             raise ValueError("--data: the root of a data set is expected, not a COCO json")
-        if self.data == BUILT_IN and self.preset != DRAWN:
-            raise ValueError(f"--preset {self.preset} needs --data; built-in data is for {DRAWN}")
+        self._check_preset()
+        if len(self.options) % 2:
+            raise ValueError(
+                f"settings come in pairs, KEY VALUE; '{self.options[-1]}' has no value"
+            )
         if any(key.rpartition(":")[2] == "SEED" for key in self.options[::2]):
             raise ValueError("SEED differs between the runs; --seeds says what it is to be")
         for row in self.chosen:
@@ -98,6 +106,17 @@ class Order:
         """Of this table."""
         return self.output / f"{self.table.kind}_{self.table.number}"
 
+    def _check_preset(self) -> None:
+        """Refuse a preset that the method does not have, or that is not for the built-in data."""
+        presets = recipe_for(self.table.supervision).preset_names
+        if self.preset not in presets:
+            raise ValueError(f"--preset must be one of {', '.join(presets)}, got '{self.preset}'")
+        if self.data == BUILT_IN and self.preset != DRAWN:
+            raise ValueError(
+                f"--preset {self.preset} needs --data ROOT: {self.table.needed_data} "
+                f"(datasets/README.md); built-in data is for {DRAWN}"
+            )
+
     def _check_row(self, row: Row) -> None:
         """Refuse a setting that is what the rows differ in."""
         for given, own in product(self.options[::2], row.settings):
@@ -114,7 +133,7 @@ def reproduce(order: Order, *, dry_run: bool = False, stream: TextIO | None = No
 
     Args:
         order: what is asked for.
-        dry_run: only say what would run.
+        dry_run: check settings and data, and only say what would run.
         stream: for what a person sees; None: standard output.
 
     Raises:
@@ -122,11 +141,12 @@ def reproduce(order: Order, *, dry_run: bool = False, stream: TextIO | None = No
         StageError: a stage of a row failed.
     """
     run = _Reproduction(order, Progress([], stream), stream)
+    run.check()
     if dry_run:
         run.describe()
         return run.results
     with hold_lock(order.folder):
-        run.check()
+        run.prepare_data()
         for seed in order.seeds:
             for row in order.chosen:
                 run.add_row(row, seed)
@@ -157,45 +177,76 @@ class _Reproduction:
             settings = " ".join(f"{key} {value}" for key, value in row.settings.items())
             variants = " ".join(f"--variant {k}:{v}" for k, v in row.variants.items())
             needs = [f"{source.folder} of {source.row}" for source in row.sources]
-            if self.table.shared_maps:
-                needs.append(f"maps of {self.table.shared_maps.row}, unless the data has some")
-            text = ", ".join(filter(None, [settings, variants, *row.prepare[:2], *needs]))
+            if maps := self._maps_to_share(row):
+                needs.append(f"maps of {maps.row}, unless the data has some")
+            text = ", ".join(filter(None, [settings, variants, " ".join(row.prepare), *needs]))
             same = f" (the run of {run.name})" if run is not row else ""
             self.note(f"{row.name}{same}: {text or 'the preset'}")
+        order = self.order
+        data = "built-in data" if order.data == BUILT_IN else order.data
+        options = f", {' '.join(order.options)}" if order.options else ""
         self.note(
-            f"each with the seeds {' '.join(map(str, self.order.seeds))}, to the stage "
-            f"{self.table.last}, in {self.order.folder}"
+            f"each with the seeds {' '.join(map(str, order.seeds))}, to the stage "
+            f"{self.table.last}; preset {order.preset}{options}, on {data}, in {order.folder}"
         )
 
     def check(self) -> None:
         """Find mistakes in the settings of all rows, and truth that is missing, before any work.
 
+        Nothing is made: rows that divide the training images are checked on the data as it is, and
+        those of built-in data on a few images of it.
+
         Raises:
             ValueError: naming the row.
         """
-        seed = self.order.seeds[0]
-        for row in {self.table.run_of(row).name: row for row in self.order.chosen}.values():
-            with ExitStack() as stack:
-                request = self._request(row, seed, supplied=False)
-                source = open_data(request, stack, dry_run=True)
-                missing = [part for part in self.table.needs_truth if not source.truth.get(part)]
-                if missing:
-                    raise DataError(
-                        f"has no true masks of the images of '{missing[0]}'; the numbers of "
-                        f"{self.table.name} are measured with them",
-                        source.root,
-                    )
-                if self.table.needs_json and source.truth.get("val") != "json":
-                    raise DataError(
-                        "has true masks of 'val' as PNG files only; the numbers of "
-                        f"{self.table.name} are COCO AP, which needs a COCO json in annotations/",
-                        source.root,
-                    )
-                configs = TrainingConfigs(request, source, request.output)
-                try:
-                    check_settings(configs, list(configs.names))
-                except ValueError as error:
-                    raise ValueError(f"row {row.name}: {error}") from error
+        with ExitStack() as stack:
+            if self.order.data == BUILT_IN:
+                folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+                with redirect_stderr(io.StringIO()):  # its progress is of no interest
+                    root = built_in_root(folder, SAMPLE)
+            else:
+                root = Path(os.path.realpath(self.order.data))
+            for row in self._runs:
+                self._check_run(row, root, stack)
+
+    def _check_run(self, row: Row, root: Path, stack: ExitStack) -> None:
+        """Check the run of a row on its data, of which nothing is divided yet."""
+        request = self._request_on(root, row, self.order.seeds[0])
+        if row.prepare and request.is_mixed:
+            request = replace(request, strong_split=request.split, weak_split=request.split)
+        source = open_data(request, stack, dry_run=True)
+        self._check_truth(source)
+        configs = TrainingConfigs(request, source, request.output)
+        try:
+            check_settings(configs, list(configs.names))
+        except ValueError as error:
+            raise ValueError(f"row {row.name}: {error}") from error
+
+    def _check_truth(self, source: Source) -> None:
+        missing = [part for part in self.table.needs_truth if not source.truth.get(part)]
+        if missing:
+            split = source.splits.get(missing[0], missing[0])
+            raise DataError(
+                f"has no true masks of the images of '{split}'; the numbers of {self.table.name} "
+                "are measured with them",
+                source.root,
+            )
+        if self.table.needs_json and source.truth.get("val") != "json":
+            raise DataError(
+                "has true masks of 'val' as PNG files only; the numbers of "
+                f"{self.table.name} are COCO AP, which needs a COCO json in annotations/",
+                source.root,
+            )
+
+    def prepare_data(self) -> None:
+        """Make the data of all rows for the first seed: data that cannot be divided is found."""
+        for row in self._runs:
+            self._data(row, self.order.seeds[0])
+
+    @property
+    def _runs(self) -> list[Row]:
+        """One of the chosen rows for each run."""
+        return list({self.table.run_of(row).name: row for row in self.order.chosen}.values())
 
     def add_row(self, row: Row, seed: int) -> None:
         """Run a row, or its part that is missing, and note its numbers."""
@@ -233,12 +284,18 @@ class _Reproduction:
             raise StageError(text) from error
         self._done.add((row.name, seed, last))
 
-    def _shared_maps(self, row: Row, seed: int) -> FromRow | None:
-        """Where the maps of a row come from; None: from its data, or from itself."""
+    def _maps_to_share(self, row: Row) -> FromRow | None:
+        """The maps of another row that this one gets, where the data has none; None: no maps."""
         shared = self.table.shared_maps
         if shared is None or row.maps is not None:
             return None
-        if self.table.run_of(self.table.row(shared.row)) is self.table.run_of(row):
+        is_own = self.table.run_of(self.table.row(shared.row)) is self.table.run_of(row)
+        return None if is_own else shared
+
+    def _shared_maps(self, row: Row, seed: int) -> FromRow | None:
+        """Where the maps of a row come from; None: from its data, or from itself."""
+        shared = self._maps_to_share(row)
+        if shared is None:
             return None
         request = self._request(row, seed, supplied=False)
         if request.data not in self._has_maps:
@@ -249,10 +306,22 @@ class _Reproduction:
 
     def _request(self, row: Row, seed: int, *, supplied: bool = True) -> Request:
         """The run of a row; ``supplied`` False: without the files of other rows."""
+        request = self._request_on(self._data(row, seed), row, seed)
+        if not supplied:
+            return request
+        maps = row.maps or self._shared_maps(row, seed)
+        return replace(
+            request,
+            cues=self._folder_of(row.cues, seed) if row.cues else None,
+            maps=self._folder_of(maps, seed) if maps else None,
+        )
+
+    def _request_on(self, root: Path, row: Row, seed: int) -> Request:
+        """The run of a row on a root, without the files of other rows."""
         order = self.order
         options = [*order.options, *(part for pair in row.settings.items() for part in pair)]
-        request = Request(
-            data=os.fspath(self._data(row, seed)),
+        return Request(
+            data=os.fspath(root),
             supervision=row.supervision or self.table.supervision,
             output=self._folder(row, seed),
             preset=order.preset,
@@ -262,14 +331,6 @@ class _Reproduction:
             options=(*options, "SEED", str(seed)),
             command=f"{order.command} (row {row.name}, seed {seed})",
             more_stages=self._more_stages(row),
-        )
-        if not supplied:
-            return request
-        maps = row.maps or self._shared_maps(row, seed)
-        return replace(
-            request,
-            cues=self._folder_of(row.cues, seed) if row.cues else None,
-            maps=self._folder_of(maps, seed) if maps else None,
         )
 
     def _more_stages(self, row: Row) -> tuple:

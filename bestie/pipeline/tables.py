@@ -135,6 +135,14 @@ class Table:
         """ "table 3"."""
         return f"{self.kind} {self.number}"
 
+    @property
+    def needed_data(self) -> str:
+        """What its data has to hold, in words."""
+        labels = "masks of 'train'" if any(row.prepare for row in self.rows) else self.supervision
+        truth = " and ".join(f"'{part}'" for part in self.needs_truth if part != "weak")
+        form = " as a COCO json" if self.needs_json else ""
+        return f"photographs with {labels} and true masks of {truth}{form}"
+
     def row(self, name: str) -> Row:
         """The row of a name.
 

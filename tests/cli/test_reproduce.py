@@ -3,6 +3,15 @@ import pytest
 from bestie.cli import reproduce as TOOL
 
 
+def test_without_a_method_the_methods_are_listed(capsys):
+    TOOL.main([])
+    text = capsys.readouterr().out
+    assert "bestie reproduce bestie\n    --table 1: BESTIE from tags" in text
+    assert "bestie reproduce pointwssis\n    --figure 6: share" in text
+    with pytest.raises(ValueError, match="METHOD is missing.* bestie, pointwssis"):
+        TOOL.main(["--table", "3"])
+
+
 def test_without_a_table_the_tables_are_listed(capsys):
     TOOL.main(["bestie"])
     text = capsys.readouterr().out
@@ -19,7 +28,17 @@ def test_without_a_table_the_tables_are_listed(capsys):
         (["bestie", "--figure", "3"], "no figure '3'; there are: .*--figure 6"),
         (["bestie", "--table", "3", "--figure", "6"], "one of them at a time"),
         (["bestie", "--table", "3", "--rows", "x"], "table 3 has no row 'x'; it has plain, pam"),
-        (["bestie", "--table", "3", "--preset", "r50"], "--preset r50 needs --data"),
+        (
+            ["bestie", "--table", "3", "--preset", "small"],
+            "--preset small needs --data ROOT: photographs with tags and true masks of 'val'",
+        ),
+        (
+            ["pointwssis", "--figure", "6", "--preset", "r50"],
+            "photographs with masks of 'train' and true masks of 'val' as a COCO json",
+        ),
+        (["bestie", "--table", "3", "--preset", "r101"], "one of hrnet48, quick, r50, small, got"),
+        (["pointwssis", "--figure", "6", "--preset", "hrnet48"], "one of quick, r101, r50, small"),
+        (["bestie", "--table", "3", "--dry-run", "NO_KEY", "1"], "NO_KEY is not a key"),
         (["bestie", "--table", "3", "MODEL.BESTIE.IAG", "True"], "is set by the row plain"),
     ],
 )

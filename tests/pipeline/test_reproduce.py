@@ -143,7 +143,9 @@ def test_a_failed_row_is_named_and_the_rest_is_kept(order):
         ({"data": "coco:a:b"}, "--data: the root of a data set"),
         ({"data": "built-in", "preset": "r50"}, "--preset r50 needs --data"),
         ({"rows": ("tenth",)}, "no row 'tenth'; it has ten"),
+        ({"preset": "r101"}, "--preset must be one of hrnet48, quick, .*got 'r101'"),
         ({"options": ("SEED", "1")}, "--seeds says what it is to be"),
+        ({"options": ("SOLVER.BASE_LR",)}, "in pairs, KEY VALUE; 'SOLVER.BASE_LR' has no value"),
         ({"options": ("SOLVER.MAX_ITER", "1")}, "SOLVER.MAX_ITER is set by the row ten"),
         ({"options": ("classifier:SOLVER.MAX_ITER", "1")}, "is set by the row ten"),
     ],
@@ -173,6 +175,32 @@ def test_mistakes_in_any_row_are_found_before_the_first_one_runs(order):
     assert DONE == []
 
 
+@pytest.mark.parametrize("dry_run", [True, False])
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"data": "/nope"}, "/nope: --data: is not a folder"),
+        ({"num_gpus": 0}, "--num-gpus must be 1 or more, got 0"),
+        ({"options": ("NO_KEY", "1")}, "NO_KEY is not a key"),
+        ({"options": ("MODEL.PAM.ALPHA", "7")}, "row ten: classifier: .*MODEL.PAM.ALPHA"),
+    ],
+)
+@pytest.mark.parametrize("prepare", [(), ("--percent", "50")])
+def test_mistakes_leave_nothing_behind(order, fields, message, dry_run, prepare):
+    rows = tuple(replace(row, prepare=prepare) for row in TABLE.rows[:1])
+    order = replace(order, table=replace(TABLE, rows=rows), **fields)
+    with pytest.raises(ValueError, match=f"(?s){message}"):
+        run(order, dry_run=dry_run)
+    assert not order.output.exists() and DONE == []
+
+
+def test_data_that_cannot_be_divided_is_found_before_the_first_row_runs(order):
+    rows = (TABLE.rows[0], replace(TABLE.rows[1], prepare=("--percent", "1")))
+    with pytest.raises(DataError, match="strong ones"):
+        run(replace(order, table=replace(TABLE, rows=rows)))
+    assert DONE == []
+
+
 def test_rows_of_other_presets_are_left_out_and_refused_by_name(order):
     table = replace(TABLE, rows=(TABLE.rows[0], replace(TABLE.rows[1], presets=("r50",))))
     assert [row.name for row in replace(order, table=table).chosen] == ["ten"]
@@ -184,3 +212,17 @@ def test_a_dry_run_says_what_would_run(order):
     _, text = run(order, dry_run=True)
     assert "more: SOLVER.MAX_ITER 2000" in text and "same (the run of ten)" in text
     assert "cues: count of ten" in text and not order.output.exists()
+    assert f"preset quick, on {order.data}, in {order.output}" in text
+
+
+def test_a_row_that_makes_the_maps_of_all_needs_none_of_itself(order):
+    table = replace(
+        TABLE,
+        rows=(*TABLE.rows[:2], replace(TABLE.rows[0], name="half", prepare=("--percent", "50"))),
+        shared_maps=FromRow("ten", "count", "maps"),
+    )
+    _, text = run(replace(order, table=table), dry_run=True)
+    lines = text.splitlines()
+    assert lines[0] == "ten: SOLVER.MAX_ITER 1000"
+    assert lines[1] == "more: SOLVER.MAX_ITER 2000, maps of ten, unless the data has some"
+    assert lines[2].startswith("half: SOLVER.MAX_ITER 1000, --percent 50, maps of ten")
