@@ -101,8 +101,8 @@ def _add_cues(cfg: CN) -> None:
     model.CUES.IMAGE_SIZE = 321
     # Scales of that square; the activation maps of several are averaged.
     model.CUES.SCALES = [1.0]
-    # Where the local maxima are found: on the "square" (the paper), or on the "image" at
-    # INPUT.TEST_SIZE, to which the activation maps are resized.
+    # Where the local maxima are found: on the "square" that the network sees, or on the "image" at
+    # INPUT.TEST_SIZE (0: the photo, as the official code does), to which the maps are resized.
     model.CUES.GRID = "square"
     # Local maxima that touch each other, such as those of a peak at the border, become one cue.
     model.CUES.MERGE_TOUCHING = False

@@ -9,7 +9,8 @@ from bestie.formats import Points, read_points, write_points
 from bestie.methods.pam import cues
 from bestie.methods.pam.cues import extract_points, image_cues
 from bestie.training.launch import launch
-from bestie.training.setup import default_config
+from bestie.training.setup import default_config, merge_config
+from tests.conftest import PROJECT
 from tests.evaluation.tiny_data import HEIGHT, OBJECTS, WIDTH, write_root
 from tests.methods.pam.tiny_classifier import write_classifier
 
@@ -164,6 +165,27 @@ def test_cues_can_be_found_on_the_image_and_over_several_scales():
     assert cues.yx.tolist() == [[38, 58]]  # zeros around the image lower its border
     # The photo is twice as large as the image: the pixel that holds the middle of that of the peak.
     assert image_cues(on_image, image, tag, options, (80, 120)).yx.tolist() == [[77, 117]]
+
+
+@pytest.mark.parametrize(
+    ("config", "grid"),
+    [
+        ("PAM/voc_vgg16", (375, 500)),
+        ("PAM/coco_vgg16", (375, 500)),
+        ("pipeline/r50/classifier", (375, 500)),
+        ("pipeline/hrnet48/classifier", (375, 500)),
+        ("pipeline/quick/classifier", (320, 320)),
+        ("pipeline/small/classifier", (320, 320)),
+    ],
+)
+def test_configs_of_the_paper_find_cues_on_the_grid_of_the_photo(config, grid):
+    cfg = merge_config(str(PROJECT / f"configs/{config}.yaml"), [])
+    assert cfg.INPUT.TEST_SIZE == 0 or not config.startswith("PAM/")
+    network, photo = Gradient(), torch.zeros(3, 375, 500, dtype=torch.uint8)
+    cues = image_cues(network, photo, torch.tensor([True]), cfg.MODEL.PAM.CUES)
+    assert [size for _, size in network.seen] == [grid] * 2
+    if grid == (375, 500):
+        assert cues.yx.tolist() == [[373, 498]]  # zeros around the image lower its border
 
 
 def test_points_are_scaled_to_the_pixels_of_the_image():
