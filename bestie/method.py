@@ -72,6 +72,7 @@ class Method:
             from: path, kind and description of the labels; None for other backbones.
         convert_weights: renames a state dict of the paper's own code to the layers of this project;
             None for any other one.
+        official_weights: what these are, and the configs that they belong to, for messages.
         label_keys: "tags", "clicks" -> key that lets inference use those of the image.
         check_evaluation: gives one message per setting with which its models cannot be scored.
         replaced_models: Detectron2's meta-architecture -> the one that is built in its place.
@@ -85,6 +86,7 @@ class Method:
     described_weights: tuple[str, ...] = ()
     backbone_weights: Callable[[CfgNode], tuple[str, str, str] | None] = _no_weights
     convert_weights: Callable[[Mapping[str, Tensor]], dict[str, Tensor] | None] = _not_mine
+    official_weights: str = ""
     label_keys: Mapping[str, str] = field(default_factory=dict)
     check_evaluation: Callable[[CfgNode], list[str]] = _no_problems
     replaced_models: Mapping[str, str] = field(default_factory=dict)

@@ -97,7 +97,7 @@ def _fill(
     if missing or unexpected or mismatched:
         raise ValueError(
             f"{source} does not fit the backbone: "
-            f"{describe_mismatch(missing, unexpected, mismatched)}." + network_hint(found, own)
+            + describe_mismatch(network_hint(found, own), missing, unexpected, mismatched)
         )
     filled = {
         name: found[name.removeprefix("network.")]

@@ -27,13 +27,13 @@ def network_of(state: Mapping[str, Tensor]) -> str:
 
 
 def network_hint(in_file: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> str:
-    """A sentence for the message if a file holds another network than the model is; else ""."""
+    """The likely cause if a file holds another network than the model is; else ""."""
     theirs, ours = network_of(in_file), network_of(own)
     if not theirs or not ours or theirs == ours:
         return ""
     return (
-        f" The file looks like {theirs}, the model is {ours}: take a config of {theirs}, or a file "
-        f"of {ours}."
+        f"the file looks like {theirs}, the model is {ours}: take a config of {theirs}, or a file "
+        f"of {ours}"
     )
 
 

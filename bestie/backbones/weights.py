@@ -114,7 +114,8 @@ class StrictCheckpointer(DetectionCheckpointer):
         return content | {"matching_heuristics": True} if self._match_by_heuristics else content
 
     def _load_model(self, checkpoint: dict[str, Any]) -> Any:
-        state = convert_official(strip_wrapper(checkpoint["model"]))
+        given = strip_wrapper(checkpoint["model"])
+        state = convert_official(given)
         checkpoint["model"] = dict(state)  # Detectron2 removes what does not fit
         incompatible = super()._load_model(checkpoint)
         check_incompatible(
@@ -124,6 +125,7 @@ class StrictCheckpointer(DetectionCheckpointer):
             mismatched=incompatible.incorrect_shapes,
             source=f"MODEL.WEIGHTS: {self._source}",
             state=state,
+            origin=_official_origin(given),
             allow_backbone_only=self.allow_backbone_only,
         )
         return incompatible
@@ -160,6 +162,7 @@ def check_incompatible(
     mismatched: Iterable[Mismatch],
     source: str,
     state: Mapping[str, Tensor] | None = None,
+    origin: str = "",
     allow_backbone_only: bool = False,
 ) -> None:
     """Check that a file filled all of the model.
@@ -171,10 +174,11 @@ def check_incompatible(
         mismatched: (name, shape in the file, shape in the model).
         source: the file, opens the message.
         state: what is in the file, for the likely cause of what does not fit.
+        origin: of official weights, what they are and which configs they belong to.
         allow_backbone_only: also accept a file that filled only the backbone of a detector.
 
     Raises:
-        ValueError: it did not; lists the first names of each kind.
+        ValueError: it did not; says the likely cause, and lists the first names of each kind.
     """
     mismatched = list(mismatched)
     known = {name for name, *_ in mismatched}  # fvcore lists these under missing, too
@@ -187,17 +191,14 @@ def check_incompatible(
         missing = []
     if not (missing or unexpected or mismatched):
         return
-    message = (
-        f"{source} does not fit the model: {describe_mismatch(missing, unexpected, mismatched)}."
-    )
-    message += network_hint(state or {}, model.state_dict()) or _class_hint(mismatched)
+    cause = network_hint(state or {}, model.state_dict()) or _class_hint(mismatched)
     if not mismatched and set(missing) == needed_names(model):
-        keys = ["MODEL.TIMM.WEIGHTS", *(k for m in METHODS.values() for k in m.described_weights)]
-        message += (
-            " Nothing in the file has a name of the model; weights of the backbone alone belong to "
-            f"{' or '.join(keys)}."
-        )
-    raise ValueError(message)
+        # Nothing in the file has a name of the model.
+        cause = f"the file is {origin}" if origin else f"{_backbone_hint()}{cause and f'; {cause}'}"
+    raise ValueError(
+        f"{source} does not fit the model: "
+        + describe_mismatch(cause, missing, unexpected, mismatched)
+    )
 
 
 def _is_imagenet_backbone(model: nn.Module, missing: list[str], mismatched: list[Mismatch]) -> bool:
@@ -223,7 +224,22 @@ def convert_official(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return dict(state)
 
 
-def describe_mismatch(missing: list[str], unexpected: list[str], mismatched: list[Mismatch]) -> str:
+def _official_origin(state: Mapping[str, Tensor]) -> str:
+    """What official weights of a method are, and their configs; "" for all other weights."""
+    found = (m.official_weights for m in METHODS.values() if m.convert_weights(state) is not None)
+    return next(found, "")
+
+
+def describe_mismatch(
+    cause: str, missing: list[str], unexpected: list[str], mismatched: list[Mismatch]
+) -> str:
+    """The end of a message about a file that does not fit.
+
+    Args:
+        cause: the likely one; "": unknown.
+        missing, unexpected, mismatched: see :func:`check_incompatible`.
+    """
+
     def listed(names: list[str]) -> str:
         return ", ".join(names[:MAX_LISTED]) + (", ..." if len(names) > MAX_LISTED else "")
 
@@ -235,11 +251,21 @@ def describe_mismatch(missing: list[str], unexpected: list[str], mismatched: lis
     if mismatched:
         shapes = [f"{name} {in_file} in the file, {own} here" for name, in_file, own in mismatched]
         parts.append(f"{len(mismatched)} of another shape ({listed(shapes)})")
-    return "; ".join(parts)
+    layers = "; ".join(parts)
+    return f"{cause}. Layers: {layers}." if cause else f"{layers}."
+
+
+def _backbone_hint() -> str:
+    """The likely cause where nothing in a file has a name of the model."""
+    keys = ["MODEL.TIMM.WEIGHTS", *(k for m in METHODS.values() for k in m.described_weights)]
+    return (
+        "nothing in the file has a name of the model; weights of the backbone alone belong to "
+        f"{' or '.join(keys)}"
+    )
 
 
 def _class_hint(mismatched: list[Mismatch]) -> str:
-    """A sentence for the message if the file was made for another number of classes."""
+    """The likely cause if the file was made for another number of classes."""
     # Layers with one output channel per class, and how many channels they have on top of that.
     layers = {
         r"head\.center(\.2|_predictor)\.weight": 0,
@@ -249,7 +275,5 @@ def _class_hint(mismatched: list[Mismatch]) -> str:
     for name, in_file, own in mismatched:
         for pattern, more in layers.items():
             if re.fullmatch(pattern, name) and in_file[1:] == own[1:]:
-                return (
-                    f" The file is for {in_file[0] - more} classes, the model for {own[0] - more}."
-                )
+                return f"the file is for {in_file[0] - more} classes, the model for {own[0] - more}"
     return ""

@@ -88,11 +88,29 @@ def test_official_weights_of_another_network_are_called_so(tmp_path):
     torch.save({"model": official_hrnet(32)}, tmp_path / "w.pt")
     with torch.device("meta"):
         model = TinyBestie(20, network="hrnet_w48")
-    expected = "file looks like HRNet-W32, the model is HRNet-W48: take a config of HRNet-W32"
+    expected = (
+        "w.pt does not fit the model: the file looks like HRNet-W32, the model is HRNet-W48: "
+        r"take a config of HRNet-W32, or a file of HRNet-W48\. Layers: \d+ missing in the file"
+    )
     with pytest.raises(ValueError, match=expected):
         StrictCheckpointer(model).load(str(tmp_path / "w.pt"))
     with pytest.raises(ValueError, match="looks like HRNet-W32, the model is HRNet-W48"):
         load_backbone_weights(model.backbone, tmp_path / "w.pt")
+
+
+def test_official_weights_of_another_method_name_its_configs(tmp_path):
+    classifier = {"features.28.weight": torch.empty(1), "extra_conv4.weight": torch.empty(1)}
+    torch.save({"model": classifier}, tmp_path / "PAM.pth")
+    expected = r"the file is the official PAM classifier, for a config of configs/PAM\. Layers: "
+    with pytest.raises(ValueError, match=expected) as error:
+        StrictCheckpointer(TinyBestie()).load(str(tmp_path / "PAM.pth"))
+    assert "MODEL.TIMM.WEIGHTS" not in str(error.value)
+    torch.save({"model": official_hrnet(32)}, tmp_path / "w.pt")
+    model = PAMClassifier(
+        backbone=VGG16(), num_classes=2, pixel_mean=[0.0] * 3, pixel_std=[1.0] * 3, head_channels=2
+    )
+    with pytest.raises(ValueError, match="official network of BESTIE, for a config of configs/BE"):
+        StrictCheckpointer(model).load(str(tmp_path / "w.pt"))
 
 
 def test_saved_model_loads_again_and_leaves_no_temporary_file(tmp_path):
@@ -155,7 +173,8 @@ def test_missing_and_unexpected_names_stop_the_run(tmp_path):
 def test_another_number_of_classes_is_said_so(tmp_path):
     StrictCheckpointer(TinyBestie(num_classes=5), str(tmp_path)).save("w")
     with pytest.raises(
-        ValueError, match="4 of another shape .*for 5 classes, the model for 2"
+        ValueError,
+        match="model: the file is for 5 classes, the model for 2. Layers: 4 of another shape",
     ) as e:
         StrictCheckpointer(TinyBestie(num_classes=2)).load(str(tmp_path / "w.pth"))
     assert "missing" not in str(e.value)
@@ -163,7 +182,7 @@ def test_another_number_of_classes_is_said_so(tmp_path):
 
 def test_imagenet_weights_as_a_whole_model_are_pointed_to_their_key(tmp_path):
     torch.save(resnet18_state(), tmp_path / "w.pth")
-    with pytest.raises(ValueError, match=r"\.\.\.\).*belong to MODEL.TIMM.WEIGHTS"):
+    with pytest.raises(ValueError, match=r"belong to MODEL.TIMM.WEIGHTS .*Layers: .*\.\.\.\)"):
         StrictCheckpointer(TinyBestie()).load(str(tmp_path / "w.pth"))
 
 

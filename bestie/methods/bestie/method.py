@@ -13,6 +13,7 @@ METHOD = register_method(
         accepted=ACCEPTED,
         check_config=check_bestie_config,
         convert_weights=convert_official_bestie,
+        official_weights="an official network of BESTIE, for a config of configs/BESTIE",
         label_keys={"tags": "MODEL.BESTIE.TEST.USE_TAGS", "clicks": "MODEL.BESTIE.TEST.USE_CLICKS"},
     )
 )

@@ -26,5 +26,6 @@ METHOD = register_method(
         described_weights=("MODEL.PAM.VGG_WEIGHTS",),
         backbone_weights=_vgg_weights,
         convert_weights=convert_official_pam,
+        official_weights="the official PAM classifier, for a config of configs/PAM",
     )
 )
