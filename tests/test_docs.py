@@ -96,6 +96,16 @@ def _parts(node: ast.JoinedStr) -> Iterator[str]:
         yield part.value if isinstance(part, ast.Constant) else "…"
 
 
+def test_differences_from_the_official_code_have_no_empty_cells():
+    text = (
+        (PROJECT / "docs/method.md").read_text().split("## Differences from the official code")[1]
+    )
+    rows = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("|")]
+    assert len(rows) > 25
+    for cells in rows:
+        assert len(cells) == 6 and all(cell.strip() for cell in cells), cells
+
+
 def messages(page: Path) -> list[str]:
     """The first column's code of the tables of troubleshooting.md."""
     rows = re.findall(r"^\| (`.*?) \|", page.read_text(), flags=re.M)

@@ -24,7 +24,8 @@ __all__ = ["TABLES"]
 
 SETTING = (
     "VOC 2012 val, HRNet-W48, maps of another method, 32 images a step and 70 epochs (the official "
-    "script and the preset hrnet48: 16 images, 50,000 steps)"
+    "script and the preset hrnet48: 16 images, 50,000 steps; with tags the script does not average "
+    "with the mirrored image, the preset does unless MODEL.BESTIE.TEST.FLIP is False)"
 )
 REPOSITORY = "github.com/clovaai/BESTIE, figures/result_voc.png"
 OFF = {"MODEL.BESTIE.REFINE.ENABLED": "False", "MODEL.BESTIE.CLUSTER.ENABLED": "False"}
@@ -165,7 +166,8 @@ ATTENTION = Table(
     last="bestie",
     read=metrics_of("bestie", VOC_COLUMNS),
     note="Assumed: no public page shows the paper's table 4. These rows "
-    "vary alpha, the threshold of the peak attention (the paper's value: 0.7).",
+    "vary alpha, the threshold of the peak attention (the paper's value: 0.7). Where the data has "
+    "no maps, all rows have those of alpha 0.5, with every preset.",
     shared_maps=FromRow("alpha_0_5", "maps", "maps"),
 )
 

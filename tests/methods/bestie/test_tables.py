@@ -5,8 +5,10 @@ import json
 import pytest
 
 from bestie.methods.bestie.recipe import RECIPE
-from bestie.methods.bestie.tables import ABLATION, ROUNDS, TABLES, _read_curve
+from bestie.methods.bestie.tables import ABLATION, ATTENTION, ROUNDS, SETTING, TABLES, _read_curve
 from bestie.pipeline.request import Request
+from bestie.training.setup import merge_config
+from tests.conftest import PROJECT
 
 ROWS = [(table, row) for table in TABLES for row in table.rows]
 
@@ -40,6 +42,17 @@ def test_without_refinement_the_clustering_is_off_so_that_inference_has_none():
     assert ABLATION.row("clustering").settings == {}
     published = [row.published["mAP50"] for row in ABLATION.rows]
     assert published == [12.9, 29.3, 39.2, 41.5, 41.8]
+
+
+def test_what_differs_from_the_setting_of_the_paper_is_said():
+    files = [
+        RECIPE.config_file("hrnet48", "bestie"),
+        PROJECT / "configs/BESTIE/voc_tags_hrnet48.yaml",
+    ]
+    preset, official = (merge_config(str(path), []).MODEL.BESTIE.TEST.FLIP for path in files)
+    assert preset and not official and "MODEL.BESTIE.TEST.FLIP" in SETTING
+    shared = ATTENTION.row(ATTENTION.shared_maps.row).settings["MODEL.PAM.ALPHA"]
+    assert f"those of alpha {shared}" in ATTENTION.note
 
 
 def test_a_round_trains_on_what_the_one_before_left():
