@@ -27,10 +27,10 @@ setup(
     py_modules=["bestie_command"],
     entry_points={"console_scripts": ["bestie = bestie_command:main"]},
     packages=[*find_packages(include=["bestie", "bestie.*"]), "bestie.configs"],
-    # The YAML files lie beside the package in a checkout and inside it once it is installed;
+    # The configs lie beside the package in a checkout and inside it once it is installed;
     # `bestie.formats.configs_folder` finds them in both places.
     package_dir={"bestie.configs": "configs"},
-    package_data={"bestie.visualization": ["*.html"], "bestie.configs": ["**/*.yaml"]},
+    package_data={"bestie.visualization": ["*.html"], "bestie.configs": ["**/*.yaml", "*.txt"]},
     install_requires=[
         "torch>=2.11",
         "torchvision>=0.26",

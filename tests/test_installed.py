@@ -44,6 +44,8 @@ def test_every_step_works_from_an_empty_folder(environment, tmp_path):
         return done.stdout
 
     assert str(environment) in bestie("doctor")
+    (names,) = environment.rglob("bestie/configs/voc_classes.txt")
+    assert len(names.read_text().split()) == 20
     assert "no error(s)" in bestie("check", root, "--supervision", "tags")
     bestie("run", "--data", root, "--supervision", "tags", "--output", "run", *TINY)
     config, weights = "run/bestie/config.yaml", "run/bestie/model_final.pth"

@@ -11,6 +11,11 @@ from bestie.data import register_dataset
 HEIGHT, WIDTH = 20, 30
 
 
+def test_the_file_of_class_names_has_those_of_voc():
+    found = formats.read_class_file(formats.configs_folder() / "voc_classes.txt")
+    assert tuple(found) == VOC_CLASSES
+
+
 def write_xml(path, names):
     path.parent.mkdir(parents=True, exist_ok=True)
     objects = "".join(
