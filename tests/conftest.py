@@ -48,8 +48,12 @@ def reference_cases(family: str) -> list:
     paths = sorted((REFERENCE / family).glob("*.npz"))
     if not paths:
         reason = f"no reference cases of family {family} in {REFERENCE} (BESTIE_REFERENCE_CASES)"
-        return [pytest.param(None, marks=pytest.mark.skip(reason=reason), id="absent")]
-    return [pytest.param(ReferenceCase(family, path), id=path.stem) for path in paths]
+        marks = [pytest.mark.reference, pytest.mark.skip(reason=reason)]
+        return [pytest.param(None, marks=marks, id="absent")]
+    return [
+        pytest.param(ReferenceCase(family, path), marks=pytest.mark.reference, id=path.stem)
+        for path in paths
+    ]
 
 
 def shared_data(name: str) -> Path:

@@ -1,3 +1,21 @@
-"""The tiny root of the tests of the data, and the config on it."""
+"""Parity with the references on another device: ``BESTIE_TEST_DEVICE=cuda pytest -k reference``."""
 
-from tests.data.conftest import cfg, root  # noqa: F401  (fixtures)
+import os
+
+import pytest
+
+from tests.methods.reference_device import everything_on, why_not_on
+
+
+@pytest.fixture(autouse=True)
+def on_test_device(request):
+    """A test of a reference runs on BESTIE_TEST_DEVICE (default cpu), or skips and says why."""
+    name = os.environ.get("BESTIE_TEST_DEVICE", "cpu")
+    is_reference = request.node.get_closest_marker("reference") or "reference" in request.path.name
+    if name == "cpu" or not is_reference:
+        yield
+        return
+    if reason := why_not_on(name):
+        pytest.skip(reason)
+    with everything_on(name):
+        yield

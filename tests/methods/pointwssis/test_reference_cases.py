@@ -19,13 +19,13 @@ from bestie.methods.solo.grids import mask_boxes, mask_centers
 from tests.conftest import reference_cases
 from tests.methods.reference_arrays import masks_of_windows, unpack_masks
 
-MEAN = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
-STD = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
+MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 YXYX = [1, 0, 3, 2]  # the reference's boxes are x0, y0, x1, y1
 
 
 def normalized(image):
-    return (torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 255 - MEAN) / STD
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (MEAN, STD))
+    return (torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 255 - mean) / std
 
 
 def drawn_at(points, size, sigma):
