@@ -80,6 +80,7 @@ def _gpu_rows(groups: Sequence[str]) -> list[Row]:
     rows = []
     if "steps" in groups:
         rows.append(Row("GPU: training step, refinement on against off", "", target="<= 1.05"))
+        rows.append(Row("GPU: training step, bfloat16 against float32", ""))
     if "synchronisations" in groups:
         rows.append(Row("GPU: synchronisations as PyTorch reports them", "", target="<= 2"))
     return [Row(row.name, row.setting, value=NOT_MEASURED, target=row.target) for row in rows]

@@ -3,7 +3,8 @@
 The first row measures the time that all others are compared with.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -69,41 +70,63 @@ def network_repeat(bench: Bench) -> int:
 
 
 def step_rows(bench: Bench) -> Iterator[Row]:
-    """Training steps (labels, losses, backward pass, Adam) with refinement off and on, by turns."""
+    """Training steps (labels, losses, backward pass, Adam) by turns: refinement off and on, and on
+    a GPU also with the network in bfloat16."""
     few, many = bench.class_numbers
+    steps = [Step(refine=False), Step()]
+    if bench.device.type == "cuda":
+        steps.append(Step(bfloat16=True))
     for name in network_names(bench):
-        measured = _measure_steps(bench, name, few, (False, True))
-        measured |= _measure_steps(bench, name, many, (True,))
-        for setting, measurement in measured.items():
-            yield bench.row("training step", setting, measurement, BATCH)
-        off, on, many_classes = measured.values()
+        measured = _measure_steps(bench, name, few, steps)
+        (many_classes,) = _measure_steps(bench, name, many, [Step()]).values()
+        for step, measurement in measured.items():
+            yield bench.row("training step", f"{name}, C {few}, {step}", measurement, BATCH)
+        yield bench.row("training step", f"{name}, C {many}, {Step()}", many_classes, BATCH)
+        off, on = (measured[step] for step in steps[:2])
         yield _refinement_row(bench, name, off, on)
         yield _class_row(bench, name, on, many_classes)
+        for step in steps[2:]:
+            yield _bfloat16_row(name, on, measured[step])
+
+
+@dataclass(frozen=True)
+class Step:
+    """A kind of training step.
+
+    Attributes:
+        refine: with self-refinement.
+        bfloat16: the network calculates in bfloat16, labels and losses in float32.
+    """
+
+    refine: bool = True
+    bfloat16: bool = False
+
+    def __str__(self) -> str:
+        refinement = f"refinement {'on' if self.refine else 'off'}"
+        return f"{refinement}, bfloat16" if self.bfloat16 else refinement
 
 
 def _measure_steps(
-    bench: Bench, name: str, classes: int, refinements: tuple[bool, ...]
-) -> dict[str, Measurement]:
-    """Steps of one model, with refinement switched off or on before each."""
+    bench: Bench, name: str, classes: int, kinds: Sequence[Step]
+) -> dict[Step, Measurement]:
+    """Steps of one model, of several kinds by turns."""
     fewest, most, coverage = DENSITIES["medium"]
     size = (bench.side, bench.side)
     samples = simulate((fewest, most), coverage, size, BATCH, classes, bench.seed).samples
     model = build_network(name, classes, bench.device).train()
     optimizer = torch.optim.Adam(model.parameters(), 1e-7)
 
-    def step(refine: bool) -> None:
-        model.refine_settings = RefineSettings() if refine else None
-        with EventStorage(1):
+    def run(kind: Step) -> None:
+        model.refine_settings = RefineSettings() if kind.refine else None
+        half = torch.autocast(bench.device.type, torch.bfloat16, enabled=kind.bfloat16)
+        with EventStorage(1), half:
             losses = sum(model(samples).values())
         optimizer.zero_grad()
         losses.backward()
         optimizer.step()
 
-    steps = {
-        f"{name}, C {classes}, refinement {'on' if refine else 'off'}": partial(step, refine)
-        for refine in refinements
-    }
-    return measure_in_turn(steps, bench.device, network_repeat(bench))
+    calls = {kind: partial(run, kind) for kind in kinds}
+    return measure_in_turn(calls, bench.device, network_repeat(bench))
 
 
 def _refinement_row(bench: Bench, name: str, off: Measurement, on: Measurement) -> Row:
@@ -116,6 +139,13 @@ def _refinement_row(bench: Bench, name: str, off: Measurement, on: Measurement) 
         target="<= 1.05 on a GPU",
         met=bench.judge(factor <= 1.05) if on_gpu else None,
     )
+
+
+def _bfloat16_row(name: str, full: Measurement, half: Measurement) -> Row:
+    value = f"time x {half.median / full.median:.2f}"
+    if full.peak_memory and half.peak_memory:
+        value += f", peak memory x {half.peak_memory / full.peak_memory:.2f}"
+    return Row("training step, bfloat16 against float32", name, value=value)
 
 
 def _class_row(bench: Bench, name: str, few: Measurement, many: Measurement) -> Row:

@@ -3,9 +3,12 @@
 import pytest
 import torch
 
-from bestie.benchmark import Bench
+from bestie.benchmark import GROUPS, Bench, run_benchmark
 from bestie.benchmark.network_rows import (
+    Step,
+    _bfloat16_row,
     _class_row,
+    _measure_steps,
     _refinement_row,
     build_network,
     network_names,
@@ -42,6 +45,26 @@ def test_networks_are_repeated_less_on_a_cpu():
     assert network_repeat(Bench(CPU, repeat=9)) == 2
     assert network_repeat(Bench(CPU, repeat=1)) == 1
     assert network_repeat(Bench(CUDA, repeat=9)) == 9
+
+
+def test_steps_in_bfloat16_are_measured_beside_those_in_float32():
+    kinds = [Step(), Step(bfloat16=True)]
+    measured = _measure_steps(Bench(CPU, repeat=1, quick=True), "resnet18", 3, kinds)
+    assert list(measured) == kinds and all(found.median > 0 for found in measured.values())
+    assert [str(kind) for kind in kinds] == ["refinement on", "refinement on, bfloat16"]
+    row = _bfloat16_row("a", timed(2.0, 200), timed(1.0, 150))
+    assert row.value == "time x 0.50, peak memory x 0.75"
+    assert _bfloat16_row("a", timed(2.0), timed(1.0)).value == "time x 0.50"
+
+
+def test_rows_that_need_a_gpu_are_marked_without_one(monkeypatch):
+    monkeypatch.setitem(GROUPS, "steps", lambda bench: iter(()))
+    rows, _ = run_benchmark(Bench(CPU, quick=True), ["steps"])
+    assert [row.name for row in rows] == [
+        "GPU: training step, refinement on against off",
+        "GPU: training step, bfloat16 against float32",
+    ]
+    assert all(row.value == "not measured (no GPU)" for row in rows)
 
 
 def test_refinement_is_judged_on_a_gpu_only():
