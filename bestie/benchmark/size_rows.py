@@ -6,12 +6,14 @@ before. No network is involved.
 """
 
 import gc
+import multiprocessing
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from detectron2.data import DatasetFromList
 from bestie.benchmark.data_rows import VOC_SIZE, write_benchmark_root
 from bestie.benchmark.rows import Bench, Row
 from bestie.benchmark.scaling import LINEAR, fit_exponent
-from bestie.benchmark.timing import resident_memory
+from bestie.benchmark.timing import private_memory, resident_memory
 from bestie.data.checks.dataset import inspect_dataset
 from bestie.data.registration import load_folder, register_dataset
 from bestie.evaluation import evaluate_labels
@@ -43,8 +45,11 @@ SIZES, LINKED = (1_000, 10_000, 120_000), 100
 NEEDS = {"images", "tags", "maps", "peak_points"}
 FIRST, DECODING, LATER = "first check", "decoding alone, images and maps", "later check"
 DICTS, SERIALIZED = "dataset dicts", "dataset dicts, serialized for the workers"
-# Seconds of what a training does with data that is known already, before it builds the network.
+FINGERPRINT = "fingerprint of the images"
+# Seconds of what a run does with data that is known already, before it builds a network.
 LATER_START = 15.0
+# Of a loader, in the rows about memory.
+WORKERS = 2
 
 
 def size_rows(bench: Bench) -> Iterator[Row]:
@@ -53,6 +58,7 @@ def size_rows(bench: Bench) -> Iterator[Row]:
     shape = (94, 125) if bench.quick else VOC_SIZE
     seconds: dict[str, list[float]] = {}
     memory: dict[str, float | None] = {}
+    of_workers: list[Row] = []
     with tempfile.TemporaryDirectory() as folder, _empty_memory(Path(folder, "cache")):
         base = Path(folder, "base")
         base.mkdir()
@@ -67,9 +73,52 @@ def size_rows(bench: Bench) -> Iterator[Row]:
                 seconds.setdefault(what, []).append(time.process_time() - started)
                 after = resident_memory()
                 memory[what] = None if before is None or after is None else after - before
+                if what == SERIALIZED:
+                    of_workers.append(_memory_row(size, memory[what], memory_of_workers(kept)))
                 del kept
                 gc.collect()
     yield from _rows(bench, sizes, seconds, memory)
+    yield from of_workers
+
+
+def memory_of_workers(dicts: Sequence[dict]) -> list[float | None]:
+    """What the workers of a loader need for dataset dicts, besides what they share: MiB of each.
+
+    As a loader's workers, they are forks that read one dict after the other, all of them here. The
+    growth of the memory that a worker shares with no other process is measured.
+    """
+    if "fork" not in multiprocessing.get_all_start_methods():
+        return [None] * WORKERS
+    context = multiprocessing.get_context("fork")
+    pipes = [context.Pipe(duplex=False) for _ in range(WORKERS)]
+    workers = [context.Process(target=_read_all, args=(dicts, end)) for _, end in pipes]
+    for worker in workers:
+        worker.start()
+    found = [end.recv() for end, _ in pipes]
+    for worker in workers:
+        worker.join()
+    return found
+
+
+def _read_all(dicts: Sequence[dict], end: Connection) -> None:
+    """Read all dicts in a worker, and send the growth of its private memory, MiB."""
+    before = private_memory()
+    for index in range(len(dicts)):
+        dicts[index]
+    after = private_memory()
+    end.send(None if before is None or after is None else after - before)
+
+
+def _memory_row(size: int, process: float | None, workers: Sequence[float | None]) -> Row:
+    known = [memory for memory in (process, *workers) if memory is not None]
+    text = f"{{:+.1f}} MiB in the process; each of {WORKERS} workers more: "
+    text += ", ".join(["{:+.1f} MiB"] * WORKERS)
+    return Row(
+        "memory of the serialized dataset dicts: resident in the process, private to each forked "
+        "worker that reads all of them",
+        f"{size:,} images",
+        value=text.format(*known) if len(known) == 1 + WORKERS else "not known on this system",
+    )
 
 
 @contextmanager
@@ -132,8 +181,8 @@ def _calls(root: Path) -> dict[str, Callable[[], Any]]:
         LATER: check,
         DICTS: lambda: load_folder(str(root), "train"),
         SERIALIZED: lambda: DatasetFromList(load_folder(str(root), "train"), copy=False),
-        "fingerprint of the images, first": lambda: _fingerprint(images),
-        "fingerprint of the images, later": lambda: _fingerprint(images),
+        f"{FINGERPRINT}, first": lambda: _fingerprint(images),
+        f"{FINGERPRINT}, later": lambda: _fingerprint(images),
         "writing labels as COCO JSON": lambda: _write_labels(labels),
         "evaluation of labels": lambda: _evaluate(root, labels),
     }
@@ -190,9 +239,9 @@ def _rows(
         target="<= 1.5",
         met=bench.judge(first / alone <= 1.5),
     )
-    later = seconds[LATER][-1] + seconds[SERIALIZED][-1]
+    later = sum(seconds[what][-1] for what in (LATER, f"{FINGERPRINT}, later", SERIALIZED))
     yield Row(
-        "data of a later start: check, dataset dicts",
+        "data of a later start: check, fingerprint of the images, dataset dicts",
         f"{number:,} images",
         value=f"{later:.1f} s",
         target=f"<= {LATER_START:.0f} s",

@@ -26,7 +26,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from bestie.regions.blobs import blobs_as_on_a_gpu
 
-__all__ = ["Measurement", "count_synchronisations", "measure", "measure_in_turn", "resident_memory"]
+__all__ = [
+    "Measurement",
+    "count_synchronisations",
+    "measure",
+    "measure_in_turn",
+    "private_memory",
+    "resident_memory",
+]
 
 MIB = 2**20
 Name = TypeVar("Name", bound=Hashable)
@@ -152,6 +159,15 @@ def resident_memory() -> float | None:
     """Resident set of this process, MiB, after freed memory was given back; None if unknown."""
     give_back_memory()
     return _status("VmRSS")
+
+
+def private_memory() -> float | None:
+    """Memory that this process shares with no other one (USS), MiB; None if unknown."""
+    file = Path("/proc/self/smaps_rollup")
+    if not file.exists():
+        return None
+    found = re.findall(r"Private_(?:Clean|Dirty):\s+(\d+) kB", file.read_text())
+    return sum(map(int, found)) / 1024
 
 
 def give_back_memory() -> None:
