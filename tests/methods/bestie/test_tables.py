@@ -3,12 +3,24 @@
 import json
 
 import pytest
+import torch
 
 from bestie.methods.bestie.recipe import RECIPE
-from bestie.methods.bestie.tables import ABLATION, ATTENTION, ROUNDS, SETTING, TABLES, _read_curve
+from bestie.methods.bestie.tables import (
+    ABLATION,
+    ATTENTION,
+    REFINER_SWEEP,
+    ROUNDS,
+    SETTING,
+    TABLES,
+    _read_curve,
+)
+from bestie.pipeline.configs import TrainingConfigs
 from bestie.pipeline.request import Request
-from bestie.training.setup import merge_config
+from bestie.pipeline.source import open_source
+from bestie.training.setup import build_model, merge_config
 from tests.conftest import PROJECT
+from tests.pipeline.tiny_root import write_tiny_root
 
 ROWS = [(table, row) for table in TABLES for row in table.rows]
 
@@ -30,6 +42,25 @@ def test_settings_and_variants_of_every_row_are_accepted(table, row, tmp_path):
         names = request.recipe.stage_names
         own = RECIPE.for_run(preset, row.variants).stages
         assert table.last in names and len(names) == len(own) + len(table.stages)
+
+
+@pytest.mark.filterwarnings("ignore:torch.meshgrid")
+@pytest.mark.parametrize("preset", ["quick", "small"])
+@pytest.mark.parametrize(("name", "network"), [("scratch", ""), ("resnet18", "resnet18")])
+def test_backbones_of_the_small_presets_start_from_random_weights(preset, name, network, tmp_path):
+    settings = REFINER_SWEEP.row(name).settings
+    options = ("DEVICE", "cpu", *(part for pair in settings.items() for part in pair))
+    root = write_tiny_root(tmp_path / "root", train=1, val=1)
+    request = Request(str(root), "tags", tmp_path / "run", preset=preset, options=options)
+    configs = TrainingConfigs(request, open_source(request, root), request.output)
+    cfg = configs.cfg["maskrcnn"].clone()
+    assert cfg.MODEL.WEIGHTS == cfg.MODEL.TIMM.WEIGHTS == ""
+    cfg.MODEL.ROI_HEADS.NUM_CLASSES = 2
+    model = build_model(cfg).eval()
+    assert cfg.MODEL.TIMM.NAME == network or not network
+    with torch.no_grad():
+        (found,) = model([{"image": torch.zeros(3, 64, 96, dtype=torch.uint8)}])
+    assert found["instances"].image_size == (64, 96)
 
 
 def test_without_refinement_the_clustering_is_off_so_that_inference_has_none():
