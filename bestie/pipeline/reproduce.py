@@ -9,6 +9,7 @@ continues where an interrupted one stopped.
 import io
 import json
 import os
+import shlex
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, redirect_stderr
@@ -174,7 +175,7 @@ class _Reproduction:
         """Say which runs there would be."""
         for row in self.order.chosen:
             run = self.table.run_of(row)
-            settings = " ".join(f"{key} {value}" for key, value in row.settings.items())
+            settings = shlex.join(part for pair in row.settings.items() for part in pair)
             variants = " ".join(f"--variant {k}:{v}" for k, v in row.variants.items())
             needs = [f"{source.folder} of {source.row}" for source in row.sources]
             if maps := self._maps_to_share(row):
@@ -184,7 +185,7 @@ class _Reproduction:
             self.note(f"{row.name}{same}: {text or 'the preset'}")
         order = self.order
         data = "built-in data" if order.data == BUILT_IN else order.data
-        options = f", {' '.join(order.options)}" if order.options else ""
+        options = f", {shlex.join(order.options)}" if order.options else ""
         self.note(
             f"each with the seeds {' '.join(map(str, order.seeds))}, to the stage "
             f"{self.table.last}; preset {order.preset}{options}, on {data}, in {order.folder}"

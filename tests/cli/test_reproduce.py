@@ -1,6 +1,7 @@
 import pytest
 
 from bestie.cli import reproduce as TOOL
+from tests.pipeline.tiny_root import write_tiny_root
 
 
 def test_without_a_method_the_methods_are_listed(capsys):
@@ -45,6 +46,24 @@ def test_without_a_table_the_tables_are_listed(capsys):
 def test_mistakes_are_answered_with_what_exists(arguments, message):
     with pytest.raises(ValueError, match=message):
         TOOL.main(arguments)
+
+
+@pytest.mark.parametrize("on_own_data", [False, True])
+def test_a_dry_run_checks_rows_that_divide_the_training_images(on_own_data, capsys, tmp_path):
+    root, output = write_tiny_root(tmp_path / "root"), tmp_path / "out"
+    given = ["pointwssis", "--table", "labels", "--dry-run", "--output", str(output)]
+    given += ["--data", str(root)] if on_own_data else []
+    TOOL.main(given)
+    text = capsys.readouterr().out
+    assert "refined: --percent 10\n" in text and "rough (the run of refined): --percent 10" in text
+    data = root if on_own_data else "built-in data"
+    assert f"preset quick, on {data}, in" in text and not output.exists()
+
+
+def test_a_dry_run_shows_a_value_that_is_empty(capsys, tmp_path):
+    given = ["bestie", "--table", "maskrcnn", "--rows", "scratch", "--dry-run"]
+    TOOL.main([*given, "--output", str(tmp_path / "out")])
+    assert "scratch: maskrcnn:MODEL.TIMM.WEIGHTS ''\n" in capsys.readouterr().out
 
 
 def test_a_dry_run_says_which_rows_would_run(capsys, tmp_path):
