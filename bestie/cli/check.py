@@ -9,8 +9,9 @@ Examples:
 Everything that is there is checked: names, splits, images (each is decoded), tags, points, maps,
 ground truth, and whether they agree. Splits to train on (those named with --split, else those that
 begin with "train") must have tags, and with --supervision clicks also clicks. With masks+clicks,
-splits that end in _s must have masks and those that end in _w clicks. Errors have to be fixed;
-review the warnings. The exit status is 1 if there is an error, else 0.
+splits that end in _s must have masks and those that end in _w clicks; of a split that both were
+drawn from, the images are checked. Errors have to be fixed; review the warnings. The exit status is
+1 if there is an error, else 0.
 """
 
 import argparse

@@ -133,8 +133,4 @@ def _next(made: Imported, output: Path) -> list[str]:
             f"bestie split --root {output} --percent 10 --clicks nearest",
         ]
     command = f"{output} --supervision {made.kind}"
-    run = f"bestie run --data {command} --output output/run"
-    return [
-        f"bestie check {output}" if made.kind == "masks+clicks" else f"bestie check {command}",
-        run,
-    ]
+    return [f"bestie check {command}", f"bestie run --data {command} --output output/run"]

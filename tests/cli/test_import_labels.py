@@ -91,4 +91,5 @@ def test_masks_and_clicks_say_what_comes_next(folder, capsys):
     text = capsys.readouterr().out
     assert "mixed: masks+clicks, 2 classes" in text and "split train_s: 1 images" in text
     assert "cat: 1 images, 0 clicks, 1 masks" in text
+    assert "bestie check mixed --supervision masks+clicks\n" in text
     assert "--supervision masks+clicks --output output/run" in text

@@ -5,7 +5,7 @@ Gives a report for each split. ``bestie check`` uses it; a run checks what its c
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from bestie.data.checks.dataset import inspect_coco, inspect_dataset
 from bestie.data.checks.dataset_report import DatasetReport
@@ -85,7 +85,11 @@ def _survey_root(
 
 
 def _survey_mixed(root: str, splits: list[str]) -> dict[str, DatasetReport]:
-    """Splits with masks, with clicks, and others, of which what is there is checked."""
+    """Splits with masks, with clicks, and others, of which what is there is checked.
+
+    A split that both kinds were drawn from ("train") holds no images of its own: only its images
+    are checked, for which labels they need is said by the other two.
+    """
     kinds = {name: KIND_OF_SUFFIX[name[-2:]] for name in splits if name[-2:] in KIND_OF_SUFFIX}
     if missing := set(KIND_OF_SUFFIX.values()) - set(kinds.values()):
         ends = ", ".join(end for end, kind in KIND_OF_SUFFIX.items() if kind in missing)
@@ -94,15 +98,23 @@ def _survey_mixed(root: str, splits: list[str]) -> dict[str, DatasetReport]:
         raise DataError(
             f"there is no split that ends in {ends}, but {found}; bestie split makes them", folder
         )
-    reports = {
-        name: inspect_dataset(root, name, needs=needs_of(kinds[name]))
-        if name in kinds
-        else inspect_dataset(root, name, needs=_present(root, name))
-        for name in splits
-    }
+    divided = {name for name in splits if name not in kinds and _holds_both(root, name, kinds)}
+    reports = {}
+    for name in splits:
+        needs = needs_of(kinds[name]) if name in kinds else _present(root, name)
+        reports[name] = inspect_dataset(root, name, needs={"images"} if name in divided else needs)
     first = next(name for name, kind in kinds.items() if kind is LabelKind.MASKS)
-    reports[first].problems += check_mixed(root, Supervision(kinds), reports)
+    compared = {name: report for name, report in reports.items() if name not in divided}
+    reports[first].problems += check_mixed(root, Supervision(kinds), compared)
     return reports
+
+
+def _holds_both(root: str, split: str, kinds: Mapping[str, LabelKind]) -> bool:
+    """Whether a split holds all images of a split with masks and of one with clicks."""
+    ids = set(read_split(root, split, []))
+    parts = {name: set(read_split(root, name, [])) for name in kinds}
+    held = {kinds[name] for name, part in parts.items() if part and part <= ids}
+    return held == set(KIND_OF_SUFFIX.values())
 
 
 def _present(root: str, split: str) -> set[str]:
