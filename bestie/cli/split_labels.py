@@ -9,8 +9,9 @@ clicks train), COCO jsons of both where the split has one, and, if asked, clicks
 The images are drawn by a seed and do not depend on the percentage, so that the strong images of 5 %
 are among those of 10 %. Clicks are made of masks only to simulate an annotator: "nearest" (the
 mask's pixel nearest to its centroid, which can lie outside), "centroid" or "random". They go to
-``Center_points`` and, as the field ``point`` [x, y] of each object, to the json of the weak images.
-The masks in that json are ground truth, with which labels can be measured; nothing trains on them.
+``Center_points``. The json of the weak images has each click, made now or there before, as the
+field ``point`` [x, y] of its object: the one of its class whose mask contains it. The masks in that
+json are ground truth, with which labels can be measured; nothing trains on them.
 """
 
 import argparse
@@ -23,7 +24,7 @@ import numpy as np
 from bestie import formats
 from bestie.formats import DatasetFolder
 from bestie.formats.dataset_folder import CLICKS as CLICK_FOLDER
-from bestie.formats.instances import make_clicks, mask_click
+from bestie.formats.instances import make_clicks, mask_click, match_clicks
 from bestie.formats.true_masks import part_of_coco
 
 __all__ = ["CLICKS", "click_of", "main", "split_ids", "split_labels"]
@@ -78,7 +79,9 @@ def split_labels(
         overwrite: replace existing splits and clicks.
 
     Returns:
-        Numbers of strong images, weak images and clicks made.
+        Numbers of strong images, weak images and clicks made; where a json has objects for them,
+        also those of clicks that were there before, and of those of them that lie on no object of
+        their class without a click.
 
     Raises:
         DataError: unreadable files, strong images without masks, splits that exist already.
@@ -97,13 +100,20 @@ def split_labels(
     points: Clicks = {}
     if clicks is not None:
         points = _make_clicks(root, weak, coco, clicks, seed, overwrite)
+    made = sum(map(len, points.values()))
+    numbers = {"strong images": len(strong), "weak images": len(weak), "clicks made": made}
+    if coco is not None:
+        kept = [image_id for image_id in weak if image_id not in points]
+        found, unmatched = _match_clicks(root, kept, coco)
+        points |= found
+        if total := sum(map(len, found.values())) + unmatched:
+            numbers |= {"clicks kept": total, "of them on no object of their class": unmatched}
     for name, ids in parts.items():
         folder.write_split(name, sorted(ids))
         if coco is not None:
             part = part_of_coco(coco, ids)
             formats.write_coco(folder.ground_truth_json(name), _with_points(part, points))
-    made = sum(map(len, points.values()))
-    return {"strong images": len(strong), "weak images": len(weak), "clicks made": made}
+    return numbers
 
 
 def split_ids(ids: list[str], percent: float, seed: int) -> tuple[list[str], list[str]]:
@@ -152,6 +162,23 @@ def _make_clicks(
         formats.write_points(path, make_clicks(points, classes))
         made[image_id] = list(zip(entries, points, strict=True))
     return made
+
+
+def _match_clicks(root: Path, ids: list[str], coco: dict[str, Any]) -> tuple[Clicks, int]:
+    """Clicks that are in the root already, with their objects, and the number without one."""
+    found: Clicks = {}
+    unmatched, objects = 0, _objects_by_id(coco)
+    for image_id in ids:
+        path = DatasetFolder(root).points_file(image_id, CLICK_FOLDER)
+        if image_id not in objects or not os.path.isfile(path):
+            continue
+        clicks = formats.read_points(path)
+        masks, classes, entries = _masks_of(root, image_id, objects)
+        matched = match_clicks(clicks, masks, classes)
+        unmatched += matched.count(-1)
+        pairs = zip(matched, clicks.yx.tolist(), strict=True)
+        found[image_id] = [(entries[index], (y, x)) for index, (y, x) in pairs if index >= 0]
+    return found, unmatched
 
 
 def _with_points(coco: dict[str, Any], points: Clicks) -> dict[str, Any]:

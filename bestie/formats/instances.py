@@ -1,4 +1,4 @@
-"""True instances to clicks and COCO annotations, for the writers of data sets.
+"""True instances and their clicks and COCO annotations, for the writers of data sets.
 
 Shapes: (H, W) the image, N instances.
 """
@@ -19,6 +19,7 @@ __all__ = [
     "make_clicks",
     "mask_annotation",
     "mask_click",
+    "match_clicks",
 ]
 
 
@@ -43,6 +44,35 @@ def clicks_of_instances(instance_map: np.ndarray, classes: np.ndarray) -> Points
     """
     clicks = [mask_click(instance_map == i + 1) for i in range(len(classes))]
     return make_clicks(clicks, classes)
+
+
+def match_clicks(clicks: Points, masks: Sequence[np.ndarray], classes: Sequence[int]) -> list[int]:
+    """The instance that each click means: one of its class whose mask contains it.
+
+    An instance has one click. Where masks overlap, the pairs of click and centroid that are nearest
+    to each other come first.
+
+    Args:
+        clicks: P clicks of the image.
+        masks: N masks, (H, W) bool, none empty.
+        classes: N class ids.
+
+    Returns:
+        Instance of each click in [0, N); -1 where there is none.
+    """
+    pairs = []
+    for instance, (mask, class_id) in enumerate(zip(masks, classes, strict=True)):
+        center = np.argwhere(mask).mean(axis=0)
+        # A click between two pixels belongs to the nearer one.
+        pixels = np.clip(np.rint(clicks.yx).astype(np.int64), 0, np.array(mask.shape) - 1)
+        inside = mask[pixels[:, 0], pixels[:, 1]] & (clicks.classes == class_id)
+        for click in np.flatnonzero(inside):
+            pairs.append((float(np.linalg.norm(clicks.yx[click] - center)), int(click), instance))
+    instance_of: dict[int, int] = {}
+    for _, click, instance in sorted(pairs):
+        if click not in instance_of and instance not in instance_of.values():
+            instance_of[click] = instance
+    return [instance_of.get(click, -1) for click in range(len(clicks))]
 
 
 def make_clicks(yx: Sequence[tuple[float, float]], classes: Sequence[int] | np.ndarray) -> Points:

@@ -56,6 +56,39 @@ def test_clicks_are_written_to_the_json_of_the_weak_images_too(root):
     assert not any("point" in entry for entry in strong["annotations"])
 
 
+def points_of_weak(root):
+    """Annotation id -> point, of the json of the weak images."""
+    weak = formats.read_coco(root / "annotations/instances_train_w.json")
+    return {entry["id"]: entry.get("point") for entry in weak["annotations"]}
+
+
+@pytest.mark.parametrize("kind", ["nearest", None])
+def test_a_second_split_finds_the_clicks_of_the_first_one(root, kind):
+    split_labels.split_labels(root, "train", 30, clicks="nearest")
+    before = points_of_weak(root)
+    numbers = split_labels.split_labels(root, "train", 50, overwrite=True)
+    assert numbers["clicks made"] == 0 and numbers["clicks kept"] == 10
+    assert numbers["of them on no object of their class"] == 0
+    after = points_of_weak(root)
+    assert len(after) == 10 and None not in after.values() and after.items() <= before.items()
+    # Kept clicks and new ones of images that were strong before.
+    for name in ("train_s", "train_w"):
+        (root / f"ImageSets/Segmentation/{name}.txt").unlink()
+    numbers = split_labels.split_labels(root, "train", 10, clicks=kind)
+    assert numbers["clicks made"] == (4 if kind else 0) and numbers["clicks kept"] == 14
+    assert sum(point is not None for point in points_of_weak(root).values()) == 14 + 4 * bool(kind)
+
+
+def test_clicks_without_an_object_under_them_are_counted(root):
+    for name in IDS:  # of the class of the other object, and beside both
+        (root / "Center_points").mkdir(exist_ok=True)
+        lines = "4 2 0 1.0\n4 2 1 1.0\n14 1 0 1.0\n"
+        (root / f"Center_points/{name}.txt").write_text(lines)
+    numbers = split_labels.split_labels(root, "train", 30)
+    assert (numbers["clicks kept"], numbers["of them on no object of their class"]) == (21, 14)
+    assert sorted(map(str, points_of_weak(root).values())) == ["None"] * 7 + ["[4.0, 2.0]"] * 7
+
+
 def test_existing_splits_and_clicks_stay_unless_overwritten(root):
     split_labels.split_labels(root, "train", 30, clicks="nearest")
     with pytest.raises(formats.DataError, match="train_s exists already"):

@@ -46,3 +46,19 @@ def test_annotations_agree_with_their_masks(values):
         assert entry["area"] == coco_mask.area(entry["segmentation"])
         assert entry["bbox"] == coco_mask.toBbox(entry["segmentation"]).tolist()
         assert (entry["category_id"], entry["image_id"]) == (classes[i] + 1, 9)
+
+
+def test_a_click_means_the_instance_of_its_class_under_it():
+    large, small, ring = (np.zeros((9, 12), bool) for _ in range(3))
+    large[0:6, 0:8] = True
+    small[2:4, 2:4] = True  # inside the large one
+    ring[6:9, 8:12] = True
+    masks, classes = [large, small, ring], [0, 0, 1]
+    clicks = instances.make_clicks(
+        [(2.4, 2.6), (3, 4), (3, 5), (7, 9), (7, 9), (8.6, 11.7), (7, 9)], [0, 0, 0, 0, 1, 1, 1]
+    )
+    # The third is a second click of the large one, the fourth is of another class; of three clicks
+    # on the last object, that next to its centroid counts.
+    assert instances.match_clicks(clicks, masks, classes) == [1, 0, -1, -1, 2, -1, -1]
+    assert instances.match_clicks(clicks, [], []) == [-1] * 7
+    assert instances.match_clicks(instances.make_clicks([], []), masks, classes) == []
