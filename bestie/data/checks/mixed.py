@@ -72,17 +72,18 @@ def _in_both(root: str, split: str, other: str) -> Iterator[Problem]:
 def _classes_without_masks(
     root: str, split: str, other: str, reports: Mapping[str, DatasetReport]
 ) -> Iterator[Problem]:
-    """Warnings about classes with clicks that no mask shows."""
+    """One warning about all classes with clicks that no mask shows."""
     objects = reports[split].objects_per_class
     if objects is None or not reports[other].points_per_class:
         return
     counts = np.sum(list(reports[other].points_per_class.values()), axis=0)
-    for class_id in np.flatnonzero((objects == 0) & (counts > 0)):
-        name = reports[split].class_names[class_id]
+    missing = np.flatnonzero((objects == 0) & (counts > 0))
+    if len(missing):
+        names = reports[split].class_names
+        listed = ", ".join(f"{i} ({names[i]}, {counts[i]} clicks)" for i in missing)
         message = (
-            f"no image of the split '{split}' has a mask of the class {class_id} ({name}), but "
-            f"'{other}' has {counts[class_id]} clicks of it: its labels will be poor. Draw some "
-            "masks of it"
+            f"no image of the split '{split}' has a mask of {len(missing)} classes of which "
+            f"'{other}' has clicks: {listed}. Their labels will be poor; draw some masks of them"
         )
         yield Problem("warning", DatasetFolder(root).split_file(split), None, message)
 

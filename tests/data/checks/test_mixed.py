@@ -58,8 +58,8 @@ S, W = "ImageSets/Segmentation/train_s.txt", "ImageSets/Segmentation/train_w.txt
         ),
         (
             put("Center_points/c.txt", "9 9 2 1.0\n"),
-            f"warning: {S}: no image of the split 'train_s' has a mask of the class 2 (cross), but "
-            "'train_w' has 1 clicks of it",
+            f"warning: {S}: no image of the split 'train_s' has a mask of 1 classes of which "
+            "'train_w' has clicks: 2 (cross, 1 clicks). ",
         ),
         (
             put("Center_points/d.txt", ""),
@@ -97,7 +97,17 @@ def test_masks_in_files_are_counted_as_those_of_a_json(mixed):
     (mixed / "annotations/instances_train_s.json").unlink()
     report = inspect_dataset(mixed, "train_s", needs=needs_of(LabelKind.MASKS))
     assert report.objects_per_class.tolist() == [1, 2, 0]
-    assert any("has a mask of the class 2 (cross)" in line for line in found(mixed))
+    assert any("clicks: 2 (cross, 2 clicks). Their" in line for line in found(mixed))
+
+
+def test_all_classes_without_masks_are_in_one_warning(mixed):
+    path = mixed / "annotations/instances_train_s.json"
+    coco = json.loads(path.read_text())
+    coco["annotations"] = [e for e in coco["annotations"] if e["category_id"] == 2]
+    path.write_text(json.dumps(coco))
+    put("Center_points/d.txt", "9 9 0 1.0\n")(mixed)
+    (line,) = [line for line in found(mixed) if "has clicks" in line]
+    assert "of 2 classes" in line and ": 0 (disc, 1 clicks), 2 (cross, 2 clicks). Their" in line
 
 
 def test_images_to_evaluate_on_are_compared_with_both(mixed):
