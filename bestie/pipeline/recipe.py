@@ -136,6 +136,8 @@ class Recipe:
         labeler: training whose network gives the labels of the training images; "": none.
         models: name in evaluation/results.json -> title, each standing on the one before.
         reserved: key that the pipeline sets -> how a user says it instead.
+        check: gives one message per setting that no run can have, from training -> KEY -> VALUE of
+            the trainings that the run has.
         scoped_only: keys that mean something else to every training.
         presets: folder under configs/ with a folder per preset.
         sections: of the report, in their order.
@@ -151,6 +153,7 @@ class Recipe:
     labeler: str = ""
     models: Mapping[str, str] = field(default_factory=dict)
     reserved: Mapping[str, str] = field(default_factory=dict)
+    check: Callable[[Mapping[str, Mapping[str, str]]], list[str]] = lambda settings: []
     scoped_only: tuple[str, ...] = (
         "MODEL.WEIGHTS",
         "MODEL.WEIGHTS_KIND",
@@ -297,9 +300,10 @@ class Recipe:
             else:
                 for name in self._trainings_of(key):
                     common[name][key] = value
-        if problems:
+        settings = {name: common[name] | special[name] for name in names}
+        if problems := problems + self.check(settings):
             raise ValueError("; ".join(problems))
-        return {name: common[name] | special[name] for name in names}
+        return settings
 
     def _left_out_training_of(self, scope: str, key: str) -> str:
         """The training that this run does without and a setting is for; "": none."""

@@ -27,8 +27,8 @@ def add_pointwssis_config(cfg: CN) -> None:
     # choose among plain detections; an ablation).
     model.PROMPT = "none"
     # Level that a click reads: "selected" (best mask confidence x class score, the paper), "oracle"
-    # (the level of the true object's size; needs annotations) or a level of MODEL.SOLO.IN_FEATURES.
-    # Only PROMPT points reads it, as NMS_BETWEEN.
+    # (the level of the true object's size; it reads true masks, so `bestie run` refuses it) or a
+    # level of MODEL.SOLO.IN_FEATURES. Only PROMPT points reads it, as NMS_BETWEEN.
     model.LEVEL = "selected"
     # Labels of clicks that may suppress each other: "cell" (one class and one cell, so one mask),
     # "class" (all labels of a class, by MODEL.SOLO.TEST.NMS_IOU: the official code) or "none".

@@ -5,6 +5,8 @@ student trains on masks and labels. The student is any detector that reads a COC
 here by the names of its configs only.
 """
 
+from collections.abc import Mapping
+
 from bestie.formats.ledger import LEDGER
 from bestie.methods.pointwssis.report import (
     classes_section,
@@ -151,6 +153,18 @@ STAGES = (
     ),
 )
 
+
+def _check(settings: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """Settings of the teacher that a run refuses before it starts."""
+    if settings["teacher"].get("MODEL.POINTWSSIS.LEVEL", "").strip("'\"") != "oracle":
+        return []
+    return [
+        "MODEL.POINTWSSIS.LEVEL oracle reads the true masks of clicked images, which a run never "
+        "does; bestie export makes such labels with the run's teacher (docs/pointwssis.md, One "
+        "step at a time)"
+    ]
+
+
 RECIPE = register_recipe(
     Recipe(
         name="pointwssis",
@@ -166,6 +180,7 @@ RECIPE = register_recipe(
             "MODEL.META_ARCHITECTURE": "the configs of a preset, and --variant",
             "MODEL.POINTWSSIS.PROMPT": "no option: clicks for labels, none for evaluation",
         },
+        check=_check,
         sections=(
             supervision_section,
             stages_section,

@@ -133,6 +133,13 @@ def test_how_clicks_are_read_does_not_train_the_teacher_again(root):
     assert training == same and labels != other
 
 
+@pytest.mark.parametrize("key", ["MODEL.POINTWSSIS.LEVEL", "teacher:MODEL.POINTWSSIS.LEVEL"])
+def test_the_oracle_is_refused_before_anything_runs(root, key):
+    with pytest.raises(ValueError, match="LEVEL oracle reads the true masks .* bestie export"):
+        request(root, key, "oracle")
+    assert request(root, key, "p3").settings("teacher")["MODEL.POINTWSSIS.LEVEL"] == "p3"
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_from_masks_and_clicks_to_the_report(root):
