@@ -5,7 +5,8 @@ Examples:
     bestie reproduce bestie                              # the rows of the tables
     bestie reproduce bestie --table 3                    # on built-in data, three seeds
     bestie reproduce bestie --table 3 --seeds 0 --rows plain pam
-    bestie reproduce bestie --table 1 --preset hrnet48 --data datasets/VOC2012 --num-gpus 4
+    bestie reproduce bestie --table 1 --preset hrnet48 --num-gpus 4 \\
+        --data datasets/VOC2012 --split train_aug
     bestie reproduce METHOD --figure 6 --preset r50 --data ROOT SOLVER.IMS_PER_BATCH 8
 
 Each row is a run of `bestie run` with the settings of the row. What rows share is done once, and
@@ -45,6 +46,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         metavar="ROOT",
         help="root of the data (default: built-in data, one data set per seed)",
     )
+    parser.add_argument("--split", default="train", help="of the data, to train on (%(default)s)")
     parser.add_argument("--val-split", metavar="SPLIT", help="to evaluate on (val)")
     parser.add_argument(
         "--output", type=Path, metavar="DIR", help="for all runs (output/reproduce/METHOD)"
@@ -95,6 +97,7 @@ def main(arguments: list[str] | None = None) -> int | None:
         rows=tuple(args.rows),
         options=tuple(args.opts),
         num_gpus=args.num_gpus,
+        split=args.split,
         val_split=args.val_split,
         keep_code=args.keep_code,
         command=shlex.join(["python", "-m", "bestie", "reproduce", *sys.argv[1:]]),

@@ -54,6 +54,7 @@ class Order:
         rows: names of the rows; empty: all.
         options: KEY VALUE ... of every row.
         num_gpus: processes of a training.
+        split: of the data, to train on.
         val_split: of the data; None: "val".
         keep_code: as for ``run_pipeline``.
         command: as the user typed it.
@@ -67,11 +68,13 @@ class Order:
     rows: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     num_gpus: int = 1
+    split: str = "train"
     val_split: str | None = None
     keep_code: bool = False
     command: str = ""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "table", self.table.for_preset(self.preset))
         if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
             raise ValueError(f"--seeds: different numbers of 0 or more, got {list(self.seeds)}")
         if self.data.startswith("coco:"):
@@ -327,6 +330,7 @@ class _Reproduction:
             output=self._folder(row, seed),
             preset=order.preset,
             num_gpus=order.num_gpus,
+            split=order.split,
             val_split=order.val_split,
             variants=row.variants,
             options=(*options, "SEED", str(seed)),
@@ -359,7 +363,10 @@ class _Reproduction:
             root = built_in_root(folder / f"shapes_seed_{seed}", Settings(seed=seed))
         else:
             root = Path(os.path.realpath(self.order.data))
-        return divided_root(root, folder, row.prepare, seed) if row.prepare else root
+        if not row.prepare:
+            return root
+        split = () if self.order.split == "train" else ("--split", self.order.split)
+        return divided_root(root, folder, (*split, *row.prepare), seed)
 
 
 def _own_seconds(folder: Path) -> float:

@@ -6,7 +6,7 @@ source that anybody can look up states it; what is not known is left out, and th
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bestie.pipeline.recipe import StageSpec, recipe_for
@@ -55,6 +55,7 @@ class Row:
         name: for folders and ``--rows``: lower-case letters, digits and underscores.
         title: as the paper calls it.
         settings: KEY -> VALUE of ``bestie run``; TRAINING:KEY for one training.
+        preset_settings: preset -> settings that this row has in it besides.
         variants: training -> variant of its config.
         supervision: of the run; "": that of the table.
         presets: that it has a meaning for; empty: all.
@@ -69,6 +70,7 @@ class Row:
     name: str
     title: str
     settings: Mapping[str, str] = field(default_factory=dict)
+    preset_settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     variants: Mapping[str, str] = field(default_factory=dict)
     supervision: str = ""
     presets: tuple[str, ...] = ()
@@ -142,6 +144,14 @@ class Table:
         truth = " and ".join(f"'{part}'" for part in self.needs_truth if part != "weak")
         form = " as a COCO json" if self.needs_json else ""
         return f"photographs with {labels} and true masks of {truth}{form}"
+
+    def for_preset(self, preset: str) -> "Table":
+        """This table with the settings that its rows have in a preset."""
+        rows = tuple(
+            replace(row, settings={**row.settings, **row.preset_settings.get(preset, {})})
+            for row in self.rows
+        )
+        return replace(self, rows=rows)
 
     def row(self, name: str) -> Row:
         """The row of a name.

@@ -226,3 +226,16 @@ def test_a_row_that_makes_the_maps_of_all_needs_none_of_itself(order):
     assert lines[0] == "ten: SOLVER.MAX_ITER 1000"
     assert lines[1] == "more: SOLVER.MAX_ITER 2000, maps of ten, unless the data has some"
     assert lines[2].startswith("half: SOLVER.MAX_ITER 1000, --percent 50, maps of ten")
+
+
+def test_rows_may_have_settings_of_one_preset_and_images_of_another_split(order):
+    row = Row("ten", "10", preset_settings={"quick": {"SOLVER.MAX_ITER": "3000"}})
+    folder = Path(order.data) / "ImageSets/Segmentation"
+    (folder / "pictures.txt").write_text("train_00\ntrain_01\n")
+    changed = replace(order, table=replace(TABLE, rows=(row,)), split="pictures", seeds=(0,))
+    results, _ = run(changed)
+    assert results.as_dict()["rows"][0]["mean"] == {"number": 6000.0}
+    (other,) = replace(changed, table=replace(TABLE, rows=(row,)), preset="small").chosen
+    assert not other.settings
+    with pytest.raises(ValueError, match="SOLVER.MAX_ITER is set by the row ten"):
+        replace(changed, options=("SOLVER.MAX_ITER", "5"))

@@ -37,14 +37,38 @@ KINDS = (
     ("clicks", "+ clicks", "student_rough"),
     ("refined", "+ clicks + refiner", "student"),
 )
-SCHEDULES = (
-    "The preset's schedule of the teacher is the same for every share; those of the paper are in "
-    "configs/PointWSSIS (teacher:SOLVER.STEPS and teacher:SOLVER.MAX_ITER, one share at a time)."
+# Share -> steps at which the teacher's learning rate drops, number of its steps, and shares of them
+# after which its checkpoints give rough masks; see configs/PointWSSIS.
+SCHEDULES = {
+    1: ((5000, 8000), 10001, [0.5, 0.9999]),
+    2: ((15000, 20000), 25001, [0.4, 0.8]),
+    5: ((20000, 25000), 30001, [0.5, 0.833]),
+    10: ((35000, 40000), 45001, [0.667, 0.889]),
+    20: ((90000, 110000), 120001, [0.583, 0.833]),
+    30: ((120000, 150000), 160001, [0.625, 0.8125]),
+    50: ((210000, 250000), 270001, [0.667, 0.889]),
+}
+PAPER = "r101"
+NOTE = (
+    f"With the preset {PAPER}, the teacher of each share has the paper's schedule; with other "
+    "presets all shares have that of the preset."
 )
 
 
 def _split(percent: int) -> tuple[str, ...]:
     return ("--percent", str(percent))
+
+
+def _schedule(percent: int) -> dict[str, dict[str, str]]:
+    """Settings of the rows of a share, in the preset of the paper."""
+    steps, last, rough_at = SCHEDULES[percent]
+    settings = {
+        "teacher:SOLVER.STEPS": str(steps),
+        "teacher:SOLVER.MAX_ITER": str(last),
+        "teacher:SOLVER.CHECKPOINT_PERIOD": "5000",
+        "MODEL.POINTWSSIS.ROUGH_AT": str(rough_at),
+    }
+    return {PAPER: settings}
 
 
 SHARES = Table(
@@ -56,6 +80,7 @@ SHARES = Table(
         Row(
             f"{name}_{percent}",
             f"{percent} %: {title}",
+            preset_settings=_schedule(percent),
             prepare=_split(percent),
             published={"AP": published},
             read=metrics_of(training, COLUMNS),
@@ -68,10 +93,10 @@ SHARES = Table(
     last="student",
     read=metrics_of("student", COLUMNS),
     setting=SETTING,
-    preset="r101",
+    preset=PAPER,
     source=REPOSITORY,
     note="Not run: 40 % and 100 % of masks, and self-training without clicks. Of 2 % the README "
-    f"says 25.3. {SCHEDULES}",
+    f"says 25.3. {NOTE}",
     stages=(
         (
             "merge",
@@ -95,6 +120,7 @@ BUDGET = Table(
         Row(
             f"share_{percent}",
             f"{percent} % masks, {100 - percent} % clicks: {days} days",
+            preset_settings=_schedule(percent),
             prepare=_split(percent),
             published={"AP": PUBLISHED[percent][-1]},
         )
@@ -105,9 +131,9 @@ BUDGET = Table(
     last="student",
     read=metrics_of("student", COLUMNS),
     setting=SETTING,
-    preset="r101",
+    preset=PAPER,
     source=REPOSITORY,
-    note=f"Days of annotation are those of the paper for COCO train2017. {SCHEDULES}",
+    note=f"Days of annotation are those of the paper for COCO train2017. {NOTE}",
 )
 
 
@@ -153,7 +179,7 @@ ABLATIONS = Table(
     ),
     last="quality",
     read=_of("refined"),
-    preset="r101",
+    preset=PAPER,
     note="Not a table of the paper. Labels are matched with the true masks of the clicked images "
     "at a mask IoU of 0.5; these masks measure, and do nothing else.",
     needs_truth=("weak", "val"),

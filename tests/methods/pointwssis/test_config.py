@@ -1,5 +1,10 @@
+import os
+
 import pytest
 
+from bestie.cli.prepare_coco import SPLITS
+from bestie.data.registration import BUILTIN_DATASETS, parse_name
+from bestie.formats import DatasetFolder, configs_folder
 from bestie.methods.pointwssis.config import check_pointwssis_config
 from bestie.training.setup import merge_config
 
@@ -34,3 +39,23 @@ def test_all_levels_are_accepted_for_points(level):
 def test_not_all_images_can_be_held_out(share):
     (problem,) = problems_of(**{"REFINER.HOLD_OUT": share})
     assert f"HOLD_OUT must be a share in [0, 1), 0 for none, got {float(share)}" in problem
+
+
+@pytest.mark.parametrize("percent", [1, 2, 5, 10, 20, 30, 50])
+def test_the_teachers_of_coco_read_what_the_commands_write(percent):
+    cfg = merge_config(str(configs_folder() / f"PointWSSIS/coco_{percent}_teacher.yaml"), [])
+    train, _ = SPLITS
+    known, val = BUILTIN_DATASETS[cfg.DATASETS.TEST[0]]
+    assert val in SPLITS
+    root = DatasetFolder(f"datasets/{known}_{percent}")  # a root of links for each share
+    expected = ("coco", root.ground_truth_json(f"{train}_s"), root.image_folder)
+    assert parse_name(cfg.DATASETS.TRAIN[0]) == expected
+
+
+def test_refiner_and_student_of_coco_read_images_of_the_same_root():
+    for name in ("refiner", "student"):
+        cfg = merge_config(str(configs_folder() / f"PointWSSIS/coco_{name}.yaml"), [])
+        kind, json, images = parse_name(cfg.DATASETS.TRAIN[0])
+        root = DatasetFolder(f"datasets/{BUILTIN_DATASETS['coco2017_wsis_train'][0]}")
+        assert (kind, images) == ("coco", root.image_folder)
+        assert os.path.dirname(json) == os.path.dirname(cfg.OUTPUT_DIR)

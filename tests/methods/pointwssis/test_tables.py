@@ -4,12 +4,16 @@ import json
 
 import pytest
 
-from bestie.methods.pointwssis.tables import ABLATIONS, SHARES, TABLES
+from bestie.formats import configs_folder
+from bestie.methods.pointwssis.recipe import RECIPE
+from bestie.methods.pointwssis.tables import ABLATIONS, BUDGET, SHARES, TABLES
 from bestie.pipeline.configs import TrainingConfigs
+from bestie.pipeline.reproduce import Order
 from bestie.pipeline.request import Request
 from bestie.pipeline.row_data import divided_root
 from bestie.pipeline.source import open_source
 from bestie.pipeline.stages import Run
+from bestie.training.setup import merge_config
 from tests.pipeline.tiny_root import write_tiny_root
 
 ROWS = [(table, row) for table in TABLES for row in table.rows]
@@ -33,6 +37,47 @@ def test_three_rows_of_a_share_are_one_run():
     assert {SHARES.run_of(row).name for row in rows} == {"masks_10"}
     assert [row.published["AP"] for row in rows] == [22.1, 32.6, 35.8]
     assert SHARES.run_of(SHARES.row("refined_5")).name == "masks_5"
+
+
+# Facts of the paper's teacher, share -> steps of decay, number of steps, rough masks after.
+PAPER = {
+    1: ((5000, 8000), 10001, (5000, 10000)),
+    2: ((15000, 20000), 25001, (10000, 20000)),
+    5: ((20000, 25000), 30001, (15000, 25000)),
+    10: ((35000, 40000), 45001, (30000, 40000)),
+    20: ((90000, 110000), 120001, (70000, 100000)),
+    30: ((120000, 150000), 160001, (100000, 130000)),
+    50: ((210000, 250000), 270001, (180000, 240000)),
+}
+
+
+@pytest.mark.parametrize(
+    ("table", "name", "percent"),
+    [(SHARES, "refined", percent) for percent in PAPER]
+    + [(BUDGET, "share", percent) for percent in (5, 10, 30, 50)],
+)
+def test_every_share_has_the_papers_schedule_of_the_teacher(table, name, percent, tmp_path):
+    order = Order(table, tmp_path, data=str(tmp_path), preset="r101", seeds=(0,))
+    settings = order.table.row(f"{name}_{percent}").settings
+    options = [part for pair in settings.items() for part in pair]
+    of_row = RECIPE.split_options(options)["teacher"]
+    own = merge_config(str(configs_folder() / f"PointWSSIS/coco_{percent}_teacher.yaml"), [])
+    preset = RECIPE.config_file("r101", "teacher")
+    given = [part for pair in of_row.items() for part in pair]
+    decay, last, rough = PAPER[percent]
+    for cfg in (own, merge_config(str(preset), given)):
+        assert (cfg.SOLVER.STEPS, cfg.SOLVER.MAX_ITER) == (decay, last)
+        # Nearest to the shares among the checkpoints before the last one.
+        saved = range(cfg.SOLVER.CHECKPOINT_PERIOD, last, cfg.SOLVER.CHECKPOINT_PERIOD)
+        shares = cfg.MODEL.POINTWSSIS.ROUGH_AT
+        assert tuple(min(saved, key=lambda n: abs(n - s * last)) for s in shares) == rough
+    # Otherwise the engine would save more often.
+    assert of_row["SOLVER.CHECKPOINT_PERIOD"] == str(own.SOLVER.CHECKPOINT_PERIOD)
+
+
+def test_other_presets_keep_their_schedule(tmp_path):
+    order = Order(SHARES, tmp_path, data=str(tmp_path), seeds=(0,))
+    assert not any(row.settings for row in order.table.rows)
 
 
 def test_quality_of_rough_and_refined_labels_is_read(tmp_path):
