@@ -16,6 +16,7 @@ from bestie.formats import DataError, atomic_write
 from bestie.formats.supervision import LabelKind, describe_images
 
 __all__ = [
+    "CHECKPOINT",
     "IMAGENET_LABELS",
     "LEDGER",
     "UNKNOWN_LABELS",
@@ -25,6 +26,8 @@ __all__ = [
 ]
 
 LEDGER = "supervision_ledger.json"
+# Entry beside a training: labels that chose its checkpoint and did not train.
+CHECKPOINT = "checkpoint"
 # What torchvision's VGG16 weights, timm's and Detectron2's backbones were trained with.
 IMAGENET_LABELS = "ImageNet-1k image labels"
 UNKNOWN_LABELS = "not known"

@@ -17,11 +17,12 @@ from bestie.data.checks.dataset import inspect_dataset, raise_on_errors
 from bestie.data.checks.dataset_report import DatasetReport
 from bestie.data.checks.mixed import check_mixed, needs_of
 from bestie.data.shapes.generator import is_built_in
-from bestie.formats import atomic_write, to_json
+from bestie.formats import atomic_write, read_class_names, to_json
 from bestie.pipeline.configs import TrainingConfigs
 from bestie.pipeline.preset_choice import fitting_preset
 from bestie.pipeline.source import Source
 from bestie.progress import duration
+from bestie.training.class_counts import set_class_counts
 from bestie.training.setup import build_model, read_config
 from bestie.training.step_time import training_seconds
 
@@ -168,6 +169,9 @@ def _check_config(configs: TrainingConfigs, name: str) -> tuple[nn.Module, CfgNo
     cfg.defrost()
     if configs.is_own(cfg.MODEL.TIMM.WEIGHTS):  # made by the run itself
         cfg.MODEL.TIMM.WEIGHTS = ""
+    # A training on labels of an earlier stage may name no data set that exists already.
+    root = configs.source.root
+    set_class_counts(cfg, len(read_class_names(root)), os.fspath(root))
     device, cfg.MODEL.DEVICE = cfg.MODEL.DEVICE, "cpu"
     model = build_model(cfg)  # loads the backbone's weights; its messages say what is missing
     if cfg.MODEL.WEIGHTS:

@@ -52,7 +52,7 @@ QUALITY = {
     "precision": "precision",
     "recall": "recall",
     "matched_iou": "IoU of matches",
-    "best_iou": "best IoU an object",
+    "best_iou": "best IoU per object",
 }
 # What a report on maps compares with the ground truth; only the maps as they were written leave
 # uncertain pixels out.

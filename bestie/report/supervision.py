@@ -6,6 +6,7 @@ and from the supervision ledgers beside points and maps: a section of the page, 
 """
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from bestie.backbones.origin import backbone_weights, model_weights
 from bestie.data.mappers import points_folder
 from bestie.data.registration import parse_name
 from bestie.formats import DataError, DatasetFolder
-from bestie.formats.ledger import LEDGER, read_ledger
+from bestie.formats.ledger import CHECKPOINT, LEDGER, read_ledger
 from bestie.formats.ledger import UNKNOWN_LABELS as UNKNOWN
 from bestie.formats.supervision import LabelKind
 from bestie.report.run_folder import RunFolder
@@ -136,7 +137,15 @@ def supervision_section(run: RunFolder) -> Section:
         return Section("What was used", [Paragraph(_nothing(run), "warn")])
     headers = ["Input", "Kind of labels", "In words", "Used by", "Comes from"]
     table = Table(headers, [item.row() for item in found], tones=[item.tone for item in found])
-    return Section("What was used", [table, Paragraph(_ground_truth(run))])
+    texts = [_ground_truth(run), *_choices(run)]
+    return Section("What was used", [table, *map(Paragraph, texts)])
+
+
+def _choices(run: RunFolder) -> Iterator[str]:
+    """Labels that chose the checkpoint of a training."""
+    for stage in run.plan.trainings:
+        for part in _ledger_entry(run, run.root / stage, CHECKPOINT).get("consumed", []):
+            yield f"The checkpoint of {run.title(stage)} was chosen by {_labels_in(part)[1]}."
 
 
 def _nothing(run: RunFolder) -> str:

@@ -174,7 +174,7 @@ def test_what_does_not_go_with_masks_and_clicks(root):
     ):
         with pytest.raises(ValueError, match=message):
             Request(str(root), MIXED, root, **fields)
-    with pytest.raises(ValueError, match="needs a root with two splits, not coco:a:b"):
+    with pytest.raises(ValueError, match="two splits, not coco:a:b; `bestie import --images"):
         Request("coco:a:b", MIXED, root)
     with pytest.raises(ValueError, match=r"--strong-split and --weak-split go with"):
         Request(str(root), "clicks", root, strong_split="a")

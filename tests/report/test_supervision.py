@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bestie.formats.ledger import entry_of_images, write_ledger_entry
+from bestie.formats.ledger import CHECKPOINT, entry_of_images, write_ledger_entry
 from bestie.formats.supervision import LabelKind
 from bestie.methods.bestie.recipe import RECIPE
 from bestie.pipeline.coco_source import BOXES
@@ -263,3 +263,10 @@ def test_maps_of_another_run_name_the_weights_behind_both_of_their_networks(run,
     write_ledger_entry(tmp_path / "root/WSSS_maps", "train", entry)
     assert ("initial weights", "outlines", "the segmenter of the weak maps") in rows(run)
     assert answer(RunFolder(run, RECIPE.report_plan)).tone == "bad"
+
+
+def test_labels_that_chose_a_checkpoint_are_named(run):
+    entry = {"consumed": [{"kind": "masks", "labels": "masks of 2 images held out", "images": 2}]}
+    write_ledger_entry(run / "bestie", CHECKPOINT, entry)
+    *_, said = supervision_section(RunFolder(run, RECIPE.report_plan)).blocks
+    assert said.text == "The checkpoint of BESTIE was chosen by masks of 2 images held out."

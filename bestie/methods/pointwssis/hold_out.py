@@ -20,7 +20,7 @@ from torch import Tensor
 
 from bestie.backbones.weights import StrictCheckpointer
 from bestie.formats import atomic_write, to_json
-from bestie.formats.ledger import write_ledger_entry
+from bestie.formats.ledger import CHECKPOINT, write_ledger_entry
 from bestie.formats.supervision import LabelKind
 
 __all__ = ["RECORD", "ChooseCheckpoint", "held_out_images", "mask_iou"]
@@ -137,7 +137,7 @@ class ChooseCheckpoint(HookBase):
             ],
             "settings": {key: self.best[key] for key in ("step", "IoU", "IoU_rough", "pairs")},
         }
-        write_ledger_entry(self.output_dir, "checkpoint", entry)
+        write_ledger_entry(self.output_dir, CHECKPOINT, entry)
 
 
 def mask_iou(found: Tensor, target: Tensor) -> Tensor:

@@ -42,7 +42,7 @@ QUALITY = {
     "objects": "objects",
     "recall": "recall",
     "precision": "precision",
-    "best_iou": "mean IoU an object",
+    "best_iou": "mean IoU per object",
     "recall75": "recall at IoU 0.75",
     "precision75": "precision at IoU 0.75",
 }

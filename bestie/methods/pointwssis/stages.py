@@ -163,7 +163,11 @@ class QualityOfLabels(Step):
     Masks of weak images are read here only, and measure; without them, counts are left.
     """
 
-    outputs: tuple[str, ...] = ("quality/quality.json", "quality/plain.json")
+    outputs: tuple[str, ...] = (
+        "quality/quality.json",
+        "quality/plain.json",
+        f"quality/{LEDGER}",
+    )
     code: tuple[str, ...] = (EXPORT, "bestie.methods.pointwssis.quality")
 
     def commands(self, run: Run, resume: bool) -> list[Command]:
@@ -191,6 +195,19 @@ class QualityOfLabels(Step):
         )
         with atomic_write(run.folder / self.outputs[0]) as file:
             file.write(to_json({"clicks": clicks, **content}, indent=1))
+        measured = len(source.ids["weak"]) if source.truth["weak"] else 0
+        entry = {
+            "stage": self.title,
+            "consumed": [
+                {
+                    "kind": str(LabelKind.MASKS),
+                    "labels": f"masks of {measured} clicked images, which only measure the labels",
+                    "images": measured,
+                    "origin": f"{source.root}, split {source.splits['weak']}",
+                }
+            ][: bool(measured)],
+        }
+        write_ledger_entry(run.folder / "quality", "quality", entry)
 
 
 def _prompted(

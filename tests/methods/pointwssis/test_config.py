@@ -59,3 +59,12 @@ def test_refiner_and_student_of_coco_read_images_of_the_same_root():
         root = DatasetFolder(f"datasets/{BUILTIN_DATASETS['coco2017_wsis_train'][0]}")
         assert (kind, images) == ("coco", root.image_folder)
         assert os.path.dirname(json) == os.path.dirname(cfg.OUTPUT_DIR)
+
+
+@pytest.mark.parametrize(
+    ("name", "seed", "amp"),
+    [("10_teacher", 1, False), ("refiner", 3407, True), ("student", 1, False)],
+)
+def test_seeds_and_precision_on_coco_are_those_of_the_paper(name, seed, amp):
+    cfg = merge_config(str(configs_folder() / f"PointWSSIS/coco_{name}.yaml"), [])
+    assert (cfg.SEED, cfg.SOLVER.AMP.ENABLED) == (seed, amp)

@@ -104,6 +104,15 @@ def test_the_small_preset_is_built_with_the_weights_of_its_package(root, variant
         assert (weights.file, str(weights.kind)) == ("package:efficientnet_lite0", "tags")
 
 
+@pytest.mark.parametrize("has_val", [True, False])
+def test_the_time_of_every_training_is_measured(root, has_val):
+    if not has_val:
+        (root / "ImageSets/Segmentation/val.txt").unlink()
+    made = request(root)
+    configs = TrainingConfigs(made, open_source(made, root), made.output)
+    assert list(check_configs(configs, list(RECIPE.training_names))) == [*RECIPE.training_names]
+
+
 def test_all_mistakes_are_found_before_any_training(root):
     (root / "Center_points/train_05.txt").write_text("99 9 0 1.0\n")
     (root / "Center_points/train_06.txt").unlink()

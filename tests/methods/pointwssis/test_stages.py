@@ -116,3 +116,5 @@ def test_plain_detections_of_a_part_are_compared_with_the_labels(run):
     content = json.loads((run.folder / "quality/quality.json").read_text())
     assert content["clicks"] == 4 and content["counts"] == {"labels": 4, "refined": 4}
     assert content["stages"]["refined"]["recall"] == 100.0
+    (consumed,) = read_ledger(run.folder / "quality")["quality"]["consumed"]
+    assert consumed["labels"] == "masks of 4 clicked images, which only measure the labels"
