@@ -91,8 +91,8 @@ class Request:
         if self.is_mixed and self.is_coco:
             raise ValueError(
                 f"--supervision {MIXED} needs a root with two splits, not {self.data}; `bestie "
-                "import --images IMAGE_DIR --labels JSON --output ROOT` makes one of a json with masks "
-                "and clicks (a point per object); of the official COCO download `bestie "
+                "import --images IMAGE_DIR --labels JSON --output ROOT` makes one of a json with "
+                "masks and clicks (a point per object); of the official COCO download `bestie "
                 "prepare-coco` makes a root, and `bestie split` its splits"
             )
         if self.is_mixed and (self.cues or self.maps):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bestie.methods.bestie.recipe import RECIPE
-from tests.pipeline.running import entries, processes_of, run, start
+from tests.pipeline.running import entries, kill_at, processes_of, run, start, wait_for
 from tests.pipeline.tiny_root import write_tiny_root
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
@@ -51,13 +51,6 @@ def state_of(output: Path) -> dict[str, bytes]:
     }
 
 
-def wait_for(output: Path, stage: str, process: subprocess.Popen) -> None:
-    """Wait until a stage is running."""
-    while entries(output).get(stage, {}).get("status") != "running":
-        assert process.poll() is None, process.communicate()[0]
-        time.sleep(0.05)
-
-
 def test_a_run_leaves_all_that_it_promises(undisturbed):
     stages = entries(undisturbed)
     assert list(stages) == list(STAGES)
@@ -95,15 +88,7 @@ def test_killed_ten_times_it_ends_as_an_undisturbed_run_does(root, undisturbed, 
     for target in targets:
         done = entries(output).get(target, {}).get("status") == "done"
         process = start(root, output, *(["--force", target] if done else []))
-        wait_for(output, target, process)
-        deadline = time.monotonic() + chance.uniform(0, seconds[target])
-        while time.monotonic() < deadline and entries(output)[target]["status"] == "running":
-            time.sleep(0.05)
-        assert process.poll() is None, process.communicate()[0]
-        process.kill()
-        process.communicate()
-        time.sleep(1)
-        assert not processes_of(output), "the killed run left processes behind"
+        kill_at(output, target, process, chance.uniform(0, seconds[target]))
     run(root, output)
     for name in RESULTS:
         assert (output / name).read_bytes() == (undisturbed / name).read_bytes(), name

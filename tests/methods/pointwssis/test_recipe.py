@@ -3,6 +3,7 @@
 import importlib.util
 import io
 import json
+import random
 import re
 import shutil
 
@@ -20,6 +21,7 @@ from bestie.pipeline.check_stage import check_configs
 from bestie.pipeline.configs import TrainingConfigs
 from bestie.pipeline.recipe import RECIPES, recipe_for
 from bestie.pipeline.source import open_source
+from tests.pipeline import running
 from tests.pipeline.tiny_root import SIDE, write_tiny_root
 
 MIXED = "masks+clicks"
@@ -194,3 +196,23 @@ def _assert_finished(output):
         "Rough masks of strong images",
     ):
         assert said in page, said
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_killed_in_every_stage_it_ends_as_an_undisturbed_run_does(root):
+    how = {"supervision": MIXED, "options": (*TINY, "DEVICE", "cpu")}
+    undisturbed, output = root.parent / "undisturbed", root.parent / "killed"
+    running.run(root, undisturbed, **how)
+    chance, entries = random.Random(0), running.entries(undisturbed)
+    for target in ("teacher", "rough", "refiner", "labels", "refined", "quality", "student"):
+        process = running.start(root, output, **how)
+        seconds = chance.uniform(0, entries[target]["seconds"])
+        running.kill_at(output, target, process, seconds)
+    running.run(root, output, **how)
+    for name in (
+        *("rough/pairs.json", "labels/labels.json", "labels/summary.json", "refined/labels.json"),
+        *("merge/student.json", "quality/quality.json", "evaluation/results.json"),
+    ):
+        assert (output / name).read_bytes() == (undisturbed / name).read_bytes(), name
+    assert not list(output.glob("*.previous"))
