@@ -35,7 +35,8 @@ def label_annotations(labels: LabelledMasks) -> list[dict]:
     """COCO annotations of one image's labels, without ids; the score is rounded to 6 decimals.
 
     Area and box are those of the mask: pixels; x, y, width, height. Labels of clicks also get their
-    "point" [x, y] (pixel indices) and "class_score", the class probability apart from "score".
+    "point" [x, y] (pixel indices) and "class_score", the class probability apart from "score"; one
+    that stands for several clicks gets their number, "clicks".
     """
     entries = [
         {
@@ -54,6 +55,9 @@ def label_annotations(labels: LabelledMasks) -> list[dict]:
     if "class_scores" in labels.extra:
         for entry, score in zip(entries, labels.extra["class_scores"], strict=True):
             entry["class_score"] = round(float(score), 6)
+    for entry, clicks in zip(entries, labels.extra.get("clicks", ()), strict=False):
+        if clicks > 1:
+            entry["clicks"] = int(clicks)
     return entries
 
 

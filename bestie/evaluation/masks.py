@@ -80,7 +80,7 @@ class LabelledMasks:
         """Encode a model's output, one mask at a time.
 
         ``extra`` takes what the model says about the points of labels: ``points``,
-        ``class_scores``.
+        ``class_scores``, ``clicks``.
 
         Args:
             instances: N with ``pred_masks`` (``RLEMasks``, or (N, H, W) bool of any other
@@ -97,7 +97,7 @@ class LabelledMasks:
         scores = instances.scores.cpu().numpy()[list(chosen)]
         extra = {
             name: instances.get(name).cpu().numpy().astype(np.float64)[list(chosen)]
-            for name in ("points", "class_scores")
+            for name in ("points", "class_scores", "clicks")
             if instances.has(name)
         }
         return cls(rles, classes.astype(np.int64), scores.astype(np.float64), extra)

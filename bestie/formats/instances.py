@@ -66,8 +66,8 @@ def match_clicks(clicks: Points, masks: Sequence[np.ndarray], classes: Sequence[
         # A click between two pixels belongs to the nearer one.
         pixels = np.clip(np.rint(clicks.yx).astype(np.int64), 0, np.array(mask.shape) - 1)
         inside = mask[pixels[:, 0], pixels[:, 1]] & (clicks.classes == class_id)
-        for click in np.flatnonzero(inside):
-            pairs.append((float(np.linalg.norm(clicks.yx[click] - center)), int(click), instance))
+        for click in np.flatnonzero(inside).tolist():
+            pairs.append((float(np.linalg.norm(clicks.yx[click] - center)), click, instance))
     instance_of: dict[int, int] = {}
     for _, click, instance in sorted(pairs):
         if click not in instance_of and instance not in instance_of.values():

@@ -79,8 +79,8 @@ class Training:
         evaluated: it is scored on the validation images: with instances, or else with tags.
         supervision_key: key that says what its points are; "": it reads none.
         reads_maps: it reads semantic maps.
-        optional: a run may do without it and the stages that use its network; ``--variant`` says
-            whether it does: TRAINING:on, TRAINING:off.
+        optional: a run may do without it, the stages that use its network and those that only
+            serve them; ``--variant`` says whether it does: TRAINING:on, TRAINING:off.
         off_in: presets in which an optional one is off unless it is asked for; it is off, too,
             where the preset has no config for it.
         checkpoints: it leaves so many at least.
@@ -121,6 +121,10 @@ class StageSpec(Protocol):
     @property
     def improves(self) -> str:
         """Stage whose files its own take the place of, for later stages; "": none."""
+
+    @property
+    def serves(self) -> tuple[str, ...]:
+        """Stages that it works for; empty: it is always needed."""
 
 
 @dataclass(frozen=True)
@@ -215,10 +219,12 @@ class Recipe:
         if not left_out:
             return self
         off = {training.name for training in left_out}
+        dropped = {stage.name for stage in self.stages if {stage.name, stage.training} & off}
+        dropped |= {s.name for s in self.stages if s.serves and set(s.serves) <= dropped}
         return replace(
             self,
             trainings=tuple(t for t in self.trainings if t.name not in off),
-            stages=tuple(s for s in self.stages if not {s.name, s.training} & off),
+            stages=tuple(stage for stage in self.stages if stage.name not in dropped),
             left_out=left_out,
         )
 

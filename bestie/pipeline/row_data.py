@@ -39,12 +39,13 @@ def built_in_root(folder: Path, settings: Settings) -> Path:
 def divided_root(root: Path, folder: Path, arguments: Sequence[str], seed: int) -> Path:
     """A root of links to another one, whose training images are divided by ``bestie split``.
 
-    Clicks of the root are used; if it has none, they are made of the masks.
+    Clicks of the root are used; if it has none, or the arguments ask for clicks, they are made of
+    the masks.
 
     Args:
         root: with masks.
         folder: for the new root.
-        arguments: of the command ("--percent", "10").
+        arguments: of the command ("--percent", "10", "--clicks", "random").
         seed: of the draw.
 
     Raises:
@@ -58,7 +59,7 @@ def divided_root(root: Path, folder: Path, arguments: Sequence[str], seed: int) 
         return target
     link_root_to_split(root, target)
     given = ["--root", str(target), *arguments, "--seed", str(seed), "--overwrite"]
-    if not (root / CLICKS).is_dir():
+    if "--clicks" not in arguments and not (root / CLICKS).is_dir():
         given += ["--clicks", "nearest"]
     try:
         run_command(Command("split", tuple(given)), target / "split.log")

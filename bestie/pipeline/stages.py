@@ -145,7 +145,8 @@ class Step:
         name: also of its folder.
         title: what people call it.
         data: components of the data that it reads.
-        reads: (stage, pattern) pairs: outputs of earlier stages that it reads.
+        reads: (stage, pattern) pairs: outputs of earlier stages that it reads; those of stages that
+            a run does without are left out.
         outputs: patterns of the files that it leaves, relative to the pipeline's folder.
         code: modules and scripts that it runs.
         training: whose settings it depends on; "": on none.
@@ -201,7 +202,8 @@ class Step:
 
     def build(self, run: Run) -> Stage:
         """The stage, for one run."""
-        reads = [self._latest(run, *pair) for pair in self.all_reads(run)]
+        there = [pair for pair in self.all_reads(run) if pair[0] in run.recipe.stage_names]
+        reads = [self._latest(run, *pair) for pair in there]
         made = tuple(pair for pair in reads if not run.is_replaced(pair[0]))
         supplied = {run.step(name).supplied for name, _ in reads if run.is_replaced(name)}
         return Stage(

@@ -2,7 +2,8 @@
 
 The meta-architecture ``PromptedSOLO`` is a SOLO and loads its checkpoints; MODEL.POINTWSSIS.PROMPT
 selects its input. Its instances have, in addition to the fields of SOLO, ``points`` (N, 2) float
-(y, x) in pixels of the output and ``class_scores`` (N,); ``scores`` is the mask confidence.
+(y, x) in pixels of the output and ``class_scores`` (N,); ``scores`` is the mask confidence. With
+PROMPT points they also have ``clicks`` (N,) int64: clicks of one cell that the label stands for.
 """
 
 from dataclasses import replace
@@ -110,8 +111,10 @@ class PromptedSOLO(SOLO):
             self.rank_settings.mask_thresh,
             self._levels(sample, len(points)),
         )
+        clicks = torch.ones_like(found.points)
         if self.nms_between == "cell":
-            found = found.select(first_of_cells(found.candidates))
+            first, clicks = first_of_cells(found.candidates)
+            found = found.select(first)
         settings = replace(
             self.rank_settings,
             nms="mask" if self.nms_between == "class" else "none",
@@ -123,6 +126,7 @@ class PromptedSOLO(SOLO):
             sample, outputs, image_size, found.candidates, settings, found.measures
         )
         scores = found.class_scores[index]
+        instances.clicks = clicks[index]
         return _with_points(instances, points[found.points[index]], scores, image_size)
 
     def _from_objects(

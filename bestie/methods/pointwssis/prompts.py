@@ -124,15 +124,20 @@ def candidates_of_cells(positives: Positives, classes: Tensor) -> tuple[Candidat
     return Candidates(keys // number, keys % number, ones), objects
 
 
-def first_of_cells(candidates: Candidates) -> Tensor:
-    """(M,) int64, rising: the first candidate of each cell and class. The others have its mask."""
+def first_of_cells(candidates: Candidates) -> tuple[Tensor, Tensor]:
+    """The first candidate of each cell and class; the others have its mask.
+
+    Returns:
+        (M,) int64, rising: these candidates; and (M,) int64 the number that each stands for.
+    """
     if not len(candidates.cells):
-        return candidates.cells
+        return candidates.cells, candidates.cells
     keys = candidates.cells * (candidates.classes.max() + 1) + candidates.classes
-    found, place = torch.unique(keys, return_inverse=True)
+    found, place, counts = torch.unique(keys, return_inverse=True, return_counts=True)
     number = torch.arange(len(keys), device=keys.device)
     first = torch.full_like(found, len(keys)).scatter_reduce_(0, place, number, "amin")
-    return first.sort().values
+    order = first.argsort()
+    return first[order], counts[order]
 
 
 def levels_of_sizes(sizes: Tensor, ranges: Sequence[tuple[float, float]]) -> Tensor:

@@ -1,14 +1,16 @@
 """Quality of the labels of the weak images, and the curve of the teacher's plain detections.
 
-Everything here reads true masks of weak images (where a root has them) and measures only.
+Everything here reads true masks of weak images (where a root has them) and measures only. What did
+not become a label, or a pair of the refiner, is counted by its reason.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from detectron2.data import DatasetCatalog, MetadataCatalog
+from pycocotools import mask as mask_util
 
 from bestie.data import register_dataset
 from bestie.evaluation import evaluate_labels
@@ -18,12 +20,62 @@ from bestie.evaluation.voc_ap import Matches, match_predictions
 from bestie.formats import read_coco
 from bestie.pipeline.measurements import labels_of_dataset
 
-__all__ = ["measure_quality", "precision_recall"]
+__all__ = ["count_refined", "count_served", "count_unpaired", "measure_quality", "precision_recall"]
 
 # Mask IoU of a true positive, and of a good one.
 IOU, GOOD_IOU = 0.5, 0.75
 # Points of a curve that are kept.
 MAX_POINTS = 200
+
+
+def count_served(clicks: int, labels: str | os.PathLike) -> dict[str, int]:
+    """Reason -> number of clicks without a label of their own; empty if labels have no clicks.
+
+    Args:
+        clicks: of the weak images.
+        labels: COCO json of their labels.
+    """
+    found = read_coco(labels)["annotations"]
+    if not all("point" in entry for entry in found):
+        return {}
+    served = sum(entry.get("clicks", 1) for entry in found)
+    return {
+        "clicks without a mask of the minimum area": clicks - served,
+        "clicks in the cell of another one of their class": served - len(found),
+    }
+
+
+def count_refined(labels: str | os.PathLike, refined: str | os.PathLike) -> dict[str, int]:
+    """Number of labels that the refiner left as they were.
+
+    Args:
+        labels: COCO json before the refiner.
+        refined: COCO json after it.
+    """
+    before, after = (
+        [(entry["image_id"], entry["segmentation"]["counts"]) for entry in coco["annotations"]]
+        for coco in map(read_coco, (labels, refined))
+    )
+    return {"labels that the refiner left as they were": len(set(before) & set(after))}
+
+
+def count_unpaired(
+    rough: Sequence[str | os.PathLike], pairs: str | os.PathLike, min_area: int
+) -> dict[str, int]:
+    """Reason -> number of rough masks of strong images that do not train the refiner.
+
+    Args:
+        rough: COCO jsons of rough masks, one per checkpoint of the teacher.
+        pairs: COCO json of rough and true masks.
+        min_area: MODEL.REFINER.MIN_AREA.
+    """
+    paired = read_coco(pairs)["annotations"]
+    masks = sum(len(read_coco(path)["annotations"]) for path in rough)
+    small = sum(int(mask_util.area(entry["rough"])) < min_area for entry in paired)
+    return {
+        "rough masks of strong images without a true instance": masks - len(paired),
+        "pairs under MODEL.REFINER.MIN_AREA": small,
+    }
 
 
 def measure_quality(

@@ -17,6 +17,7 @@ from bestie.methods.pointwssis.stages import (
     LABELS,
     PAIRS,
     REFINED,
+    ROUGH,
     STRONG,
     STUDENT,
     CheckMasks,
@@ -43,6 +44,10 @@ IMAGES = ("classes", "strong images")
 WEAK = ("classes", "weak split", "weak images", "points")
 TEACHER, REFINER = ("teacher", "teacher/model_final.pth"), ("refiner", "refiner/model_final.pth")
 CHECKPOINTS = ("teacher", "teacher/model_*.pth")
+# Keys of MODEL.POINTWSSIS that say how clicks become labels.
+OF_CLICKS = ("PROMPT", "LEVEL", "NMS_BETWEEN")
+# Values of PROMPT that make labels of weak images.
+LABELING = ("points", "filter", "none")
 
 TRAININGS = (
     Training(
@@ -50,6 +55,7 @@ TRAININGS = (
         own_keys=("MODEL.SOLO.", "MODEL.POINTWSSIS."),
         labels=STRONG,
         checkpoints=3,  # the refiner's rough masks come from earlier ones
+        settings=lambda facts: {"MODEL.POINTWSSIS.PROMPT": "points"},
     ),
     Training(
         "refiner",
@@ -57,6 +63,7 @@ TRAININGS = (
         labels=PAIRS,
         finds_instances=False,
         evaluated=False,
+        optional=True,
     ),
     Training(
         "student",
@@ -87,6 +94,8 @@ STAGES = (
         data=IMAGES,
         reads=(("check", STRONG), CHECKPOINTS),
         training="teacher",
+        ignores=tuple(f"MODEL.POINTWSSIS.{key}" for key in OF_CLICKS),
+        serves=("refiner",),
     ),
     Train(
         "refiner",
@@ -114,13 +123,17 @@ STAGES = (
     MergeLabels(
         "merge",
         "Masks and labels in one file",
-        reads=(("check", STRONG), ("refined", REFINED)),
+        reads=(("check", STRONG), ("labels", LABELS), ("refined", REFINED)),
     ),
     QualityOfLabels(
         "quality",
         "Label quality",
         data=(*WEAK, "weak truth"),
-        reads=(TEACHER, ("labels", LABELS), ("refined", REFINED)),
+        reads=(
+            TEACHER,
+            *(("rough", file) for file in (ROUGH, PAIRS)),
+            *(("labels", LABELS), ("refined", REFINED)),
+        ),
         training="teacher",
     ),
     Train(
@@ -155,14 +168,34 @@ STAGES = (
 
 
 def _check(settings: Mapping[str, Mapping[str, str]]) -> list[str]:
-    """Settings of the teacher that a run refuses before it starts."""
-    if settings["teacher"].get("MODEL.POINTWSSIS.LEVEL", "").strip("'\"") != "oracle":
-        return []
-    return [
-        "MODEL.POINTWSSIS.LEVEL oracle reads the true masks of clicked images, which a run never "
-        "does; bestie export makes such labels with the run's teacher (docs/pointwssis.md, One "
-        "step at a time)"
-    ]
+    """What a run refuses before it starts: labels that it cannot make, and idle switches."""
+    given = {
+        key: settings["teacher"].get(f"MODEL.POINTWSSIS.{key}", "").strip("'\"")
+        for key in OF_CLICKS
+    }
+    prompt, problems = given["PROMPT"] or "points", []
+    if prompt not in LABELING:
+        problems.append(
+            f"MODEL.POINTWSSIS.PROMPT of a run must be one of {', '.join(LABELING)}, got {prompt}"
+        )
+    if prompt == "none" and "refiner" in settings:
+        problems.append(
+            "MODEL.POINTWSSIS.PROMPT none gives labels without clicks, which the refiner cannot "
+            "read; add --variant refiner:off"
+        )
+    if prompt != "points":
+        problems += [
+            f"MODEL.POINTWSSIS.{key} has no effect with MODEL.POINTWSSIS.PROMPT {prompt}"
+            for key in ("LEVEL", "NMS_BETWEEN")
+            if given[key]
+        ]
+    if given["LEVEL"] == "oracle":
+        problems.append(
+            "MODEL.POINTWSSIS.LEVEL oracle reads the true masks of clicked images, which a run "
+            "never does; bestie export makes such labels with the run's teacher "
+            "(docs/pointwssis.md, One step at a time)"
+        )
+    return problems
 
 
 RECIPE = register_recipe(
@@ -178,7 +211,6 @@ RECIPE = register_recipe(
             "DATASETS.TEST": "--data and --val-split",
             "OUTPUT_DIR": "--output",
             "MODEL.META_ARCHITECTURE": "the configs of a preset, and --variant",
-            "MODEL.POINTWSSIS.PROMPT": "no option: clicks for labels, none for evaluation",
         },
         check=_check,
         sections=(

@@ -75,9 +75,10 @@ def quality_section(run: RunFolder) -> Section:
     if not quality:
         return Section("Labels", [Paragraph(run.absence("quality"), "warn")])
     counts = ", ".join(f"{number} {TITLES[stage]}" for stage, number in quality["counts"].items())
-    blocks: list[Block] = [
-        Paragraph(f"{quality['clicks']} clicks on the weak images gave {counts}.")
-    ]
+    left_out = ", ".join(f"{n} {why}" for why, n in quality.get("skipped", {}).items() if n)
+    text = f"{quality['clicks']} clicks on the weak images gave {counts}."
+    text += f" Not all became labels or were refined: {left_out}." if left_out else ""
+    blocks: list[Block] = [Paragraph(text)]
     if not quality["truth"]:
         text = "The weak images have no masks: how many labels are right cannot be measured."
         return Section("Labels", [*blocks, Paragraph(text)])
@@ -96,8 +97,9 @@ def quality_section(run: RunFolder) -> Section:
         [name, *(values.get(key) for key in QUALITY if key in values)]
         for name, values in quality["labels"]["per_class"].items()
     ]
+    final = TITLES[list(quality["stages"])[-1]]
     headers = ["Class", *(title for key, title in QUALITY.items() if not key.endswith("75"))]
-    blocks.append(Table(headers, rows, caption="Refined labels by class"))
+    blocks.append(Table(headers, rows, caption=f"{final[:1].upper()}{final[1:]} by class"))
     return Section("Labels", blocks)
 
 
@@ -134,11 +136,10 @@ def _strips(run: RunFolder, dataset: str) -> list[Block]:
     settings = LayerSettings(
         metadata.thing_classes, side=SIDE, points=CLICKS, score_thresh=MIN_SCORE
     )
-    files = {
-        PLAIN: run.root / "quality/plain.json",
-        TITLES["labels"]: run.root / LABELS,
-        TITLES["refined"]: run.root / REFINED,
-    }
+    made = {PLAIN: "quality/plain.json", TITLES["labels"]: LABELS}
+    if "refined" in run.plan.titles:
+        made[TITLES["refined"]] = REFINED
+    files = {title: run.root / file for title, file in made.items()}
     truth = metadata.get("json_file")
     if truth:
         files[TRUTH] = Path(truth)

@@ -12,7 +12,12 @@ from bestie.formats import DataError, atomic_write, read_coco, read_points, to_j
 from bestie.formats.ledger import LEDGER, entry_of_images, write_ledger_entry
 from bestie.formats.supervision import LabelKind, count_images, mark_images
 from bestie.formats.true_masks import true_instances
-from bestie.methods.pointwssis.quality import measure_quality
+from bestie.methods.pointwssis.quality import (
+    count_refined,
+    count_served,
+    count_unpaired,
+    measure_quality,
+)
 from bestie.pipeline.derived import SUBSET, make_subset
 from bestie.pipeline.process import Command
 from bestie.pipeline.stages import Check, Run, Step, Train
@@ -22,6 +27,7 @@ __all__ = [
     "LABELS",
     "PAIRS",
     "REFINED",
+    "ROUGH",
     "STRONG",
     "STUDENT",
     "CheckMasks",
@@ -38,6 +44,7 @@ __all__ = [
 STRONG, PAIRS = "check/strong.json", "rough/pairs.json"
 LABELS, REFINED = "labels/labels.json", "refined/labels.json"
 STUDENT = "merge/student.json"
+ROUGH = "rough/after_*.json"
 EXPORT, COMBINE = "bestie.cli.export", "bestie.cli.combine_labels"
 # Weak images on which plain detections of the teacher are compared with the labels, at most.
 MAX_IMAGES = 100
@@ -63,7 +70,7 @@ class CheckMasks(Check):
 class RoughLabels(Step):
     """Rough masks of the strong images by earlier checkpoints of the teacher, and their pairs."""
 
-    outputs: tuple[str, ...] = ("rough/after_*.json", PAIRS, f"rough/{LEDGER}")
+    outputs: tuple[str, ...] = (ROUGH, PAIRS, f"rough/{LEDGER}")
     code: tuple[str, ...] = (EXPORT, COMBINE)
 
     def commands(self, run: Run, resume: bool) -> list[Command]:
@@ -83,7 +90,10 @@ class RoughLabels(Step):
 
 @dataclass(frozen=True)
 class PromptedLabels(Step):
-    """Labels of the weak images: for each click, the teacher's mask at it."""
+    """Labels of the weak images: for each click, the teacher's mask at it.
+
+    MODEL.POINTWSSIS.PROMPT may choose other labels of the teacher, for ablations.
+    """
 
     outputs: tuple[str, ...] = (LABELS, "labels/summary.json", f"labels/{LEDGER}")
     code: tuple[str, ...] = (EXPORT,)
@@ -91,7 +101,7 @@ class PromptedLabels(Step):
     def commands(self, run: Run, resume: bool) -> list[Command]:
         weights, output = run.folder / self.training / "model_final.pth", run.folder / LABELS
         dataset = run.source.name("weak")
-        return [_prompted(run, self.training, dataset, output, weights, "points")]
+        return [_prompted(run, self.training, dataset, output, weights, self._prompt(run))]
 
     def finish(self, run: Run) -> None:
         coco = read_coco(run.folder / LABELS)
@@ -103,7 +113,12 @@ class PromptedLabels(Step):
             )
         with atomic_write(run.folder / "labels/summary.json") as file:
             file.write(to_json(asdict(summarize_labels(coco)), indent=1))
-        _write_ledger(run, LABELS, self.title, {LabelKind.CLICKS: len(coco["images"])})
+        uses_clicks = self._prompt(run) != "none"
+        counts = {LabelKind.CLICKS: len(coco["images"])} if uses_clicks else {}
+        _write_ledger(run, LABELS, self.title, counts)
+
+    def _prompt(self, run: Run) -> str:
+        return run.configs.cfg[self.training].MODEL.POINTWSSIS.PROMPT
 
 
 @dataclass(frozen=True)
@@ -129,9 +144,8 @@ class MergeLabels(Step):
     code: tuple[str, ...] = (COMBINE,)
 
     def commands(self, run: Run, resume: bool) -> list[Command]:
-        return [
-            _combine("merge", run.folder / STRONG, [run.folder / REFINED], run.folder / STUDENT)
-        ]
+        *_, labels = _labels_of_stages(run).values()
+        return [_combine("merge", run.folder / STRONG, [labels], run.folder / STUDENT)]
 
     def finish(self, run: Run) -> None:
         counts = count_images(read_coco(run.folder / STUDENT))
@@ -186,15 +200,24 @@ class QualityOfLabels(Step):
         clicks = sum(
             len(read_points(source.points / f"{image_id}.txt")) for image_id in source.ids["weak"]
         )
+        labels = _labels_of_stages(run)
         content = measure_quality(
-            {"labels": run.folder / LABELS, "refined": run.folder / REFINED},
+            labels,
             run.folder / self.outputs[1],
             dataset=source.name("weak"),
             subset=dataset_name("folder", run.folder / "quality" / SUBSET, SUBSET),
             has_truth=bool(source.truth["weak"]),
         )
+        skipped = count_served(clicks, labels["labels"])
+        if "refined" in labels:
+            rough = sorted(run.folder.glob(ROUGH))
+            min_area = run.configs.cfg["refiner"].MODEL.REFINER.MIN_AREA
+            skipped |= count_refined(labels["labels"], labels["refined"])
+            skipped |= count_unpaired(rough, run.folder / PAIRS, min_area)
+        for reason, number in skipped.items():
+            run.note(f"{self.title}: {number} {reason}")
         with atomic_write(run.folder / self.outputs[0]) as file:
-            file.write(to_json({"clicks": clicks, **content}, indent=1))
+            file.write(to_json({"clicks": clicks, "skipped": skipped, **content}, indent=1))
         measured = len(source.ids["weak"]) if source.truth["weak"] else 0
         entry = {
             "stage": self.title,
@@ -210,17 +233,25 @@ class QualityOfLabels(Step):
         write_ledger_entry(run.folder / "quality", "quality", entry)
 
 
+def _labels_of_stages(run: Run) -> dict[str, Path]:
+    """Stage -> labels of the weak images after it; the last ones are those that train."""
+    files = {"labels": LABELS, "refined": REFINED}
+    return {
+        name: run.folder / file for name, file in files.items() if name in run.recipe.stage_names
+    }
+
+
 def _prompted(
     run: Run, training: str, dataset: str, output: Path, weights: Path, prompt: str
 ) -> Command:
-    """The export of what the teacher finds for clicks ("points") or known objects ("sizes")."""
-    values = {
-        "MODEL.WEIGHTS": weights,
-        "MODEL.META_ARCHITECTURE": "PromptedSOLO",
-        "MODEL.POINTWSSIS.PROMPT": prompt,
-        "INPUT.DATASET_MAPPER_NAME": "PromptMapper",
-        "TEST.EVALUATORS": "[]",
-    }
+    """The export of what the teacher finds for clicks ("points"), known objects ("sizes"), ..."""
+    values = {"MODEL.WEIGHTS": weights, "TEST.EVALUATORS": "[]"}
+    if prompt != "none":
+        values |= {
+            "MODEL.META_ARCHITECTURE": "PromptedSOLO",
+            "MODEL.POINTWSSIS.PROMPT": prompt,
+            "INPUT.DATASET_MAPPER_NAME": "PromptMapper",
+        }
     arguments = ["--dataset", dataset, "--output", str(output), "--no-tags"]
     return run.command("export", training, arguments, **values)
 

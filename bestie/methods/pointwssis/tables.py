@@ -170,18 +170,57 @@ ABLATIONS = Table(
             )
             for left in ("image", "mask", "point")
         ),
-        Row(
-            "nms_class",
-            "labels of a class suppress each other (official code)",
-            settings={"MODEL.POINTWSSIS.NMS_BETWEEN": "class"},
-            prepare=_split(10),
+        *(
+            Row(
+                f"guidance_{prompt}",
+                f"{what}, no refiner",
+                settings={"MODEL.POINTWSSIS.PROMPT": prompt},
+                variants={"refiner": "off"},
+                prepare=_split(10),
+                read=_of("labels"),
+            )
+            for prompt, what in (
+                ("none", "plain detections instead of clicks"),
+                ("filter", "clicks choose among plain detections"),
+            )
+        ),
+        *(
+            Row(
+                f"level_{level}",
+                f"all clicks read the level {level}",
+                settings={"MODEL.POINTWSSIS.LEVEL": level},
+                prepare=_split(10),
+            )
+            for level in ("p2", "p3", "p4", "p5")
+        ),
+        *(
+            Row(
+                f"clicks_{kind}",
+                f"clicks made from the masks: {kind}",
+                prepare=(*_split(10), "--clicks", kind),
+            )
+            for kind in ("random", "centroid")
+        ),
+        *(
+            Row(
+                f"nms_{between}",
+                f"labels that suppress each other: {what}",
+                settings={"MODEL.POINTWSSIS.NMS_BETWEEN": between},
+                prepare=_split(10),
+            )
+            for between, what in (
+                ("none", "none"),
+                ("cell", "those of one cell and class"),
+                ("class", "all of a class (official code)"),
+            )
         ),
     ),
     last="quality",
     read=_of("refined"),
     preset=PAPER,
     note="Not a table of the paper. Labels are matched with the true masks of the clicked images "
-    "at a mask IoU of 0.5; these masks measure, and do nothing else.",
+    "at a mask IoU of 0.5; these masks measure, and do nothing else. The level of the true size "
+    "(oracle) is no row: a run reads no masks of clicked images.",
     needs_truth=("weak", "val"),
 )
 

@@ -50,7 +50,8 @@ def test_given_levels_replace_the_choice():
 def test_neighbors_with_one_mask_lose_a_label_only_with_suppression_between_all():
     points, classes = torch.tensor([[1.0, 1.0], [9.0, 1.0]]), torch.tensor([0, 0])
     candidates = candidates_of_points(points, classes, outputs(), PADDED).candidates
-    assert first_of_cells(candidates).tolist() == [0, 1]
+    first, clicks = first_of_cells(candidates)
+    assert first.tolist() == [0, 1] and clicks.tolist() == [1, 1]
     settings = RankSettings(strides=(1, 1), nms="mask")
     assert len(rank(candidates, outputs(), settings).index) == 1
 
@@ -58,9 +59,10 @@ def test_neighbors_with_one_mask_lose_a_label_only_with_suppression_between_all(
 def test_two_clicks_on_one_cell_and_class_are_one_label_but_two_classes_are_two():
     cells, ones = torch.tensor([5, 3, 5, 5, 3]), torch.ones(5)
     candidates = Candidates(cells, torch.tensor([0, 1, 0, 1, 0]), ones)
-    assert first_of_cells(candidates).tolist() == [0, 1, 3, 4]
+    first, clicks = first_of_cells(candidates)
+    assert first.tolist() == [0, 1, 3, 4] and clicks.tolist() == [2, 1, 1, 1]
     empty = torch.zeros(0, dtype=torch.int64)
-    assert len(first_of_cells(Candidates(empty, empty, empty.float()))) == 0
+    assert [len(part) for part in first_of_cells(Candidates(empty, empty, empty.float()))] == [0, 0]
 
 
 def test_selected_candidates_keep_their_points_and_measures():

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from bestie.evaluation.voc_ap import Matches
-from bestie.methods.pointwssis.quality import measure_quality, precision_recall
+from bestie.formats import encode_mask
+from bestie.methods.pointwssis.quality import (
+    count_refined,
+    count_served,
+    count_unpaired,
+    measure_quality,
+    precision_recall,
+)
 from tests.evaluation.tiny_data import OBJECTS, coco_of, write_root
 
 
@@ -55,3 +62,40 @@ def test_without_truth_only_counts_are_left(files):
     name, paths = files
     found = measure_quality(paths, paths["labels"], dataset=name, subset=name, has_truth=False)
     assert found == {"truth": False, "counts": {"labels": 3, "refined": 6}}
+
+
+def write_labels(path, entries):
+    images = [{"id": 1, "file_name": "x.png", "height": 4, "width": 6}]
+    categories = [{"id": 1, "name": "cat"}]
+    annotations = [
+        {
+            "id": number,
+            "image_id": 1,
+            "category_id": 1,
+            "iscrowd": 0,
+            "segmentation": encode_mask(mask),
+            "area": int(mask.sum()),
+            "bbox": [0, 0, 6, 4],
+            **more,
+        }
+        for number, (mask, more) in enumerate(entries, 1)
+    ]
+    content = {"images": images, "annotations": annotations, "categories": categories}
+    path.write_text(json.dumps(content))
+    return path
+
+
+def test_what_is_left_out_is_counted_by_its_reason(tmp_path):
+    one, two = np.zeros((4, 6), bool), np.zeros((4, 6), bool)
+    one[1, 1], two[:2, :3] = True, True
+    point = {"point": [1.0, 1.0]}
+    labels = write_labels(tmp_path / "a.json", [(one, point | {"clicks": 3}), (two, point)])
+    # Of 6 clicks, 3 are one label, 1 is another one.
+    assert list(count_served(6, labels).values()) == [2, 2]
+    refined = write_labels(tmp_path / "b.json", [(~one, point), (two, point)])
+    assert list(count_refined(labels, refined).values()) == [1]
+    rough = [encode_mask(one), encode_mask(two)]
+    pairs = write_labels(tmp_path / "c.json", [(two, {"rough": code}) for code in rough])
+    assert list(count_unpaired([labels, refined], pairs, 2).values()) == [2, 1]
+    plain = write_labels(tmp_path / "d.json", [(one, {})])
+    assert count_served(6, plain) == {}

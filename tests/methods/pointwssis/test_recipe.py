@@ -16,11 +16,13 @@ from bestie.formats.ledger import read_ledger
 from bestie.formats.text import write_points
 from bestie.formats.true_masks import image_stem, part_of_coco
 from bestie.methods.pointwssis.recipe import RECIPE
+from bestie.methods.pointwssis.stages import LABELS, STRONG
 from bestie.pipeline import Request, StageError, run_pipeline
 from bestie.pipeline.check_stage import check_configs
 from bestie.pipeline.configs import TrainingConfigs
 from bestie.pipeline.recipe import RECIPES, recipe_for
 from bestie.pipeline.source import open_source
+from bestie.pipeline.stages import Run, build_stages
 from tests.pipeline import running
 from tests.pipeline.tiny_root import SIDE, write_tiny_root
 
@@ -149,6 +151,45 @@ def test_the_oracle_is_refused_before_anything_runs(root, key):
     with pytest.raises(ValueError, match="LEVEL oracle reads the true masks .* bestie export"):
         request(root, key, "oracle")
     assert request(root, key, "p3").settings("teacher")["MODEL.POINTWSSIS.LEVEL"] == "p3"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["MODEL.POINTWSSIS.PROMPT", "none"], "refiner cannot read; add --variant refiner:off"),
+        (["MODEL.POINTWSSIS.PROMPT", "sizes"], "must be one of points, filter, none, got sizes"),
+        (
+            ["MODEL.POINTWSSIS.PROMPT", "filter", "MODEL.POINTWSSIS.LEVEL", "p3"],
+            "LEVEL has no effect with MODEL.POINTWSSIS.PROMPT filter",
+        ),
+    ],
+)
+def test_labels_that_no_run_can_make_are_refused(root, options, message):
+    with pytest.raises(ValueError, match=message):
+        request(root, *options)
+
+
+def test_without_the_refiner_its_stages_go_and_the_student_gets_the_rough_labels(root):
+    options = ("MODEL.POINTWSSIS.PROMPT", "none")
+    with pytest.raises(ValueError, match="no refiner; --variant refiner:on adds it"):
+        request(root, "MODEL.REFINER.SIZE", "64", variants={"refiner": "off"})
+    given = [*TINY]
+    at = given.index("refiner:SOLVER.MAX_ITER")
+    del given[at : at + 2]
+    made = Request(
+        *(str(root), MIXED, root.parent / "run"),
+        options=(*given, "DEVICE", "cpu", *options),
+        variants={"refiner": "off"},
+    )
+    source = open_source(made, root)
+    steps = Run(made, source, TrainingConfigs(made, source, made.output))
+    assert set(RECIPE.stage_names) - set(made.recipe.stage_names) == {"rough", "refiner", "refined"}
+    stages = {stage.name: stage for stage in build_stages(steps)}
+    assert dict(stages["merge"].reads) == {"check": STRONG, "labels": LABELS}
+    (merge,) = steps.step("merge").commands(steps, False)
+    assert str(made.output / LABELS) in merge.arguments
+    (labels,) = steps.step("labels").commands(steps, False)
+    assert "PromptedSOLO" not in labels.arguments
 
 
 @pytest.mark.slow

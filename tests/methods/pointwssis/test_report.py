@@ -37,7 +37,8 @@ def write(folder, name, content):
 @pytest.fixture
 def run(tmp_path):
     write(tmp_path, "manifest.json", {"stages": {"check": {"status": "failed"}}})
-    return RunFolder(tmp_path, ReportPlan(titles={"check": "Check of the data"}))
+    titles = {"check": "Check of the data", "refined": "Refined labels"}
+    return RunFolder(tmp_path, ReportPlan(titles=titles))
 
 
 @pytest.mark.parametrize("section", [classes_section, quality_section, label_pictures_section])
@@ -69,6 +70,7 @@ def quality(truth=True, recall=(20.0, 40.0)):
     return {
         "clicks": 7,
         "counts": {"labels": 5, "refined": 4},
+        "skipped": {"clicks without a mask": 2, "pairs": 0},
         "truth": truth,
         "stages": {"labels": METRICS, "refined": METRICS | {"recall": 75.0}},
         "curve": {"plain": curve, "refined": curve},
@@ -80,6 +82,7 @@ def test_labels_of_all_stages_stand_in_one_table(run):
     write(run.root, "quality/quality.json", quality())
     text, _, stages, curve, classes = quality_section(run).blocks
     assert text.text.startswith("7 clicks on the weak images gave 5 rough labels")
+    assert text.text.endswith("Not all became labels or were refined: 2 clicks without a mask.")
     assert [row[0] for row in stages.rows] == list(TITLES.values())
     assert [row[3] for row in stages.rows] == [50.0, 75.0]
     assert all(len(row) == len(stages.headers) for row in stages.rows)

@@ -112,9 +112,16 @@ def test_plain_detections_of_a_part_are_compared_with_the_labels(run):
     assert given["MODEL.SOLO.TEST.SCORE_THRESH"] == "0.05"
     for file in (LABELS, REFINED, "quality/plain.json"):
         write_weak(run, file)
+    write_weak(run, PAIRS)
+    write_weak(run, "rough/after_0000004.json")
+    coco = read_coco(run.folder / PAIRS)
+    for entry in coco["annotations"]:
+        entry["rough"] = entry["segmentation"]
+    write_weak(run, PAIRS, annotations=coco["annotations"][:3])
     step.finish(run)
     content = json.loads((run.folder / "quality/quality.json").read_text())
     assert content["clicks"] == 4 and content["counts"] == {"labels": 4, "refined": 4}
     assert content["stages"]["refined"]["recall"] == 100.0
+    assert list(content["skipped"].values()) == [0, 0, 4, 1, 0]
     (consumed,) = read_ledger(run.folder / "quality")["quality"]["consumed"]
     assert consumed["labels"] == "masks of 4 clicked images, which only measure the labels"

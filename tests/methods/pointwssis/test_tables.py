@@ -27,6 +27,7 @@ def test_settings_of_every_row_are_accepted(table, row, tmp_path):
         table.supervision,
         tmp_path / "run",
         options=options,
+        variants=row.variants,
         more_stages=table.stages,
     )
     assert table.last in request.recipe.stage_names and row.prepare[0] == "--percent"
