@@ -55,9 +55,9 @@ def label_annotations(labels: LabelledMasks) -> list[dict]:
     if "class_scores" in labels.extra:
         for entry, score in zip(entries, labels.extra["class_scores"], strict=True):
             entry["class_score"] = round(float(score), 6)
-    for entry, clicks in zip(entries, labels.extra.get("clicks", ()), strict=False):
-        if clicks > 1:
-            entry["clicks"] = int(clicks)
+    if "clicks" in labels.extra:
+        for entry, clicks in zip(entries, labels.extra["clicks"], strict=True):
+            entry |= {"clicks": int(clicks)} if clicks > 1 else {}
     return entries
 
 

@@ -36,3 +36,10 @@ def test_other_labels_have_neither():
     instances.remove("class_scores")
     (label, _) = label_annotations(LabelledMasks.from_instances(instances))
     assert "point" not in label and "class_score" not in label
+
+
+def test_a_label_of_several_clicks_has_their_number():
+    instances = labels_with_points()
+    instances.clicks = torch.tensor([1, 3])
+    first, second = label_annotations(LabelledMasks.from_instances(instances))
+    assert "clicks" not in first and second["clicks"] == 3

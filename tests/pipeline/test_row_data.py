@@ -34,3 +34,12 @@ def test_a_root_that_cannot_be_divided_is_named(tmp_path):
     root = write_tiny_root(tmp_path / "root", train=4, val=1)
     with pytest.raises(DataError, match="root: .*strong ones"):
         divided_root(root, tmp_path, ("--percent", "1"), 0)
+
+
+def test_clicks_that_are_asked_for_replace_those_of_the_root(tmp_path):
+    root = write_tiny_root(tmp_path / "root", train=4, val=1)
+    first = divided_root(root, tmp_path, ("--percent", "25"), 3)
+    other = divided_root(first, tmp_path, ("--percent", "25", "--clicks", "random"), 3)
+    files = sorted(path.name for path in (first / "Center_points").iterdir())
+    texts = [[(r / "Center_points" / f).read_text() for f in files] for r in (first, other)]
+    assert texts[0] != texts[1] and len(files) == 3
