@@ -1,9 +1,13 @@
-"""Parity with the references on another device: ``BESTIE_TEST_DEVICE=cuda pytest -k reference``."""
+"""The tiny root of the tests of the data, the config on it, and the device of the references.
+
+``BESTIE_TEST_DEVICE=cuda python -m pytest tests/methods -k reference`` runs these on a GPU.
+"""
 
 import os
 
 import pytest
 
+from tests.data.conftest import cfg, root  # noqa: F401  (fixtures)
 from tests.methods.reference_device import everything_on, why_not_on
 
 
