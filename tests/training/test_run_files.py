@@ -78,6 +78,9 @@ def test_of_a_run_that_refines_labels_only_the_refined_ones_count(tmp_path):
     assert find_run_files(tmp_path).labels == ""
     (tmp_path / "refined/labels.json").write_text("{}")
     assert find_run_files(tmp_path).labels == str(tmp_path / "refined/labels.json")
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest | {"variants": ["refiner:off"]}))
+    assert find_run_files(tmp_path).labels == str(tmp_path / "labels/labels.json")
 
 
 def test_the_root_of_a_run_is_that_of_its_manifest(tmp_path):
