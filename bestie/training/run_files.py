@@ -107,8 +107,8 @@ def find_run_files(folder: str | os.PathLike) -> RunFiles:
         raise DataError(f"is not the folder of a run of the pipeline (no {MANIFEST})", folder)
     manifest = _manifest(folder)
     points, maps = folder / "cues", folder / "maps"
-    # A run that refines its labels has a stage for the rough ones of its refiner. A later run in the
-    # same folder may have gone without.
+    # A run that refines its labels has a stage for the rough ones of its refiner. A later run in
+    # the same folder may have gone without.
     refines = {"rough", "refined"} & set(manifest["stages"])
     if "refiner:off" in manifest.get("variants", ()):
         refines = set()
