@@ -127,7 +127,7 @@ def _add_maps(cfg: CN) -> None:
     model.MAPS.AFFINITY_STEPS = 0
     # Power of the similarities, cosines of the features; a higher one keeps to more similar pixels.
     model.MAPS.AFFINITY_POWER = 6.0
-    # Feature map of the classifier's backbone: "res2" to "res5", of VGG16 "conv3", "conv4".
+    # Feature map of the classifier's backbone: "res2" to "res5", of VGG16 "conv1" to "conv5".
     model.MAPS.AFFINITY_FEATURE = "res3"
     # Score of the background class: "constant" (BACKGROUND_SCORE), or "agreement": for each image
     # the score at which its scales and mirror images agree best; no ground truth is read.
@@ -192,13 +192,30 @@ def check_pam_config(cfg: CN) -> list[str]:
             f"{cfg.SOLVER.MAX_ITER}: peak attention would never start; set MODEL.PAM.ALPHA 0 "
             "for a plain CAM classifier."
         )
-    given = VGG_FEATURES if cfg.MODEL.BACKBONE.NAME == "build_vgg16_backbone" else TIMM_FEATURES
-    if node.MAPS.AFFINITY_STEPS and node.MAPS.AFFINITY_FEATURE not in given:
-        problems.append(
-            f"MODEL.PAM.MAPS.AFFINITY_FEATURE must be one of {', '.join(given)} with "
-            f"MODEL.BACKBONE.NAME {cfg.MODEL.BACKBONE.NAME}, got {node.MAPS.AFFINITY_FEATURE}."
-        )
-    return problems
+    return problems + (_problems_of_affinity(cfg) if node.MAPS.AFFINITY_STEPS else [])
+
+
+def _problems_of_affinity(cfg: CN) -> list[str]:
+    name, feature = cfg.MODEL.BACKBONE.NAME, cfg.MODEL.PAM.MAPS.AFFINITY_FEATURE
+    is_vgg = name == "build_vgg16_backbone"
+    if not is_vgg and name != "build_timm_backbone":
+        return [
+            "MODEL.PAM.MAPS.AFFINITY_STEPS needs MODEL.BACKBONE.NAME build_timm_backbone or "
+            f"build_vgg16_backbone, got {name}."
+        ]
+    if not is_vgg and cfg.MODEL.TIMM.NAME.startswith("hrnet") and feature != "res5":
+        # Its shallower maps have layers that feed no other one, so that no tag would train them.
+        return [
+            f"MODEL.PAM.MAPS.AFFINITY_FEATURE must be res5 with {cfg.MODEL.TIMM.NAME}, got "
+            f"{feature}."
+        ]
+    given = VGG_FEATURES if is_vgg else TIMM_FEATURES
+    if feature in given:
+        return []
+    return [
+        f"MODEL.PAM.MAPS.AFFINITY_FEATURE must be one of {', '.join(given)} with "
+        f"MODEL.BACKBONE.NAME {name}, got {feature}."
+    ]
 
 
 def _problems_of_segmenter(cfg: CN) -> list[str]:

@@ -69,7 +69,8 @@ def merge_labels(
 ) -> tuple[int, int]:
     """Write the true instances of the strong images and the labels of the weak ones as one json.
 
-    Each image has the kind of labels behind its annotations in the field "supervision".
+    Each image has the kind of labels behind its annotations in the field "supervision": masks,
+    clicks, or none for detections of the teacher, which have no 'point'.
 
     Args:
         truth: json of the strong images.
@@ -91,7 +92,9 @@ def merge_labels(
         )
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    for coco, kind in ((strong, LabelKind.MASKS), (weak, LabelKind.CLICKS)):
+    has_clicks = all("point" in entry for entry in weak["annotations"])
+    behind_weak = LabelKind.CLICKS if has_clicks else LabelKind.NONE
+    for coco, kind in ((strong, LabelKind.MASKS), (weak, behind_weak)):
         of_image = _by_image(coco, crowds=True)
         for image in mark_images(coco["images"], kind):
             number = len(images) + 1

@@ -5,6 +5,7 @@ not become a label, or a pair of the refiner, is counted by its reason.
 """
 
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -31,6 +32,9 @@ MAX_POINTS = 200
 def count_served(clicks: int, labels: str | os.PathLike) -> dict[str, int]:
     """Reason -> number of clicks without a label of their own; empty if labels have no clicks.
 
+    A click has no label if no mask there has the minimum area, no detection contains it (PROMPT
+    filter), or another label suppressed that one (NMS_BETWEEN class).
+
     Args:
         clicks: of the weak images.
         labels: COCO json of their labels.
@@ -40,7 +44,7 @@ def count_served(clicks: int, labels: str | os.PathLike) -> dict[str, int]:
         return {}
     served = sum(entry.get("clicks", 1) for entry in found)
     return {
-        "clicks without a mask of the minimum area": clicks - served,
+        "clicks without a label": clicks - served,
         "clicks in the cell of another one of their class": served - len(found),
     }
 
@@ -56,7 +60,8 @@ def count_refined(labels: str | os.PathLike, refined: str | os.PathLike) -> dict
         [(entry["image_id"], entry["segmentation"]["counts"]) for entry in coco["annotations"]]
         for coco in map(read_coco, (labels, refined))
     )
-    return {"labels that the refiner left as they were": len(set(before) & set(after))}
+    same = Counter(before) & Counter(after)
+    return {"labels that the refiner left as they were": same.total()}
 
 
 def count_unpaired(

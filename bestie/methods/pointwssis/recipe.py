@@ -189,6 +189,14 @@ def _check(settings: Mapping[str, Mapping[str, str]]) -> list[str]:
             for key in ("LEVEL", "NMS_BETWEEN")
             if given[key]
         ]
+    problems += [
+        f"{name}:{key} has no effect; the labels are made by the teacher"
+        for name, values in settings.items()
+        for key in values
+        if name != "teacher" and key.startswith("MODEL.POINTWSSIS.")
+    ]
+    if "refiner" not in settings and "MODEL.POINTWSSIS.ROUGH_AT" in settings["teacher"]:
+        problems.append("MODEL.POINTWSSIS.ROUGH_AT has no effect without a refiner")
     if given["LEVEL"] == "oracle":
         problems.append(
             "MODEL.POINTWSSIS.LEVEL oracle reads the true masks of clicked images, which a run "

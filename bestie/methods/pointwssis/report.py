@@ -76,7 +76,11 @@ def quality_section(run: RunFolder) -> Section:
         return Section("Labels", [Paragraph(run.absence("quality"), "warn")])
     counts = ", ".join(f"{number} {TITLES[stage]}" for stage, number in quality["counts"].items())
     left_out = ", ".join(f"{n} {why}" for why, n in quality.get("skipped", {}).items() if n)
-    text = f"{quality['clicks']} clicks on the weak images gave {counts}."
+    if quality.get("prompt") == "none":
+        counts = ", ".join(f"{number} labels" for number in quality["counts"].values())
+        text = f"The teacher gave {counts} on the weak images; their clicks were not used."
+    else:
+        text = f"{quality['clicks']} clicks on the weak images gave {counts}."
     text += f" Not all became labels or were refined: {left_out}." if left_out else ""
     blocks: list[Block] = [Paragraph(text)]
     if not quality["truth"]:

@@ -149,6 +149,7 @@ class MergeLabels(Step):
 
     def finish(self, run: Run) -> None:
         counts = count_images(read_coco(run.folder / STUDENT))
+        counts.pop(LabelKind.NONE, None)
         _write_ledger(run, STUDENT, self.title, counts)
 
 
@@ -201,6 +202,7 @@ class QualityOfLabels(Step):
             len(read_points(source.points / f"{image_id}.txt")) for image_id in source.ids["weak"]
         )
         labels = _labels_of_stages(run)
+        prompt = run.configs.cfg[self.training].MODEL.POINTWSSIS.PROMPT
         content = measure_quality(
             labels,
             run.folder / self.outputs[1],
@@ -217,7 +219,8 @@ class QualityOfLabels(Step):
         for reason, number in skipped.items():
             run.note(f"{self.title}: {number} {reason}")
         with atomic_write(run.folder / self.outputs[0]) as file:
-            file.write(to_json({"clicks": clicks, "skipped": skipped, **content}, indent=1))
+            counts = {"clicks": clicks, "prompt": prompt, "skipped": skipped}
+            file.write(to_json(counts | content, indent=1))
         measured = len(source.ids["weak"]) if source.truth["weak"] else 0
         entry = {
             "stage": self.title,

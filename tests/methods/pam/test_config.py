@@ -36,6 +36,16 @@ def test_the_feature_of_the_affinities_is_one_that_the_backbone_has():
     (problem,) = problems(*vgg, *walk, "res3")
     assert "must be one of conv1, conv2, conv3, conv4, conv5" in problem
     assert problems("MODEL.PAM.START_ITER", "0", *vgg) == []
+    (problem,) = problems("MODEL.BACKBONE.NAME", "build_resnet_backbone", *walk, "res3")
+    assert "AFFINITY_STEPS needs MODEL.BACKBONE.NAME build_timm_backbone or" in problem
+
+
+def test_shallow_maps_of_hrnet_have_layers_that_tags_do_not_train():
+    walk = ("MODEL.PAM.START_ITER", "0", "MODEL.PAM.MAPS.AFFINITY_STEPS", "1")
+    walk += ("MODEL.TIMM.NAME", "hrnet_w18_small", "MODEL.PAM.MAPS.AFFINITY_FEATURE")
+    (problem,) = problems(*walk, "res3")
+    assert "AFFINITY_FEATURE must be res5 with hrnet_w18_small, got res3" in problem
+    assert problems(*walk, "res5") == []
 
 
 SEGMENTER = ("MODEL.META_ARCHITECTURE", "WeakMapSegmenter", "INPUT.CROP.ENABLED", "True")

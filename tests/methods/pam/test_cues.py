@@ -175,15 +175,16 @@ def test_cues_can_be_found_on_the_image_and_over_several_scales():
         ("pipeline/r50/classifier", (375, 500)),
         ("pipeline/hrnet48/classifier", (375, 500)),
         ("pipeline/quick/classifier", (320, 320)),
-        ("pipeline/small/classifier", (320, 320)),
+        ("pipeline/small/classifier", (375, 500)),
     ],
 )
-def test_configs_of_the_paper_find_cues_on_the_grid_of_the_photo(config, grid):
+def test_configs_of_the_paper_and_for_photos_find_cues_on_the_grid_of_the_photo(config, grid):
     cfg = merge_config(str(PROJECT / f"configs/{config}.yaml"), [])
     assert cfg.INPUT.TEST_SIZE == 0 or not config.startswith("PAM/")
     network, photo = Gradient(), torch.zeros(3, 375, 500, dtype=torch.uint8)
-    cues = image_cues(network, photo, torch.tensor([True]), cfg.MODEL.PAM.CUES)
-    assert [size for _, size in network.seen] == [grid] * 2
+    options = cfg.MODEL.PAM.CUES
+    cues = image_cues(network, photo, torch.tensor([True]), options)
+    assert [size for _, size in network.seen] == [grid] * 2 * len(options.SCALES)
     if grid == (375, 500):
         assert cues.yx.tolist() == [[373, 498]]  # zeros around the image lower its border
 

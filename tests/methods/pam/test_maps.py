@@ -3,12 +3,13 @@ import json
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 
 from bestie.formats import DataError, read_semantic_map, write_semantic_map
 from bestie.methods.pam.affinity import RandomWalk
 from bestie.methods.pam.maps import check_semantic_maps, image_scores, make_semantic_maps
 from bestie.methods.pam.semantic_maps import class_scores
-from bestie.methods.pam.stage import mirrored_activation_maps
+from bestie.methods.pam.stage import mirrored_activation_maps, pair_of_maps
 from bestie.training.launch import launch
 from bestie.training.setup import load_model
 from tests.evaluation.tiny_data import HEIGHT, OBJECTS, WIDTH, write_root
@@ -54,15 +55,22 @@ def test_no_iteration_leaves_the_scores(tmp_path, name):
     np.testing.assert_array_equal(confusions["before refinement"], confusions["after refinement"])
 
 
-@pytest.mark.parametrize("background", ["constant", "agreement"])
-def test_maps_of_a_walk_keep_to_the_tags(tmp_path, name, background):
-    settings = ["MODEL.PAM.MAPS.BACKGROUND", background]
-    settings += ["MODEL.PAM.MAPS.AFFINITY_STEPS", "2", "MODEL.PAM.MAPS.AFFINITY_FEATURE", "res2"]
+def test_passes_are_compared_after_the_walk(tmp_path, name, monkeypatch):
+    settings = ["MODEL.PAM.MAPS.BACKGROUND", "agreement", "MODEL.PAM.MAPS.AFFINITY_STEPS", "2"]
+    settings += ["MODEL.PAM.MAPS.SCALES", "[1.0]", "MODEL.PAM.MAPS.PAMR_ITERATIONS", "0"]
     cfg = write_classifier(tmp_path / "model", name, *settings)
-    make_semantic_maps(cfg, name, tmp_path / "spread")
-    for number, boxes in enumerate(OBJECTS):
-        map_ = read_semantic_map(tmp_path / f"spread/img{number}.png")
-        assert set(np.unique(map_)) <= {0, 255, *(box[0] + 1 for box in boxes)}
+    model, options = load_model(cfg), cfg.MODEL.PAM.MAPS
+    image = torch.randint(0, 256, (3, 64, 48), dtype=torch.uint8)
+    tags = torch.tensor([True, False])
+    seen = []
+    monkeypatch.setattr(
+        "bestie.methods.pam.maps.agreed_background", lambda passes: seen.append(passes) or 0.25
+    )
+    image_scores(model, image, tags, options)
+    walk = RandomWalk(model.features(image, "res3"), options.AFFINITY_POWER, 2)
+    maps, mirrored = pair_of_maps(model, image, tags, (64, 48), (64, 48), options.ATTENTION)
+    expected = torch.stack([walk(maps), walk(mirrored.flip(-1))])
+    torch.testing.assert_close(seen[0], F.avg_pool2d(expected, 4))
 
 
 def test_maps_of_a_walk_have_the_scores_of_the_walk(name, tmp_path):

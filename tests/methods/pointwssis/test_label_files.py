@@ -93,6 +93,15 @@ def test_merged_json_has_all_images_and_new_numbers(tmp_path):
     found = [(a["id"], a["image_id"], a["category_id"]) for a in merged["annotations"]]
     assert found == [(1, 1, 1), (2, 3, 2)]
     assert merged["annotations"][1]["point"] == [5.0, 5.0]
+    assert [image["supervision"] for image in merged["images"]] == ["masks", "clicks", "clicks"]
+
+
+def test_detections_without_clicks_are_not_counted_as_clicks(tmp_path):
+    strong = coco_of(tmp_path / "s.json", ["x.jpg"], [annotation(5, 1, 1, (0, 0, 2, 2))])
+    weak = coco_of(tmp_path / "w.json", ["y.jpg"], [annotation(5, 1, 2, (4, 4, 8, 8), score=0.5)])
+    merge_labels(strong, weak, tmp_path / "sw.json")
+    images = read_coco(tmp_path / "sw.json")["images"]
+    assert [image["supervision"] for image in images] == ["masks", "none"]
 
 
 def test_an_image_in_both_and_other_categories_are_refused(tmp_path):

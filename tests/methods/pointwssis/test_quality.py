@@ -94,6 +94,10 @@ def test_what_is_left_out_is_counted_by_its_reason(tmp_path):
     assert list(count_served(6, labels).values()) == [2, 2]
     refined = write_labels(tmp_path / "b.json", [(~one, point), (two, point)])
     assert list(count_refined(labels, refined).values()) == [1]
+    twice = write_labels(tmp_path / "e.json", [(one, point), (one, point)])
+    changed = write_labels(tmp_path / "f.json", [(one, point), (two, point)])
+    assert list(count_refined(twice, changed).values()) == [1]
+    assert list(count_refined(twice, twice).values()) == [2]
     rough = [encode_mask(one), encode_mask(two)]
     pairs = write_labels(tmp_path / "c.json", [(two, {"rough": code}) for code in rough])
     assert list(count_unpaired([labels, refined], pairs, 2).values()) == [2, 1]

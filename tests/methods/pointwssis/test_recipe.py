@@ -162,6 +162,10 @@ def test_the_oracle_is_refused_before_anything_runs(root, key):
             ["MODEL.POINTWSSIS.PROMPT", "filter", "MODEL.POINTWSSIS.LEVEL", "p3"],
             "LEVEL has no effect with MODEL.POINTWSSIS.PROMPT filter",
         ),
+        (
+            ["student:MODEL.POINTWSSIS.LEVEL", "p3"],
+            "student:MODEL.POINTWSSIS.LEVEL has no effect; the labels are made by the teacher",
+        ),
     ],
 )
 def test_labels_that_no_run_can_make_are_refused(root, options, message):
@@ -173,6 +177,9 @@ def test_without_the_refiner_its_stages_go_and_the_student_gets_the_rough_labels
     options = ("MODEL.POINTWSSIS.PROMPT", "none")
     with pytest.raises(ValueError, match="no refiner; --variant refiner:on adds it"):
         request(root, "MODEL.REFINER.SIZE", "64", variants={"refiner": "off"})
+    with pytest.raises(ValueError, match="ROUGH_AT has no effect without a refiner"):
+        rough = ("MODEL.POINTWSSIS.ROUGH_AT", "[0.5]")
+        Request(str(root), MIXED, root.parent / "run", options=rough, variants={"refiner": "off"})
     given = [*TINY]
     at = given.index("refiner:SOLVER.MAX_ITER")
     del given[at : at + 2]

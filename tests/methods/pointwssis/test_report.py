@@ -90,6 +90,13 @@ def test_labels_of_all_stages_stand_in_one_table(run):
     assert isinstance(classes, Table) and len(classes.rows[0]) == len(classes.headers) == 6
 
 
+def test_detections_without_clicks_are_not_told_as_labels_of_clicks(run):
+    content = quality() | {"prompt": "none", "counts": {"labels": 5}, "skipped": {}}
+    write(run.root, "quality/quality.json", content)
+    text, *_ = quality_section(run).blocks
+    assert text.text == "The teacher gave 5 labels on the weak images; their clicks were not used."
+
+
 def test_an_empty_curve_is_not_drawn(run):
     write(run.root, "quality/quality.json", quality(recall=()))
     assert not any(isinstance(block, Figures) for block in quality_section(run).blocks)
