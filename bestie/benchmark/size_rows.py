@@ -85,19 +85,34 @@ def memory_of_workers(dicts: Sequence[dict]) -> list[float | None]:
     """What the workers of a loader need for dataset dicts, besides what they share: MiB of each.
 
     As a loader's workers, they are forks that read one dict after the other, all of them here. The
-    growth of the memory that a worker shares with no other process is measured.
+    growth of the memory that a worker shares with no other process is measured; None: not known,
+    also of a worker that ended before it could tell.
     """
     if "fork" not in multiprocessing.get_all_start_methods():
         return [None] * WORKERS
     context = multiprocessing.get_context("fork")
-    pipes = [context.Pipe(duplex=False) for _ in range(WORKERS)]
-    workers = [context.Process(target=_read_all, args=(dicts, end)) for _, end in pipes]
-    for worker in workers:
+    workers, ends = [], []
+    for _ in range(WORKERS):
+        receiver, sender = context.Pipe(duplex=False)
+        worker = context.Process(target=_read_all, args=(dicts, sender))
         worker.start()
-    found = [end.recv() for end, _ in pipes]
+        # Only the worker may hold it: nothing is received once the last holder has ended.
+        sender.close()
+        workers.append(worker)
+        ends.append(receiver)
+    found = [_received(end) for end in ends]
     for worker in workers:
         worker.join()
     return found
+
+
+def _received(end: Connection) -> float | None:
+    """What a worker sends; None: it ended before."""
+    with end:
+        try:
+            return end.recv()
+        except EOFError:
+            return None
 
 
 def _read_all(dicts: Sequence[dict], end: Connection) -> None:

@@ -10,8 +10,9 @@ The images are drawn by a seed and do not depend on the percentage, so that the 
 are among those of 10 %. Clicks are made of masks only to simulate an annotator: "nearest" (the
 mask's pixel nearest to its centroid, which can lie outside), "centroid" or "random". They go to
 ``Center_points``. The json of the weak images has each click, made now or there before, as the
-field ``point`` [x, y] of its object: the one of its class whose mask contains it. The masks in that
-json are ground truth, with which labels can be measured; nothing trains on them.
+field ``point`` [x, y] of its object. A click that was there before belongs to the object that had
+it in the json of an earlier split, or else to one of its class whose mask contains it. The masks in
+that json are ground truth, with which labels can be measured; nothing trains on them.
 """
 
 import argparse
@@ -20,16 +21,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pycocotools import mask as coco_mask
 
 from bestie import formats
-from bestie.formats import DatasetFolder
+from bestie.formats import DatasetFolder, Points
 from bestie.formats.dataset_folder import CLICKS as CLICK_FOLDER
-from bestie.formats.instances import make_clicks, mask_click, match_clicks
+from bestie.formats.instances import click_pixels, make_clicks, mask_click, match_clicks
 from bestie.formats.true_masks import part_of_coco
 
 __all__ = ["CLICKS", "click_of", "main", "split_ids", "split_labels"]
 
 CLICKS = ("nearest", "centroid", "random")
+# Coordinates of one click in files of points and in jsons differ by less than this, pixels.
+ROUNDING = 1e-4
 # Image id -> pairs of an annotation's id and its click (y, x).
 Clicks = dict[str, list[tuple[int, tuple[float, float]]]]
 
@@ -81,7 +85,7 @@ def split_labels(
     Returns:
         Numbers of strong images, weak images and clicks made; where a json has objects for them,
         also those of clicks that were there before, and of those of them that lie on no object of
-        their class without a click.
+        their class without a click (among them all clicks of images that the json lacks).
 
     Raises:
         DataError: unreadable files, strong images without masks, splits that exist already.
@@ -104,7 +108,7 @@ def split_labels(
     numbers = {"strong images": len(strong), "weak images": len(weak), "clicks made": made}
     if coco is not None:
         kept = [image_id for image_id in weak if image_id not in points]
-        found, unmatched = _match_clicks(root, kept, coco)
+        found, unmatched = _match_clicks(root, split, kept, coco)
         points |= found
         if total := sum(map(len, found.values())) + unmatched:
             numbers |= {"clicks kept": total, "of them on no object of their class": unmatched}
@@ -164,21 +168,92 @@ def _make_clicks(
     return made
 
 
-def _match_clicks(root: Path, ids: list[str], coco: dict[str, Any]) -> tuple[Clicks, int]:
+def _match_clicks(
+    root: Path, split: str, ids: list[str], coco: dict[str, Any]
+) -> tuple[Clicks, int]:
     """Clicks that are in the root already, with their objects, and the number without one."""
     found: Clicks = {}
     unmatched, objects = 0, _objects_by_id(coco)
+    earlier = _earlier_points(root, split, coco)
     for image_id in ids:
         path = DatasetFolder(root).points_file(image_id, CLICK_FOLDER)
-        if image_id not in objects or not os.path.isfile(path):
+        if not os.path.isfile(path):
             continue
         clicks = formats.read_points(path)
-        masks, classes, entries = _masks_of(root, image_id, objects)
-        matched = match_clicks(clicks, masks, classes)
-        unmatched += matched.count(-1)
-        pairs = zip(matched, clicks.yx.tolist(), strict=True)
-        found[image_id] = [(entries[index], (y, x)) for index, (y, x) in pairs if index >= 0]
+        image, entries = objects.get(image_id, ({}, []))
+        entry_of = _known_clicks(clicks, entries, earlier)
+        entry_of |= _clicks_on_masks(clicks, image, entries, entry_of)
+        unmatched += len(clicks) - len(entry_of)
+        found[image_id] = [
+            (entry, tuple(clicks.yx[click].tolist())) for click, entry in entry_of.items()
+        ]
     return found, unmatched
+
+
+def _earlier_points(
+    root: Path, split: str, coco: dict[str, Any]
+) -> dict[Any, list[tuple[float, float]]]:
+    """Annotation id -> its points (y, x) in the json of earlier weak images and in ``coco``."""
+    path = Path(DatasetFolder(root).ground_truth_json(f"{split}_w"))
+    try:
+        weak = formats.read_coco(path)["annotations"] if path.is_file() else []
+    except formats.DataError:  # it is replaced
+        weak = []
+    found: dict[Any, list[tuple[float, float]]] = {}
+    now = {entry["id"]: entry for entry in coco["annotations"]}
+    for entry in [*weak, *coco["annotations"]]:
+        point, same = entry.get("point"), now.get(entry["id"], {})
+        if not isinstance(point, list) or len(point) != 2:
+            continue
+        # The json may have been made of other annotations with the same ids.
+        is_same = all(entry[key] == same.get(key) for key in ("image_id", "segmentation"))
+        if is_same and all(isinstance(value, int | float) for value in point):
+            found.setdefault(entry["id"], []).append((point[1], point[0]))
+    return found
+
+
+def _known_clicks(
+    clicks: Points, entries: list[dict], earlier: dict[Any, list[tuple[float, float]]]
+) -> dict[int, Any]:
+    """Click -> id of the annotation of its class that had it before."""
+    entry_of: dict[int, Any] = {}
+    for entry in entries:
+        of_class = clicks.classes == entry["category_id"] - 1
+        for point in earlier.get(entry["id"], []):
+            equal = np.isclose(clicks.yx, point, rtol=0, atol=ROUNDING).all(axis=1) & of_class
+            free = [click for click in np.flatnonzero(equal).tolist() if click not in entry_of]
+            if free:
+                entry_of[free[0]] = entry["id"]
+                break
+    return entry_of
+
+
+def _clicks_on_masks(
+    clicks: Points, image: dict, entries: list[dict], entry_of: dict[int, Any]
+) -> dict[int, Any]:
+    """Click -> id of the annotation that it lies on; ``entry_of`` has those that are known."""
+    rest = [click for click in range(len(clicks)) if click not in entry_of]
+    others = make_clicks(clicks.yx[rest], clicks.classes[rest])
+    masks, classes, ids = [], [], []
+    for entry in entries if rest else []:
+        size, class_id = (image["height"], image["width"]), entry["category_id"] - 1
+        if entry["id"] in entry_of.values() or class_id not in others.classes:
+            continue
+        code = formats.segmentation_rle(entry["segmentation"], *size)
+        pixels = click_pixels(others, size)[others.classes == class_id]
+        # Only masks with a click in their box are decoded.
+        if _in_box(pixels, coco_mask.toBbox(code)).any():
+            masks.append(coco_mask.decode(code).astype(bool))
+            classes.append(class_id)
+            ids.append(entry["id"])
+    matched = zip(rest, match_clicks(others, masks, classes), strict=True)
+    return {click: ids[index] for click, index in matched if index >= 0}
+
+
+def _in_box(pixels: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """Which of the pixels (P, 2) (y, x) lie in a box (x, y, width, height)."""
+    first, size = box[[1, 0]], box[[3, 2]]
+    return ((pixels >= first) & (pixels < first + size)).all(axis=1)
 
 
 def _with_points(coco: dict[str, Any], points: Clicks) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from bestie.formats.rle import encode_mask
 from bestie.formats.text import Points
 
 __all__ = [
+    "click_pixels",
     "clicks_of_instances",
     "coco_annotations",
     "coco_categories",
@@ -46,6 +47,11 @@ def clicks_of_instances(instance_map: np.ndarray, classes: np.ndarray) -> Points
     return make_clicks(clicks, classes)
 
 
+def click_pixels(clicks: Points, size: Sequence[int]) -> np.ndarray:
+    """(P, 2) int64 (y, x): the pixel of an image of this height and width nearest to each click."""
+    return np.clip(np.rint(clicks.yx).astype(np.int64), 0, np.array(size) - 1)
+
+
 def match_clicks(clicks: Points, masks: Sequence[np.ndarray], classes: Sequence[int]) -> list[int]:
     """The instance that each click means: one of its class whose mask contains it.
 
@@ -62,11 +68,12 @@ def match_clicks(clicks: Points, masks: Sequence[np.ndarray], classes: Sequence[
     """
     pairs = []
     for instance, (mask, class_id) in enumerate(zip(masks, classes, strict=True)):
+        rows, columns = click_pixels(clicks, mask.shape).T
+        inside = np.flatnonzero(mask[rows, columns] & (clicks.classes == class_id)).tolist()
+        if not inside:
+            continue
         center = np.argwhere(mask).mean(axis=0)
-        # A click between two pixels belongs to the nearer one.
-        pixels = np.clip(np.rint(clicks.yx).astype(np.int64), 0, np.array(mask.shape) - 1)
-        inside = mask[pixels[:, 0], pixels[:, 1]] & (clicks.classes == class_id)
-        for click in np.flatnonzero(inside).tolist():
+        for click in inside:
             pairs.append((float(np.linalg.norm(clicks.yx[click] - center)), click, instance))
     instance_of: dict[int, int] = {}
     for _, click, instance in sorted(pairs):

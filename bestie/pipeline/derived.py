@@ -36,11 +36,14 @@ SUBSET = "subset"
 
 
 def link_root(root: Path, target: Path, *, without: Iterable[str] = ()) -> None:
-    """Fill ``target`` with links to the entries of ``root``, but for some; safe to repeat."""
+    """Fill ``target`` with links to the entries of ``root``, but for some; safe to repeat.
+
+    Entries that ``target`` has already stay.
+    """
     target.mkdir(parents=True, exist_ok=True)
     for entry in root.iterdir():
         link = target / entry.name
-        if entry.name not in without and not link.is_symlink():
+        if entry.name not in without and not os.path.lexists(link):
             link.symlink_to(entry.resolve())
 
 

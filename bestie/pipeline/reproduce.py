@@ -27,7 +27,7 @@ from bestie.pipeline.manifest import MANIFEST, hold_lock
 from bestie.pipeline.preset_choice import DRAWN
 from bestie.pipeline.progress import Progress
 from bestie.pipeline.recipe import recipe_for
-from bestie.pipeline.results import Results
+from bestie.pipeline.results import USUAL, Results
 from bestie.pipeline.row_data import built_in_root, divided_root
 from bestie.pipeline.shared import TAKEN
 from bestie.pipeline.source import Source
@@ -167,6 +167,8 @@ class _Reproduction:
         facts: dict[str, Any] = {
             "preset": order.preset,
             "data": order.data,
+            "split": order.split,
+            "val_split": order.val_split or USUAL["val_split"],
             "seeds": list(order.seeds),
             "options": list(order.options),
         }
@@ -188,6 +190,9 @@ class _Reproduction:
             self.note(f"{row.name}{same}: {text or 'the preset'}")
         order = self.order
         data = "built-in data" if order.data == BUILT_IN else order.data
+        for name, what in (("split", "split"), ("val_split", "validation split")):
+            if (split := self.results.facts[name]) != USUAL[name]:
+                data += f", {what} {split}"
         options = f", {shlex.join(order.options)}" if order.options else ""
         self.note(
             f"each with the seeds {' '.join(map(str, order.seeds))}, to the stage "

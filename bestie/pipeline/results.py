@@ -15,9 +15,11 @@ from bestie.formats import atomic_write, to_json
 from bestie.pipeline.tables import Row, Table, Values
 from bestie.progress import duration
 
-__all__ = ["Results", "mean_and_spread"]
+__all__ = ["USUAL", "Results", "mean_and_spread"]
 
 NOTHING = "-"
+# Facts that results.md leaves out; results.json has them.
+USUAL = {"split": "train", "val_split": "val"}
 
 
 def mean_and_spread(values: Sequence[float | None]) -> tuple[float | None, float | None]:
@@ -119,7 +121,11 @@ class Results:
         return duration(statistics.mean(times)) if times else NOTHING
 
     def _notes(self) -> list[str]:
-        facts = ", ".join(f"{name} {_text(value)}" for name, value in self.facts.items())
+        facts = ", ".join(
+            f"{name.replace('_', ' ')} {_text(value)}"
+            for name, value in self.facts.items()
+            if USUAL.get(name) != value
+        )
         notes = [
             f"Ours: {facts}; mean ± standard deviation over the seeds where there are several; the "
             "time is that of the stages that a row does not share with one before it."

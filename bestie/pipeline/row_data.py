@@ -10,15 +10,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bestie.data.shapes.generator import Settings, make_shapes
-from bestie.formats import DataError
+from bestie.formats import DataError, atomic_write
 from bestie.formats.dataset_folder import CLICKS, MAPS
 from bestie.pipeline.derived import link_root, link_root_to_split
 from bestie.pipeline.process import Command, CommandError, run_command
 
 __all__ = ["built_in_root", "divided_root"]
 
-# In a root that was divided into splits: that it is complete.
-DIVIDED = ".divided"
+# In a root that was divided into splits: that it is complete, and the version of what it holds. A
+# root of another version is divided again.
+DIVIDED, VERSION = ".divided", "2"
 
 
 def built_in_root(folder: Path, settings: Settings) -> Path:
@@ -55,7 +56,8 @@ def divided_root(root: Path, folder: Path, arguments: Sequence[str], seed: int) 
     # Roots share the folder.
     source = hashlib.sha256(os.path.realpath(root).encode("utf-8", "surrogateescape")).hexdigest()
     target = folder / f"{name}_seed_{seed}_{source[:8]}"
-    if (target / DIVIDED).is_file():
+    marker = target / DIVIDED
+    if marker.is_file() and marker.read_text(encoding="utf-8") == VERSION:
         return target
     link_root_to_split(root, target)
     given = ["--root", str(target), *arguments, "--seed", str(seed), "--overwrite"]
@@ -65,5 +67,6 @@ def divided_root(root: Path, folder: Path, arguments: Sequence[str], seed: int) 
         run_command(Command("split", tuple(given)), target / "split.log")
     except CommandError as error:
         raise DataError(str(error), root) from error
-    (target / DIVIDED).touch()
+    with atomic_write(marker) as file:
+        file.write(VERSION)
     return target

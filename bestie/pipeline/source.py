@@ -197,9 +197,10 @@ def _require_splits(request: Request, root: Path, available: list[str]) -> None:
     missing = [split for split in request.training_splits.values() if split not in available]
     if not missing:
         return
-    if not request.is_mixed:
+    # Of one kind, or (in the check of rows that divide the images) not divided yet.
+    if set(request.training_splits.values()) == {request.split}:
         raise DataError(
-            f"--split: there is no split '{missing[0]}'; {_found(root, available)}", root
+            f"--split: there is no split '{request.split}'; {_found(root, available)}", root
         )
     hint = ""
     if request.split in available and not (request.strong_split or request.weak_split):

@@ -1,6 +1,7 @@
 """Rows about the number of images."""
 
 import os
+import signal
 
 import torch
 
@@ -48,6 +49,24 @@ def test_memory_of_a_worker_is_what_it_does_not_share():
     found = memory_of_workers(growing)
     assert len(found) == WORKERS and all(60 < memory < 80 for memory in found)
     assert growing.kept == []  # it happened in the workers
+
+
+class Deadly(Growing):
+    """Dicts that end the first worker that reads them, and no other."""
+
+    def __getitem__(self, index):
+        try:
+            self.marker.touch(exist_ok=False)
+        except FileExistsError:
+            return {}
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_memory_of_a_worker_that_was_killed_is_not_known(tmp_path):
+    dicts = Deadly(1, 1)
+    dicts.marker = tmp_path / "read"
+    found = memory_of_workers(dicts)
+    assert len(found) == WORKERS and found.count(None) == 1
 
 
 def test_memory_is_unknown_where_the_system_does_not_say():

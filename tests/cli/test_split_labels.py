@@ -79,6 +79,103 @@ def test_a_second_split_finds_the_clicks_of_the_first_one(root, kind):
     assert sum(point is not None for point in points_of_weak(root).values()) == 14 + 4 * bool(kind)
 
 
+def with_annotations(root, change):
+    """Change the json of the split train by a function of its content."""
+    path = root / "annotations/instances_train.json"
+    coco = json.loads(path.read_text())
+    change(coco)
+    path.write_text(json.dumps(coco))
+
+
+def ring_around_a_box(coco):
+    """Two objects of one class: the box lies on the centroid of the ring, but not at its own."""
+    ring, box = np.zeros((2, 12, 16), np.uint8)
+    ring[1:10, 2:13] = 1
+    ring[3:8, 4:11] = 0
+    box[4:7, 5:9] = 1
+    for entry in coco["annotations"]:
+        mask = ring if entry["object_id"] == 1 else box
+        (found,) = coco_annotations(mask, np.array([0]), entry["image_id"], entry["id"])
+        entry |= found
+
+
+def test_centroids_stay_with_their_objects_in_a_second_split(root):
+    with_annotations(root, ring_around_a_box)
+    split_labels.split_labels(root, "train", 30, clicks="centroid")
+    before = points_of_weak(root)
+    assert list(before.values())[:2] == [[7.0, 5.0], [6.5, 5.0]]
+    numbers = split_labels.split_labels(root, "train", 50, overwrite=True)
+    assert numbers["clicks kept"] == 10 and numbers["of them on no object of their class"] == 0
+    after = points_of_weak(root)
+    assert len(after) == 10 and after.items() <= before.items()
+
+
+def test_a_point_of_the_divided_json_is_kept_where_it_is_a_click_of_the_class(root):
+    (root / "Center_points").mkdir()
+    for name in IDS:
+        (root / f"Center_points/{name}.txt").write_text("14 1 0 1.0\n15 2 0 1.0\n4 2 0 1.0\n")
+
+    def add_points(coco):
+        # Neither of the others is a click: of another class, and at another place.
+        coco["annotations"][0]["point"] = [14.00000001, 1]
+        coco["annotations"][3]["point"] = [15, 2]
+        coco["annotations"][4]["point"] = [13, 1]
+
+    with_annotations(root, add_points)
+    ids = [*IDS[:3], "unknown"]
+    assert split_labels._match_clicks(
+        root, "train", ids, formats.read_coco(root / "annotations/instances_train.json")
+    ) == (
+        {
+            "image0": [(1, (1.0, 14.0))],
+            "image1": [(3, (2.0, 4.0))],
+            "image2": [(5, (2.0, 4.0))],
+        },
+        6,
+    )
+
+
+def test_points_of_other_annotations_with_the_same_ids_are_not_taken(root):
+    with_annotations(root, ring_around_a_box)
+    split_labels.split_labels(root, "train", 30, clicks="centroid")
+    with_annotations(root, lambda coco: [e.update(id=100 - e["id"]) for e in coco["annotations"]])
+    split_labels.split_labels(root, "train", 30, overwrite=True)
+    of_boxes = [point for number, point in points_of_weak(root).items() if number % 2 == 0]
+    # By masks: the centroid that is nearest to that of the box is its own; the other lies on none.
+    assert of_boxes == [[6.5, 5.0]] * 7 and list(points_of_weak(root).values()).count(None) == 7
+    (root / "annotations/instances_train_w.json").write_text("broken")
+    numbers = split_labels.split_labels(root, "train", 30, overwrite=True)
+    assert numbers["of them on no object of their class"] == 7
+
+
+def test_clicks_of_images_that_the_json_lacks_are_counted(root):
+    split_labels.split_labels(root, "train", 30, clicks="nearest")
+    weak = formats.read_split(root, "train_w")[0]
+
+    def remove(coco):
+        (image,) = (i for i in coco["images"] if i["file_name"] == f"{weak}.jpg")
+        coco["images"].remove(image)
+        coco["annotations"] = [e for e in coco["annotations"] if e["image_id"] != image["id"]]
+
+    with_annotations(root, remove)
+    numbers = split_labels.split_labels(root, "train", 30, overwrite=True)
+    assert numbers["clicks kept"] == 14
+    assert numbers["of them on no object of their class"] == 2
+
+
+def test_only_masks_with_a_click_of_their_class_in_their_box_are_decoded(root, monkeypatch):
+    (root / "Center_points").mkdir()
+    (root / "Center_points/image0.txt").write_text("4 2 0 1.0\n5 8 0 1.0\n14 1 1 1.0\n")
+    coco = formats.read_coco(root / "annotations/instances_train.json")
+    decoded, decode = [], split_labels.coco_mask.decode
+    monkeypatch.setattr(
+        split_labels.coco_mask, "decode", lambda code: (decoded.append(code), decode(code))[1]
+    )
+    found, unmatched = split_labels._match_clicks(root, "train", IDS, coco)
+    assert found == {"image0": [(1, (2.0, 4.0))]} and unmatched == 2
+    assert decoded == [coco["annotations"][0]["segmentation"]]
+
+
 def test_clicks_without_an_object_under_them_are_counted(root):
     for name in IDS:  # of the class of the other object, and beside both
         (root / "Center_points").mkdir(exist_ok=True)

@@ -62,3 +62,13 @@ def test_a_click_means_the_instance_of_its_class_under_it():
     assert instances.match_clicks(clicks, masks, classes) == [1, 0, -1, -1, 2, -1, -1]
     assert instances.match_clicks(clicks, [], []) == [-1] * 7
     assert instances.match_clicks(instances.make_clicks([], []), masks, classes) == []
+
+
+def test_centroids_are_computed_of_masks_with_a_click_only(monkeypatch):
+    masks = np.zeros((3, 6, 6), bool)
+    masks[0, :2], masks[1, 2:4], masks[2, 4:] = True, True, True
+    measured, argwhere = [], np.argwhere
+    monkeypatch.setattr(np, "argwhere", lambda mask: (measured.append(mask), argwhere(mask))[1])
+    clicks = instances.make_clicks([(3, 3), (5, 0)], [0, 1])
+    assert instances.match_clicks(clicks, masks, [0, 0, 0]) == [1, -1]
+    assert len(measured) == 1 and (measured[0] == masks[1]).all()

@@ -215,6 +215,16 @@ def test_a_dry_run_says_what_would_run(order):
     assert f"preset quick, on {order.data}, in {order.output}" in text
 
 
+def test_other_splits_than_the_usual_ones_are_named(order):
+    results, text = run(replace(order, val_split="train"), dry_run=True)
+    assert f"on {order.data}, validation split train, in {order.output}" in text
+    assert (results.as_dict()["split"], results.as_dict()["val_split"]) == ("train", "train")
+    assert f"data {order.data}, val split train, seeds 0 1" in results.markdown()
+    results, _ = run(order, dry_run=True)
+    assert (results.as_dict()["split"], results.as_dict()["val_split"]) == ("train", "val")
+    assert "split" not in results.markdown().replace(order.data, "")
+
+
 def test_a_row_that_makes_the_maps_of_all_needs_none_of_itself(order):
     table = replace(
         TABLE,
@@ -233,8 +243,12 @@ def test_rows_may_have_settings_of_one_preset_and_images_of_another_split(order)
     folder = Path(order.data) / "ImageSets/Segmentation"
     (folder / "pictures.txt").write_text("train_00\ntrain_01\n")
     changed = replace(order, table=replace(TABLE, rows=(row,)), split="pictures", seeds=(0,))
+    _, text = run(changed, dry_run=True)
+    assert f"on {order.data}, split pictures, in {order.output}" in text
     results, _ = run(changed)
     assert results.as_dict()["rows"][0]["mean"] == {"number": 6000.0}
+    assert (results.as_dict()["split"], results.as_dict()["val_split"]) == ("pictures", "val")
+    assert "split pictures, seeds 0" in results.markdown() and "val" not in results.markdown()
     (other,) = replace(changed, table=replace(TABLE, rows=(row,)), preset="small").chosen
     assert not other.settings
     with pytest.raises(ValueError, match="SOLVER.MAX_ITER is set by the row ten"):

@@ -30,6 +30,22 @@ def test_divided_images_get_clicks_and_the_root_stays_as_it_is(tmp_path):
     assert sorted(path.relative_to(root) for path in root.rglob("*")) == before
 
 
+def test_a_root_that_an_earlier_version_divided_is_divided_again(tmp_path):
+    root = write_tiny_root(tmp_path / "root", train=4, val=1)
+    # A root with the splits and clicks of a first one has files of all names already.
+    root = divided_root(root, tmp_path, ("--percent", "50"), 0)
+    target = divided_root(root, tmp_path, ("--percent", "25"), 3)
+    path = target / "annotations/instances_train_w.json"
+    new = path.read_text()
+    assert '"point"' in new
+    path.write_text("{}")
+    assert divided_root(root, tmp_path, ("--percent", "25"), 3) == target
+    assert path.read_text() == "{}"  # of this version: it stays
+    (target / ".divided").write_text("")
+    assert divided_root(root, tmp_path, ("--percent", "25"), 3) == target
+    assert path.read_text() == new and (target / ".divided").read_text() != ""
+
+
 def test_a_root_that_cannot_be_divided_is_named(tmp_path):
     root = write_tiny_root(tmp_path / "root", train=4, val=1)
     with pytest.raises(DataError, match="root: .*strong ones"):

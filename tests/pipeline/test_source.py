@@ -152,6 +152,11 @@ def test_the_message_about_missing_splits_names_the_command_that_makes_them(root
         opened(root, MIXED, strong_split="few")
 
 
+def test_a_split_that_is_to_be_divided_but_does_not_exist_is_named_once(root):
+    with pytest.raises(ValueError, match="--split: there is no split 'all'; found are train, val"):
+        opened(root, MIXED, split="all", strong_split="all", weak_split="all")
+
+
 def test_masks_of_some_weak_images_measure_nothing(root):
     split_root(root)
     give(root, "SegmentationObject", ".png", ids=("train_01",))

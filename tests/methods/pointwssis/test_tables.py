@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from bestie.formats import configs_folder
+from bestie.formats import DataError, configs_folder
 from bestie.methods.pointwssis.recipe import RECIPE
 from bestie.methods.pointwssis.tables import ABLATIONS, BUDGET, SHARES, TABLES
 from bestie.pipeline.configs import TrainingConfigs
-from bestie.pipeline.reproduce import Order
+from bestie.pipeline.reproduce import Order, reproduce
 from bestie.pipeline.request import Request
 from bestie.pipeline.row_data import divided_root
 from bestie.pipeline.source import open_source
@@ -89,6 +89,17 @@ def test_quality_of_rough_and_refined_labels_is_read(tmp_path):
     read = [ABLATIONS.reader(ABLATIONS.row(name))(tmp_path) for name in ("rough", "refined")]
     assert [values["recall"] for values in read] == [1.0, 5.0]
     assert read[0]["recall at IoU 0.75"] == 3.0 and read[0]["mean IoU"] == 4.0
+
+
+def test_a_split_that_the_data_lacks_is_named_with_those_that_exist(tmp_path):
+    root = write_tiny_root(tmp_path / "root", train=4, val=1)
+    (root / "ImageSets/Segmentation/train.txt").rename(
+        root / "ImageSets/Segmentation/train2017.txt"
+    )
+    order = Order(SHARES, tmp_path / "out", data=str(root), preset="r50", seeds=(0,))
+    message = "--split: there is no split 'train'; found are train2017, val"
+    with pytest.raises(DataError, match=message):
+        reproduce(order, dry_run=True)
 
 
 def test_the_second_student_trains_on_labels_that_no_refiner_has_seen(tmp_path):
