@@ -233,7 +233,7 @@ def _clicks_on_masks(
 ) -> dict[int, Any]:
     """Click -> id of the annotation that it lies on; ``entry_of`` has those that are known."""
     rest = [click for click in range(len(clicks)) if click not in entry_of]
-    others = make_clicks(clicks.yx[rest], clicks.classes[rest])
+    others = make_clicks(clicks.yx[rest].tolist(), clicks.classes[rest])
     masks, classes, ids = [], [], []
     for entry in entries if rest else []:
         size, class_id = (image["height"], image["width"]), entry["category_id"] - 1

@@ -74,8 +74,8 @@ class FileFindings:
 
     def knows(self, image: str, semantic_map: str = "") -> bool:
         """Whether an image, and a map if one is named, need not be decoded."""
-        return self._memories["images"].known(image) is not None and (
-            not semantic_map or self._memories["maps"].known(semantic_map) is not None
+        return self._memories["images"].knows(image) and (
+            not semantic_map or self._memories["maps"].knows(semantic_map)
         )
 
     def map_counts(self, path: str) -> tuple[tuple[int, int], np.ndarray]:

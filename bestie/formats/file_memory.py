@@ -82,11 +82,20 @@ class FileMemory:
                 self._new.setdefault(os.path.realpath(folder), {})[name] = table[name]
         return finding
 
+    def knows(self, path: str) -> bool:
+        """Whether something is remembered about a file."""
+        return bool(self._known(path))
+
     def known(self, path: str) -> Any | None:
         """What is remembered about a file; None if nothing is."""
+        text = self._known(path)
+        return json.loads(text) if text else None
+
+    def _known(self, path: str) -> str:
+        """The finding about a file as json; "" if there is none."""
         folder, name = os.path.split(path)
         known, stamp = self._table(folder).get(name, ""), _stamp((path,))[0]
-        return json.loads(known[len(stamp) :]) if stamp and known.startswith(stamp) else None
+        return known[len(stamp) :] if stamp and known.startswith(stamp) else ""
 
     def save(self) -> None:
         """Write what is new beside what other processes have written since; never an error."""
