@@ -381,7 +381,8 @@ def _in_threads(
 ) -> Iterator[ImageFindings]:
     """What ``check`` finds for each image, of several images together, in their order.
 
-    Decoding runs in threads. Where nothing has to be decoded, they would only wait for each other.
+    Decoding runs in threads. Where nothing has to be decoded, they would only wait for each other;
+    the first and last image of each group speak for all.
     """
 
     def check_some(start: int) -> ImageFindings:
@@ -393,7 +394,8 @@ def _in_threads(
     with ThreadPoolExecutor(max_workers=min(32, os.cpu_count() or 1)) as pool:
         results: list[Callable[[], ImageFindings]] = []
         for start in range(0, len(images), CHUNK):
-            if all(map(is_quick, images[start : start + CHUNK])):
+            group = images[start : start + CHUNK]
+            if is_quick(group[0]) and is_quick(group[-1]):
                 results.append(partial(check_some, start))
             else:
                 results.append(pool.submit(check_some, start).result)
