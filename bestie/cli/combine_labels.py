@@ -12,6 +12,7 @@ Examples:
 import argparse
 
 from bestie.formats.corrections import replace_labels
+from bestie.formats.supervision import LabelKind
 from bestie.methods.pointwssis.label_files import merge_labels, pair_labels
 
 __all__ = ["main", "parse_arguments"]
@@ -38,9 +39,16 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         "file per teacher checkpoint; merge: labels of the weak images, one file",
     )
     parser.add_argument("--output", required=True, metavar="JSON", help="file to write")
+    parser.add_argument(
+        "--without-clicks",
+        action="store_true",
+        help="merge: the labels are plain detections of a teacher, for which nobody has clicked",
+    )
     args = parser.parse_args(arguments)
     if args.what != "pairs" and len(args.labels) != 1:
         parser.error(f"{args.what} takes one file of labels, got {len(args.labels)}")
+    if args.without_clicks and args.what != "merge":
+        parser.error(f"--without-clicks has no effect with {args.what}")
     return args
 
 
@@ -58,5 +66,6 @@ def main(arguments: list[str] | None = None) -> None:
     if args.what == "pairs":
         print(f"{args.output}: {pair_labels(args.labels, args.truth, args.output)} pairs")
         return
-    true, labels = merge_labels(args.truth, args.labels[0], args.output)
+    kind = LabelKind.NONE if args.without_clicks else LabelKind.CLICKS
+    true, labels = merge_labels(args.truth, args.labels[0], args.output, kind)
     print(f"{args.output}: {true} true instances, {labels} labels")

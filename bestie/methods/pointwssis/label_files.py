@@ -65,17 +65,20 @@ def pair_labels(
 
 
 def merge_labels(
-    truth: str | os.PathLike, labels: str | os.PathLike, output: str | os.PathLike
+    truth: str | os.PathLike,
+    labels: str | os.PathLike,
+    output: str | os.PathLike,
+    weak_kind: LabelKind = LabelKind.CLICKS,
 ) -> tuple[int, int]:
     """Write the true instances of the strong images and the labels of the weak ones as one json.
 
-    Each image has the kind of labels behind its annotations in the field "supervision": masks,
-    clicks, or none for detections of the teacher, which have no 'point'.
+    Each image has the kind of labels behind its annotations in the field "supervision".
 
     Args:
         truth: json of the strong images.
         labels: json of the labels of the weak images.
         output: json to write.
+        weak_kind: what a person gave for the weak images; none for plain detections of a teacher.
 
     Returns:
         Numbers of true instances and of labels.
@@ -92,9 +95,7 @@ def merge_labels(
         )
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    has_clicks = all("point" in entry for entry in weak["annotations"])
-    behind_weak = LabelKind.CLICKS if has_clicks else LabelKind.NONE
-    for coco, kind in ((strong, LabelKind.MASKS), (weak, behind_weak)):
+    for coco, kind in ((strong, LabelKind.MASKS), (weak, weak_kind)):
         of_image = _by_image(coco, crowds=True)
         for image in mark_images(coco["images"], kind):
             number = len(images) + 1

@@ -101,7 +101,8 @@ class PromptedLabels(Step):
     def commands(self, run: Run, resume: bool) -> list[Command]:
         weights, output = run.folder / self.training / "model_final.pth", run.folder / LABELS
         dataset = run.source.name("weak")
-        return [_prompted(run, self.training, dataset, output, weights, self._prompt(run))]
+        prompt = _prompt(run, self.training)
+        return [_prompted(run, self.training, dataset, output, weights, prompt)]
 
     def finish(self, run: Run) -> None:
         coco = read_coco(run.folder / LABELS)
@@ -113,12 +114,9 @@ class PromptedLabels(Step):
             )
         with atomic_write(run.folder / "labels/summary.json") as file:
             file.write(to_json(asdict(summarize_labels(coco)), indent=1))
-        uses_clicks = self._prompt(run) != "none"
+        uses_clicks = _prompt(run, self.training) != "none"
         counts = {LabelKind.CLICKS: len(coco["images"])} if uses_clicks else {}
         _write_ledger(run, LABELS, self.title, counts)
-
-    def _prompt(self, run: Run) -> str:
-        return run.configs.cfg[self.training].MODEL.POINTWSSIS.PROMPT
 
 
 @dataclass(frozen=True)
@@ -145,7 +143,8 @@ class MergeLabels(Step):
 
     def commands(self, run: Run, resume: bool) -> list[Command]:
         *_, labels = _labels_of_stages(run).values()
-        return [_combine("merge", run.folder / STRONG, [labels], run.folder / STUDENT)]
+        given = [] if _prompt(run, "teacher") != "none" else ["--without-clicks"]
+        return [_combine("merge", run.folder / STRONG, [labels], run.folder / STUDENT, *given)]
 
     def finish(self, run: Run) -> None:
         counts = count_images(read_coco(run.folder / STUDENT))
@@ -202,7 +201,6 @@ class QualityOfLabels(Step):
             len(read_points(source.points / f"{image_id}.txt")) for image_id in source.ids["weak"]
         )
         labels = _labels_of_stages(run)
-        prompt = run.configs.cfg[self.training].MODEL.POINTWSSIS.PROMPT
         content = measure_quality(
             labels,
             run.folder / self.outputs[1],
@@ -219,21 +217,22 @@ class QualityOfLabels(Step):
         for reason, number in skipped.items():
             run.note(f"{self.title}: {number} {reason}")
         with atomic_write(run.folder / self.outputs[0]) as file:
-            counts = {"clicks": clicks, "prompt": prompt, "skipped": skipped}
+            counts = {"clicks": clicks, "prompt": _prompt(run, self.training), "skipped": skipped}
             file.write(to_json(counts | content, indent=1))
         measured = len(source.ids["weak"]) if source.truth["weak"] else 0
-        entry = {
-            "stage": self.title,
-            "consumed": [
-                {
-                    "kind": str(LabelKind.MASKS),
-                    "labels": f"masks of {measured} clicked images, which only measure the labels",
-                    "images": measured,
-                    "origin": f"{source.root}, split {source.splits['weak']}",
-                }
-            ][: bool(measured)],
+        masks = {
+            "kind": str(LabelKind.MASKS),
+            "labels": f"masks of {measured} clicked images, which only measure the labels",
+            "images": measured,
+            "origin": f"{source.root}, split {source.splits['weak']}",
         }
+        entry = {"stage": self.title, "consumed": [masks] if measured else []}
         write_ledger_entry(run.folder / "quality", "quality", entry)
+
+
+def _prompt(run: Run, training: str) -> str:
+    """How the labels of the weak images are made."""
+    return run.configs.cfg[training].MODEL.POINTWSSIS.PROMPT
 
 
 def _labels_of_stages(run: Run) -> dict[str, Path]:
@@ -259,9 +258,9 @@ def _prompted(
     return run.command("export", training, arguments, **values)
 
 
-def _combine(what: str, truth: Path, labels: list[Path], output: Path) -> Command:
+def _combine(what: str, truth: Path, labels: list[Path], output: Path, *flags: str) -> Command:
     given = ("--truth", str(truth), "--labels", *map(str, labels), "--output", str(output))
-    return Command("combine", (what, *given))
+    return Command("combine", (what, *given, *flags))
 
 
 def _earlier_checkpoints(run: Run, training: str) -> dict[int, Path]:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from bestie.formats import DataError, decode_mask, encode_mask, read_coco
+from bestie.formats.supervision import LabelKind
 from bestie.methods.pointwssis.label_files import merge_labels, pair_labels
 
 SIZE = (8, 10)
@@ -99,7 +100,7 @@ def test_merged_json_has_all_images_and_new_numbers(tmp_path):
 def test_detections_without_clicks_are_not_counted_as_clicks(tmp_path):
     strong = coco_of(tmp_path / "s.json", ["x.jpg"], [annotation(5, 1, 1, (0, 0, 2, 2))])
     weak = coco_of(tmp_path / "w.json", ["y.jpg"], [annotation(5, 1, 2, (4, 4, 8, 8), score=0.5)])
-    merge_labels(strong, weak, tmp_path / "sw.json")
+    merge_labels(strong, weak, tmp_path / "sw.json", LabelKind.NONE)
     images = read_coco(tmp_path / "sw.json")["images"]
     assert [image["supervision"] for image in images] == ["masks", "none"]
 

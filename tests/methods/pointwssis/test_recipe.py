@@ -195,6 +195,7 @@ def test_without_the_refiner_its_stages_go_and_the_student_gets_the_rough_labels
     assert dict(stages["merge"].reads) == {"check": STRONG, "labels": LABELS}
     (merge,) = steps.step("merge").commands(steps, False)
     assert str(made.output / LABELS) in merge.arguments
+    assert "--without-clicks" in merge.arguments
     (labels,) = steps.step("labels").commands(steps, False)
     assert "PromptedSOLO" not in labels.arguments
 
