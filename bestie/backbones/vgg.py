@@ -9,12 +9,13 @@ import fvcore.nn.weight_init as weight_init
 from detectron2.modeling import Backbone
 from torch import Tensor, nn
 
-__all__ = ["VGG16"]
+__all__ = ["FEATURES", "VGG16"]
 
 # Channels of the convolutions of each block.
 BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 DILATED_BLOCK = 4
-# Of the map at the end of each block, input pixels.
+# The map at the end of each block, and its stride, input pixels.
+FEATURES = ("conv1", "conv2", "conv3", "conv4", "conv5")
 STRIDES = (1, 2, 4, 8, 8)
 
 
@@ -36,7 +37,7 @@ class VGG16(Backbone):
             ValueError: there is no such map.
         """
         super().__init__()
-        strides = dict(zip(("conv1", "conv2", "conv3", "conv4", "conv5"), STRIDES, strict=True))
+        strides = dict(zip(FEATURES, STRIDES, strict=True))
         if not set(out_features) <= set(strides):
             raise ValueError(
                 f"VGG16 gives the feature maps {', '.join(strides)}, got {', '.join(out_features)}."
@@ -54,7 +55,7 @@ class VGG16(Backbone):
                 weight_init.c2_msra_fill(conv)
                 layers += [conv, nn.ReLU(inplace=True)]
                 in_channels = out_channels
-            self._last_layers[len(layers) - 1] = f"conv{block + 1}"
+            self._last_layers[len(layers) - 1] = FEATURES[block]
         self.features = nn.Sequential(*layers)
         self._out_features = [name for name in strides if name in out_features]
         channels_of = dict(zip(strides, (block[-1] for block in BLOCKS), strict=True))

@@ -172,6 +172,8 @@ def _header(request: Request) -> dict[str, Any]:
         "preset": request.preset,
         "options": list(request.options),
         "variants": [f"{name}:{variant}" for name, variant in request.variants.items()],
+        # The folder may hold more of an earlier run.
+        "stage_names": list(request.recipe.stage_names),
     }
 
 

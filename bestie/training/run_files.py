@@ -108,10 +108,8 @@ def find_run_files(folder: str | os.PathLike) -> RunFiles:
     manifest = _manifest(folder)
     points, maps = folder / "cues", folder / "maps"
     # A run that refines its labels has a stage for the rough ones of its refiner. A later run in
-    # the same folder may have gone without.
-    refines = {"rough", "refined"} & set(manifest["stages"])
-    if "refiner:off" in manifest.get("variants", ()):
-        refines = set()
+    # the same folder may have gone without: entries of stages stay, so the names say which it has.
+    refines = {"rough", "refined"} & set(manifest.get("stage_names", manifest["stages"]))
     labels = folder / ("refined" if refines else "labels") / "labels.json"
     data = str(manifest.get("data", ""))
     dataset, score = "", None

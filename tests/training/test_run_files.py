@@ -79,7 +79,9 @@ def test_of_a_run_that_refines_labels_only_the_refined_ones_count(tmp_path):
     (tmp_path / "refined/labels.json").write_text("{}")
     assert find_run_files(tmp_path).labels == str(tmp_path / "refined/labels.json")
     manifest = json.loads((tmp_path / "manifest.json").read_text())
-    (tmp_path / "manifest.json").write_text(json.dumps(manifest | {"variants": ["refiner:off"]}))
+    (tmp_path / "manifest.json").write_text(
+        json.dumps(manifest | {"stage_names": ["check", "labels"]})
+    )
     assert find_run_files(tmp_path).labels == str(tmp_path / "labels/labels.json")
 
 

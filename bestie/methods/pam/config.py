@@ -9,13 +9,11 @@ from math import inf
 
 from detectron2.config import CfgNode as CN
 
+from bestie.backbones.timm_backbone import FEATURES as TIMM_FEATURES
+from bestie.backbones.vgg import FEATURES as VGG_FEATURES
 from bestie.method import AcceptedValues
 
 __all__ = ["ACCEPTED", "add_pam_config", "check_pam_config"]
-
-# Feature maps of the classifier's backbones.
-TIMM_FEATURES = ("res2", "res3", "res4", "res5")
-VGG_FEATURES = ("conv1", "conv2", "conv3", "conv4", "conv5")
 
 ACCEPTED = AcceptedValues(
     choices={
