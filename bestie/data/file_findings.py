@@ -9,9 +9,10 @@ import hashlib
 import logging
 import time
 from collections import Counter
+from collections.abc import Iterable
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import PIL
@@ -30,7 +31,7 @@ from bestie.formats import (
 )
 from bestie.formats.file_memory import FileMemory, cache_folder
 
-__all__ = ["FileFindings", "count_objects", "read_coco_summary"]
+__all__ = ["FileFindings", "PointRow", "count_objects", "count_trusted", "read_coco_summary"]
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +51,23 @@ def _maker() -> str:
     sources = sorted(Path(formats.__file__).parent.glob("*.py"))
     digests = "".join(hash_file(source) for source in (Path(__file__), *sources))
     return f"{hashlib.sha256(digests.encode()).hexdigest()} Pillow {PIL.__version__}"
+
+
+class PointRow(NamedTuple):
+    """One line of a point file.
+
+    Attributes:
+        y, x: pixels.
+        class_id: in [0, C).
+        score: confidence, a float32 number.
+        line: from 1.
+    """
+
+    y: float
+    x: float
+    class_id: int
+    score: float
+    line: int
 
 
 class FileFindings:
@@ -95,19 +113,17 @@ class FileFindings:
         (height, width), classes = self._memories["masks"].of((object_png, class_png), find)
         return (height, width), np.array(classes, np.int64)
 
-    def points(self, path: str, problems: list[DataError] | None = None) -> Points:
-        """The points of a file; mistakes go to ``problems``, if given."""
+    def point_rows(self, path: str, problems: list[DataError] | None = None) -> list[PointRow]:
+        """The points of a file; mistakes go to ``problems``, if given.
+
+        Rows, not arrays: a file holds few points, and arrays of them would take longer to make than
+        to look at.
+        """
         try:
             rows = self._memories["points"].of(path, lambda: _point_rows(read_points(path)))
         except DataError:
-            return read_points(path, problems)
-        table = np.array(rows, np.float64).reshape(-1, 5)
-        return Points(
-            yx=table[:, :2],
-            classes=table[:, 2].astype(np.int64),
-            scores=table[:, 3].astype(np.float32),
-            lines=table[:, 4].astype(np.int64),
-        )
+            rows = _point_rows(read_points(path, problems))
+        return [PointRow(*row) for row in rows]
 
     def coco(self, path: str) -> dict[str, Any]:
         """What a COCO json holds, without its masks.
@@ -176,6 +192,12 @@ def count_objects(
     return images_per_class, objects_per_class
 
 
+def count_trusted(points: Iterable[PointRow], score_thresh: float) -> int:
+    """Number of points above a confidence, compared in float32 as in training."""
+    limit = float(np.float32(score_thresh))
+    return sum(point.score > limit for point in points)
+
+
 def _count_map(path: str) -> list:
     semantic_map = read_semantic_map(path)
     counts = np.bincount(semantic_map.ravel(), minlength=256)
@@ -184,10 +206,11 @@ def _count_map(path: str) -> list:
 
 
 def _point_rows(points: Points) -> list[list[float]]:
+    """Rows of :class:`PointRow`."""
     assert points.lines is not None  # they are read from a file
     columns = (points.classes, points.scores, points.lines)
-    table = np.column_stack([points.yx, *(column.astype(np.float64) for column in columns)])
-    return table.tolist()
+    y, x = points.yx.T.tolist()
+    return list(map(list, zip(y, x, *(column.tolist() for column in columns), strict=True)))
 
 
 def _summarize_coco(coco: dict[str, Any]) -> dict[str, Any]:

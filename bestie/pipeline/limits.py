@@ -9,7 +9,7 @@ from pathlib import Path
 
 from detectron2.config import CfgNode
 
-from bestie.data.file_findings import FileFindings
+from bestie.data.file_findings import FileFindings, count_trusted
 from bestie.data.registration import ground_truth_json
 from bestie.evaluation.coco import detection_limit
 from bestie.formats import DataError, DatasetFolder
@@ -82,7 +82,7 @@ def _points(
 ) -> Iterator[int]:
     for image_id in ids:
         try:
-            yield int((files.points(str(folder / f"{image_id}.txt")).scores > score_thresh).sum())
+            yield count_trusted(files.point_rows(str(folder / f"{image_id}.txt")), score_thresh)
         except DataError:
             continue
 

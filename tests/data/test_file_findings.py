@@ -8,7 +8,13 @@ from PIL import Image
 
 from bestie.data import file_findings, inspect_dataset
 from bestie.data.checks.dataset import inspect_coco
-from bestie.data.file_findings import FileFindings, count_objects, read_coco_summary
+from bestie.data.file_findings import (
+    FileFindings,
+    PointRow,
+    count_objects,
+    count_trusted,
+    read_coco_summary,
+)
 from bestie.data.registration import load_folder
 from bestie.formats import DataError, file_memory, read_instances, read_points, read_semantic_map
 
@@ -96,10 +102,9 @@ def test_findings_are_those_of_the_readers(old_root):
         np.testing.assert_array_equal(
             counts, np.bincount(read_semantic_map(semantic_map).ravel(), minlength=256)
         )
-        found, points = files.points(str(clicks)), read_points(clicks)
-        for name in ("yx", "classes", "scores", "lines"):
-            np.testing.assert_array_equal(getattr(found, name), getattr(points, name))
-            assert getattr(found, name).dtype == getattr(points, name).dtype
+        found, points = files.point_rows(str(clicks)), read_points(clicks)
+        columns = (*points.yx.T, points.classes, points.scores, points.lines)
+        assert found and found == list(zip(*(c.tolist() for c in columns), strict=True))
         shape, classes = files.instances(*masks)
         assert shape == (40, 56) and classes.tolist() == read_instances(*masks)[2].tolist()
         assert files.image_size(str(old_root / "JPEGImages/a.png")) == (40, 56)
@@ -107,13 +112,20 @@ def test_findings_are_those_of_the_readers(old_root):
         files.save()
 
 
+def test_confidences_are_compared_in_float32():
+    near = [float(np.float32(0.3)), float(np.nextafter(np.float32(0.3), np.float32(1)))]
+    rows = [PointRow(0.0, 0.0, 0, score, 1) for score in near]
+    # As in training, where a confidence of 0.3 is not above 0.3, though its float32 number is.
+    assert count_trusted(rows, 0.3) == 1 == int((np.array(near, np.float32) > 0.3).sum())
+
+
 def test_points_with_mistakes_give_all_of_them(old_root):
     path = old_root / "Center_points/a.txt"
     path.write_text("1 2 0 1.0\nnonsense\n1 2\n")
     problems = []
-    assert len(FileFindings().points(str(path), problems)) == 1 and len(problems) == 2
+    assert len(FileFindings().point_rows(str(path), problems)) == 1 and len(problems) == 2
     with pytest.raises(DataError):
-        FileFindings().points(str(path))
+        FileFindings().point_rows(str(path))
 
 
 def test_objects_of_a_json_are_counted_without_crowds(old_root):

@@ -3,19 +3,19 @@
 Called by ``data.checks.dataset`` for every image of a split; gives problems and counts.
 """
 
+import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from bestie.data.file_findings import FileFindings
+from bestie.data.file_findings import FileFindings, PointRow, count_trusted
 from bestie.formats import (
     POINT_FOLDERS,
     DataError,
     DatasetFolder,
-    Points,
     find_image,
     missing_image,
 )
@@ -143,7 +143,7 @@ class ImageChecker:
             points = self._check_points(path, shape, tags, found, clicks=need == "clicks")
             folder = self.folders[need]
             found.points_per_class[folder] = _count_points(points, len(self.class_names))
-            found.trusted_points[folder] = int((points.scores > self.score_thresh).sum())
+            found.trusted_points[folder] = count_trusted(points, self.score_thresh)
         if self.masks:
             self._check_masks(image_id, shape, found)
         return found
@@ -199,16 +199,14 @@ class ImageChecker:
         tags: list[int] | None,
         found: ImageFindings,
         clicks: bool,
-    ) -> Points:
+    ) -> list[PointRow]:
         errors: list[DataError] = []
-        points = self.files.points(path, errors)
+        points = self.files.point_rows(path, errors)
         found.problems += [Problem.from_error(error) for error in errors]
         num_classes = len(self.class_names)
         seen: dict[tuple, int] = {}
-        assert points.lines is not None  # they are read from a file
-        columns = (np.floor(points.yx), points.classes, points.scores, points.lines)
-        rows = zip(*(column.tolist() for column in columns), strict=True)
-        for (y, x), class_id, score, line in rows:
+        for y, x, class_id, score, line in points:
+            y, x = math.floor(y), math.floor(x)
             if num_classes and class_id >= num_classes:
                 found.error(path, f"class {class_id}; 0..{num_classes - 1} are accepted", line)
             elif tags is not None and class_id not in tags:
@@ -222,7 +220,7 @@ class ImageChecker:
             if first != line:
                 found.warning(path, f"is the same point as line {first}", line)
         if clicks and tags is not None and not errors:
-            for class_id in sorted(set(tags) - set(points.classes.tolist())):
+            for class_id in sorted(set(tags) - {point.class_id for point in points}):
                 found.warning(path, f"no click has the tag {self._name(class_id)}")
         return points
 
@@ -250,9 +248,12 @@ class ImageChecker:
         return f"class {class_id} ({self.class_names[class_id]})" if known else f"class {class_id}"
 
 
-def _count_points(points: Points, num_classes: int) -> np.ndarray:
-    known = points.classes[points.classes < num_classes]
-    return np.bincount(known, minlength=num_classes)
+def _count_points(points: Iterable[PointRow], num_classes: int) -> np.ndarray:
+    counts = np.zeros(num_classes, np.int64)
+    for point in points:
+        if point.class_id < num_classes:
+            counts[point.class_id] += 1
+    return counts
 
 
 def size_mismatch(shape: tuple[int, int], other: str, other_shape: tuple[int, int]) -> str:
