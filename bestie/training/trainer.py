@@ -24,7 +24,6 @@ from detectron2.engine.defaults import create_ddp_model
 from detectron2.evaluation import DatasetEvaluators
 from detectron2.projects.deeplab import build_lr_scheduler
 from detectron2.solver import LRMultiplier
-from detectron2.solver.build import get_default_optimizer_params, maybe_add_gradient_clipping
 from detectron2.utils import comm
 from detectron2.utils.env import seed_all_rng
 from detectron2.utils.events import (
@@ -52,6 +51,7 @@ from bestie.data.loader import BatchLoader
 from bestie.evaluation import build_evaluator
 from bestie.formats import atomic_write, to_json
 from bestie.training.failures import TrainingError, explain_failure, hide_traceback
+from bestie.training.optimizer import build_optimizer
 from bestie.training.pictures import PictureHook, draws_pictures
 from bestie.training.precision import BFloat16Trainer, describe_precision
 from bestie.training.setup import build_model
@@ -148,31 +148,7 @@ class Trainer(DefaultTrainer):
 
     @classmethod
     def build_optimizer(cls, cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
-        own_parameters = getattr(model, "optimizer_parameters", None)
-        if own_parameters is not None:
-            parameters = own_parameters(cfg)
-        else:
-            parameters = get_default_optimizer_params(
-                model,
-                base_lr=cfg.SOLVER.BASE_LR,
-                weight_decay=cfg.SOLVER.WEIGHT_DECAY,
-                weight_decay_norm=cfg.SOLVER.WEIGHT_DECAY_NORM,
-                bias_lr_factor=cfg.SOLVER.BIAS_LR_FACTOR,
-                weight_decay_bias=cfg.SOLVER.WEIGHT_DECAY_BIAS,
-            )
-        optimizer_class: type[torch.optim.Optimizer]
-        settings: dict[str, Any] = {
-            "lr": cfg.SOLVER.BASE_LR,
-            "weight_decay": cfg.SOLVER.WEIGHT_DECAY,
-        }
-        if cfg.SOLVER.OPTIMIZER == "ADAM":
-            optimizer_class = torch.optim.Adam
-            if cfg.MODEL.DEVICE == "cpu":  # one pass over the parameters instead of a dozen
-                settings["fused"] = True
-        else:
-            optimizer_class = torch.optim.SGD
-            settings.update(momentum=cfg.SOLVER.MOMENTUM, nesterov=cfg.SOLVER.NESTEROV)
-        return maybe_add_gradient_clipping(cfg, optimizer_class)(parameters, **settings)
+        return build_optimizer(cfg, model)
 
     @classmethod
     def build_lr_scheduler(cls, cfg: CfgNode, optimizer: torch.optim.Optimizer) -> LRScheduler:

@@ -28,8 +28,10 @@ ACCEPTED = AcceptedValues(
         "MODEL.BESTIE.CLUSTER.MIN_DISTANCE": (0, inf),
         "MODEL.BESTIE.CLUSTER.OFFSET_THRESH": (1e-6, inf),
         "MODEL.BESTIE.HEAD_CHANNELS": (1, inf),
+        "MODEL.BESTIE.HEAD_LR_FACTOR": (0, inf),
         "MODEL.BESTIE.HEAD_STD": (0, inf),
         "MODEL.BESTIE.MIN_AREA": (1, inf),
+        "MODEL.BESTIE.OFFSET_UNIT": (1e-3, inf),
         "MODEL.BESTIE.OFFSET_WEIGHT": (0, inf),
         "MODEL.BESTIE.REFINE.CENTER_THRESH": (0, 1),
         "MODEL.BESTIE.REFINE.MAX_INSTANCES": (1, inf),
@@ -65,6 +67,13 @@ def add_bestie_keys(cfg: CN) -> None:
     # implementation: 0.001); 0: by the number of their channels (He et al.), and 0.001 for the last
     # ones.
     model.HEAD_STD = 0.0
+    # Learning rate of the head, as a factor of SOLVER.BASE_LR. In a short training, the layers that
+    # start from random weights need more than a pretrained backbone bears.
+    model.HEAD_LR_FACTOR = 1.0
+    # Pixels that an output of 1 of the head's offsets stands for. Weights move by the learning rate
+    # a step, so in a short training offsets as long as large objects are out of reach of pixels. A
+    # checkpoint needs the value that it was trained with.
+    model.OFFSET_UNIT = 1.0
     # Dropout after the pyramid pooling of PanopticDeepLabHead, in training (the reference
     # implementation: 0.5).
     model.ASPP_DROPOUT = 0.1

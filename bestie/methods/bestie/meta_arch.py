@@ -35,6 +35,7 @@ from bestie.methods.bestie.settings import (
 )
 from bestie.methods.bestie.targets import CenterHeatmap, InstanceTargets
 from bestie.methods.bestie.training_picture import draw_batch
+from bestie.training.optimizer import parameter_groups
 
 __all__ = ["BESTIE", "Outputs", "average_with_mirrored", "to_instances"]
 
@@ -72,6 +73,7 @@ class BESTIE(nn.Module):
         supervision: str = "tags",
         min_area: int = 50,
         sigma: float = 6.0,
+        offset_unit: float = 1.0,
         loss: LossSettings | None = None,
         refine: RefineSettings | None = None,
         cluster: ClusterSettings | None = None,
@@ -86,6 +88,7 @@ class BESTIE(nn.Module):
             supervision: "tags" or "clicks", what the points are.
             min_area: components under this are skipped at inference, pixels.
             sigma: of the Gaussians of the center heatmap, pixels.
+            offset_unit: pixels that 1 of the head's offsets stands for.
             loss: weights of the loss; defaults of the paper.
             refine: self-refinement; None switches it off.
             cluster: center clustering; None switches it off.
@@ -101,6 +104,7 @@ class BESTIE(nn.Module):
         self.supervision = supervision
         self.min_area = min_area
         self.sigma = sigma
+        self.offset_unit = offset_unit
         self.loss_settings = loss or LossSettings()
         self.refine_settings = refine
         self.cluster_settings = cluster
@@ -119,6 +123,7 @@ class BESTIE(nn.Module):
             "supervision": cfg.MODEL.BESTIE.SUPERVISION,
             "min_area": cfg.MODEL.BESTIE.MIN_AREA,
             "sigma": cfg.MODEL.BESTIE.SIGMA,
+            "offset_unit": cfg.MODEL.BESTIE.OFFSET_UNIT,
             "loss": loss_settings(cfg),
             "refine": refine_settings(cfg),
             "cluster": cluster_settings(cfg),
@@ -168,6 +173,13 @@ class BESTIE(nn.Module):
             _log_guidance(storage, pseudo, refined)
         return self.losses(labels, log_probability, outputs, pseudo, refined)
 
+    def optimizer_parameters(self, cfg: CfgNode) -> list[dict]:
+        """Parameter groups of the optimizer; the head's have MODEL.BESTIE.HEAD_LR_FACTOR."""
+        factor = cfg.MODEL.BESTIE.HEAD_LR_FACTOR
+        if factor == 1:
+            return parameter_groups(cfg, self)
+        return parameter_groups(cfg, self.backbone) + parameter_groups(cfg, self.head, factor)
+
     def _preprocess(self, batched_inputs: list[dict]) -> Tensor:
         """Normalised (B, 3, H, W) float32 images of one size."""
         sizes = {tuple(sample["image"].shape[-2:]) for sample in batched_inputs}
@@ -182,8 +194,11 @@ class BESTIE(nn.Module):
 
     def _predict(self, images: Tensor, size: Sequence[int] | None = None) -> Outputs:
         """Outputs of ``size``, (height, width); None: that of the images."""
-        outputs = self.head(self.backbone(images), images.shape[-2:] if size is None else size)
-        return Outputs(*(output.float() for output in outputs))
+        maps = self.head(self.backbone(images), images.shape[-2:] if size is None else size)
+        outputs = Outputs(*(map_.float() for map_ in maps))
+        if self.offset_unit == 1:
+            return outputs
+        return outputs._replace(offset=outputs.offset * self.offset_unit)
 
     def pseudo_targets(self, labels: BatchLabels, shape: torch.Size) -> InstanceTargets:
         """Targets of semantic knowledge transfer (paper, section 3.2).

@@ -10,6 +10,8 @@ from bestie.methods.bestie.pseudo_labels import accept_components
 from bestie.methods.bestie.refinement import RefineSettings
 from bestie.methods.bestie.settings import InferenceSettings, LossSettings
 from bestie.regions.components import find_components
+from bestie.training import default_config
+from bestie.training.optimizer import build_optimizer
 
 CLASSES = 3
 
@@ -160,6 +162,32 @@ def test_offsets_shrink_and_grow_with_the_output():
     offset = model.predict_image(image, (16, 64)).offset
     torch.testing.assert_close(offset[0], torch.full((16, 64), 4.0))
     torch.testing.assert_close(offset[1], torch.full((16, 64), 16.0))
+
+
+def test_offsets_are_multiples_of_their_unit():
+    image = sample_of()["image"]
+    pixels = model_of().eval().predict_image(image, (40, 48))
+    units = model_of(offset_unit=32.0).eval().predict_image(image, (40, 48))
+    torch.testing.assert_close(units.offset, 32 * pixels.offset)
+    torch.testing.assert_close(units.center, pixels.center)
+
+
+def test_the_head_learns_at_its_own_rate():
+    model = model_of()
+    model.backbone = nn.Conv2d(3, 3, 1)
+    cfg = default_config()
+    cfg.SOLVER.BASE_LR = 0.5
+    same = build_optimizer(cfg, model)
+    assert {group["lr"] for group in same.param_groups} == {0.5}
+    cfg.MODEL.BESTIE.HEAD_LR_FACTOR = 4.0
+    rates = {
+        id(parameter): group["lr"]
+        for group in build_optimizer(cfg, model).param_groups
+        for parameter in group["params"]
+    }
+    assert {rates.pop(id(parameter)) for parameter in model.head.parameters()} == {2.0}
+    assert {rates.pop(id(parameter)) for parameter in model.backbone.parameters()} == {0.5}
+    assert not rates
 
 
 def test_tags_restrict_the_classes_and_clicks_the_instances():

@@ -1,0 +1,54 @@
+"""The optimizer of a training, and the parameter groups of a part of a model.
+
+A model with a method ``optimizer_parameters(cfg)`` gives its own groups; it can make them of
+:func:`parameter_groups` of its parts.
+"""
+
+from typing import Any
+
+import torch
+from detectron2.config import CfgNode
+from detectron2.solver.build import get_default_optimizer_params, maybe_add_gradient_clipping
+from torch import nn
+
+__all__ = ["build_optimizer", "parameter_groups"]
+
+
+def build_optimizer(cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
+    """Adam or SGD, as SOLVER has it, over the parameters of a model."""
+    own_parameters: Any = getattr(model, "optimizer_parameters", None)
+    if own_parameters is not None:
+        parameters = own_parameters(cfg)
+    else:
+        parameters = parameter_groups(cfg, model)
+    optimizer_class: type[torch.optim.Optimizer]
+    settings: dict[str, Any] = {
+        "lr": cfg.SOLVER.BASE_LR,
+        "weight_decay": cfg.SOLVER.WEIGHT_DECAY,
+    }
+    if cfg.SOLVER.OPTIMIZER == "ADAM":
+        optimizer_class = torch.optim.Adam
+        if cfg.MODEL.DEVICE == "cpu":  # one pass over the parameters instead of a dozen
+            settings["fused"] = True
+    else:
+        optimizer_class = torch.optim.SGD
+        settings.update(momentum=cfg.SOLVER.MOMENTUM, nesterov=cfg.SOLVER.NESTEROV)
+    return maybe_add_gradient_clipping(cfg, optimizer_class)(parameters, **settings)
+
+
+def parameter_groups(cfg: CfgNode, module: nn.Module, lr_factor: float = 1.0) -> list[dict]:
+    """Detectron2's parameter groups of a module.
+
+    Args:
+        cfg: SOLVER.BASE_LR, WEIGHT_DECAY, WEIGHT_DECAY_NORM, BIAS_LR_FACTOR, WEIGHT_DECAY_BIAS.
+        module: a model or a part of one.
+        lr_factor: of SOLVER.BASE_LR.
+    """
+    return get_default_optimizer_params(
+        module,
+        base_lr=cfg.SOLVER.BASE_LR * lr_factor,
+        weight_decay=cfg.SOLVER.WEIGHT_DECAY,
+        weight_decay_norm=cfg.SOLVER.WEIGHT_DECAY_NORM,
+        bias_lr_factor=cfg.SOLVER.BIAS_LR_FACTOR,
+        weight_decay_bias=cfg.SOLVER.WEIGHT_DECAY_BIAS,
+    )
