@@ -58,7 +58,7 @@ class PointRow(NamedTuple):
 
     Attributes:
         y, x: pixels.
-        class_id: in [0, C).
+        class_id: 0 or more.
         score: confidence, a float32 number.
         line: from 1.
     """

@@ -1,9 +1,10 @@
 """The optimizer of a training, and the parameter groups of a part of a model.
 
-A model with a method ``optimizer_parameters(cfg)`` gives its own groups; it can make them of
-:func:`parameter_groups` of its parts.
+A model with a method ``optimizer_parameters(cfg)`` gives its own groups;
+:func:`parameter_groups` makes such.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -20,7 +21,7 @@ def build_optimizer(cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
     if own_parameters is not None:
         parameters = own_parameters(cfg)
     else:
-        parameters = parameter_groups(cfg, model)
+        parameters = parameter_groups(cfg, {model: 1.0})
     optimizer_class: type[torch.optim.Optimizer]
     settings: dict[str, Any] = {
         "lr": cfg.SOLVER.BASE_LR,
@@ -36,19 +37,27 @@ def build_optimizer(cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
     return maybe_add_gradient_clipping(cfg, optimizer_class)(parameters, **settings)
 
 
-def parameter_groups(cfg: CfgNode, module: nn.Module, lr_factor: float = 1.0) -> list[dict]:
-    """Detectron2's parameter groups of a module.
+def parameter_groups(cfg: CfgNode, lr_factors: Mapping[nn.Module, float]) -> list[dict[str, Any]]:
+    """Detectron2's parameter groups, with learning rates of their own for parts of a model.
 
     Args:
         cfg: SOLVER.BASE_LR, WEIGHT_DECAY, WEIGHT_DECAY_NORM, BIAS_LR_FACTOR, WEIGHT_DECAY_BIAS.
-        module: a model or a part of one.
-        lr_factor: of SOLVER.BASE_LR.
+        lr_factors: module -> factor of SOLVER.BASE_LR. The model first, then its parts, then parts
+            of these: of several modules that hold a parameter, the last one counts.
     """
-    return get_default_optimizer_params(
-        module,
-        base_lr=cfg.SOLVER.BASE_LR * lr_factor,
+    factor_of = {p: factor for module, factor in lr_factors.items() for p in module.parameters()}
+    groups = get_default_optimizer_params(
+        next(iter(lr_factors)),
+        base_lr=cfg.SOLVER.BASE_LR,
         weight_decay=cfg.SOLVER.WEIGHT_DECAY,
         weight_decay_norm=cfg.SOLVER.WEIGHT_DECAY_NORM,
         bias_lr_factor=cfg.SOLVER.BIAS_LR_FACTOR,
         weight_decay_bias=cfg.SOLVER.WEIGHT_DECAY_BIAS,
     )
+    parts: dict[tuple[float, int], dict[str, Any]] = {}
+    for number, group in enumerate(groups):
+        for parameter in group["params"]:
+            factor = factor_of[parameter]
+            scaled = {**group, "params": [], "lr": group["lr"] * factor}
+            parts.setdefault((factor, number), scaled)["params"].append(parameter)
+    return list(parts.values())

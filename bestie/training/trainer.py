@@ -140,7 +140,14 @@ class Trainer(DefaultTrainer):
         schedule = {key: value for key, value in vars(self.scheduler).items() if key in SCHEDULE}
         super(DefaultTrainer, self).load_state_dict(state_dict)
         vars(self.scheduler).update(schedule)
-        self._trainer.load_state_dict(state_dict["_trainer"])
+        try:
+            self._trainer.load_state_dict(state_dict["_trainer"])
+        except ValueError as error:  # torch: the groups of parameters are others
+            raise ValueError(
+                f"the last checkpoint of {self.cfg.OUTPUT_DIR} was trained with other learning "
+                "rates for parts of the model (keys that end in LR_FACTOR); resume with its "
+                "config.yaml, or train into another OUTPUT_DIR"
+            ) from error
 
     @classmethod
     def build_model(cls, cfg: CfgNode) -> nn.Module:

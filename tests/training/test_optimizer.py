@@ -1,5 +1,4 @@
 import pytest
-import torch
 from torch import nn
 
 from bestie.training import default_config
@@ -21,19 +20,20 @@ def test_groups_have_the_rates_and_decays_of_the_solver():
     cfg.SOLVER.BASE_LR, cfg.SOLVER.BIAS_LR_FACTOR = 0.1, 2.0
     cfg.SOLVER.WEIGHT_DECAY, cfg.SOLVER.WEIGHT_DECAY_NORM = 0.01, 0.0
     model = network()
-    assert rates_of(parameter_groups(cfg, model, 4.0), model) == {
-        "0.weight": (pytest.approx(0.4), 0.01),
-        "0.bias": (pytest.approx(0.8), 0.01),
+    assert rates_of(parameter_groups(cfg, {model: 1.0, model[1]: 4.0}), model) == {
+        "0.weight": (pytest.approx(0.1), 0.01),
+        "0.bias": (pytest.approx(0.2), 0.01),
         "1.weight": (pytest.approx(0.4), 0.0),
         "1.bias": (pytest.approx(0.8), 0.0),
     }
 
 
-@pytest.mark.parametrize(("name", "kind"), [("ADAM", torch.optim.Adam), ("SGD", torch.optim.SGD)])
-def test_the_solver_names_the_optimizer(name, kind):
-    cfg = default_config()
-    cfg.SOLVER.OPTIMIZER = name
-    assert isinstance(build_optimizer(cfg, network()), kind)
+def test_without_factors_there_is_one_group_in_the_order_of_the_model():
+    cfg, model = default_config(), network()
+    cfg.SOLVER.WEIGHT_DECAY = cfg.SOLVER.WEIGHT_DECAY_NORM = 0.0
+    groups = parameter_groups(cfg, {model: 1.0, model[1]: 1.0})
+    assert len(groups) == 1
+    assert all(a is b for a, b in zip(groups[0]["params"], model.parameters(), strict=True))
 
 
 def test_a_model_may_give_its_own_groups():

@@ -108,6 +108,12 @@ def test_resuming_without_a_checkpoint_is_reported(data, tmp_path, caplog):
     assert "holds no checkpoint; the training starts from the beginning" in message
 
 
+def test_a_run_with_other_rates_for_parts_of_the_model_is_not_resumed(data, tmp_path):
+    train(data, tmp_path, stop=2)
+    with pytest.raises(ValueError, match=r"LR_FACTOR\); resume with its config.yaml"):
+        train(data, tmp_path, resume=True, more=["MODEL.BESTIE.HEAD_LR_FACTOR", 4.0])
+
+
 @pytest.mark.filterwarnings("ignore:Detected call of `lr_scheduler.step")  # no step is made
 def test_a_longer_training_resumes_on_the_schedule_of_its_config(data, tmp_path):
     def trainer(steps):

@@ -31,7 +31,7 @@ ACCEPTED = AcceptedValues(
         "MODEL.BESTIE.HEAD_LR_FACTOR": (0, inf),
         "MODEL.BESTIE.HEAD_STD": (0, inf),
         "MODEL.BESTIE.MIN_AREA": (1, inf),
-        "MODEL.BESTIE.OFFSET_UNIT": (1e-3, inf),
+        "MODEL.BESTIE.OFFSET_LR_FACTOR": (0, inf),
         "MODEL.BESTIE.OFFSET_WEIGHT": (0, inf),
         "MODEL.BESTIE.REFINE.CENTER_THRESH": (0, 1),
         "MODEL.BESTIE.REFINE.MAX_INSTANCES": (1, inf),
@@ -67,13 +67,13 @@ def add_bestie_keys(cfg: CN) -> None:
     # implementation: 0.001); 0: by the number of their channels (He et al.), and 0.001 for the last
     # ones.
     model.HEAD_STD = 0.0
-    # Learning rate of the head, as a factor of SOLVER.BASE_LR. In a short training, the layers that
-    # start from random weights need more than a pretrained backbone bears.
+    # Learning rate of the head, as a factor of SOLVER.BASE_LR: in a short training, layers that
+    # start from random weights need more than a pretrained backbone tolerates. The log shows the
+    # rate of the largest group of parameters.
     model.HEAD_LR_FACTOR = 1.0
-    # Pixels that an output of 1 of the head's offsets stands for. Weights move by the learning rate
-    # a step, so in a short training offsets as long as large objects are out of reach of pixels. A
-    # checkpoint needs the value that it was trained with.
-    model.OFFSET_UNIT = 1.0
+    # Further factor for the layer that gives the offsets. Adam moves a weight by about the learning
+    # rate a step, and offsets are in pixels: those of large objects need many or large steps.
+    model.OFFSET_LR_FACTOR = 1.0
     # Dropout after the pyramid pooling of PanopticDeepLabHead, in training (the reference
     # implementation: 0.5).
     model.ASPP_DROPOUT = 0.1

@@ -6,7 +6,7 @@ Feature maps of the backbone become three maps at the requested size. A head is 
 Shapes: B images, C foreground classes, (H, W) the output size, (h, w) the head's own size.
 
 A head of your own: register a class with ``in_features`` (names of the maps that it reads),
-``layers`` and ``forward`` as below.
+``layers`` and ``forward`` as below, and ``offset_predictor`` for MODEL.BESTIE.OFFSET_LR_FACTOR.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -111,6 +111,11 @@ class HRNetHead(nn.Module):
             "num_classes": _num_classes(cfg),
             "head_channels": cfg.MODEL.BESTIE.HEAD_CHANNELS,
         }
+
+    @property
+    def offset_predictor(self) -> nn.Module:
+        """The layer that gives the offsets."""
+        return self.offset[-1]
 
     def forward(self, features: Mapping[str, Tensor], output_size: Sequence[int]) -> Maps:
         """Maps at ``output_size`` (H, W).

@@ -73,7 +73,6 @@ class BESTIE(nn.Module):
         supervision: str = "tags",
         min_area: int = 50,
         sigma: float = 6.0,
-        offset_unit: float = 1.0,
         loss: LossSettings | None = None,
         refine: RefineSettings | None = None,
         cluster: ClusterSettings | None = None,
@@ -88,7 +87,6 @@ class BESTIE(nn.Module):
             supervision: "tags" or "clicks", what the points are.
             min_area: components under this are skipped at inference, pixels.
             sigma: of the Gaussians of the center heatmap, pixels.
-            offset_unit: pixels that 1 of the head's offsets stands for.
             loss: weights of the loss; defaults of the paper.
             refine: self-refinement; None switches it off.
             cluster: center clustering; None switches it off.
@@ -104,7 +102,6 @@ class BESTIE(nn.Module):
         self.supervision = supervision
         self.min_area = min_area
         self.sigma = sigma
-        self.offset_unit = offset_unit
         self.loss_settings = loss or LossSettings()
         self.refine_settings = refine
         self.cluster_settings = cluster
@@ -123,7 +120,6 @@ class BESTIE(nn.Module):
             "supervision": cfg.MODEL.BESTIE.SUPERVISION,
             "min_area": cfg.MODEL.BESTIE.MIN_AREA,
             "sigma": cfg.MODEL.BESTIE.SIGMA,
-            "offset_unit": cfg.MODEL.BESTIE.OFFSET_UNIT,
             "loss": loss_settings(cfg),
             "refine": refine_settings(cfg),
             "cluster": cluster_settings(cfg),
@@ -174,11 +170,16 @@ class BESTIE(nn.Module):
         return self.losses(labels, log_probability, outputs, pseudo, refined)
 
     def optimizer_parameters(self, cfg: CfgNode) -> list[dict]:
-        """Parameter groups of the optimizer; the head's have MODEL.BESTIE.HEAD_LR_FACTOR."""
-        factor = cfg.MODEL.BESTIE.HEAD_LR_FACTOR
-        if factor == 1:
-            return parameter_groups(cfg, self)
-        return parameter_groups(cfg, self.backbone) + parameter_groups(cfg, self.head, factor)
+        """Parameter groups with their learning rates, for the optimizer.
+
+        SOLVER.BASE_LR, times MODEL.BESTIE.HEAD_LR_FACTOR for the head, and that times
+        MODEL.BESTIE.OFFSET_LR_FACTOR for the layer that gives the offsets.
+        """
+        head, offset = cfg.MODEL.BESTIE.HEAD_LR_FACTOR, cfg.MODEL.BESTIE.OFFSET_LR_FACTOR
+        factors = {self: 1.0, self.head: head}
+        if offset != 1:
+            factors[self.head.offset_predictor] = head * offset
+        return parameter_groups(cfg, factors)
 
     def _preprocess(self, batched_inputs: list[dict]) -> Tensor:
         """Normalised (B, 3, H, W) float32 images of one size."""
@@ -194,11 +195,8 @@ class BESTIE(nn.Module):
 
     def _predict(self, images: Tensor, size: Sequence[int] | None = None) -> Outputs:
         """Outputs of ``size``, (height, width); None: that of the images."""
-        maps = self.head(self.backbone(images), images.shape[-2:] if size is None else size)
-        outputs = Outputs(*(map_.float() for map_ in maps))
-        if self.offset_unit == 1:
-            return outputs
-        return outputs._replace(offset=outputs.offset * self.offset_unit)
+        outputs = self.head(self.backbone(images), images.shape[-2:] if size is None else size)
+        return Outputs(*(output.float() for output in outputs))
 
     def pseudo_targets(self, labels: BatchLabels, shape: torch.Size) -> InstanceTargets:
         """Targets of semantic knowledge transfer (paper, section 3.2).

@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
 import torch
+from detectron2.layers import ShapeSpec
 from detectron2.utils.events import EventStorage
 from torch import nn
 
 from bestie.methods.bestie.centers import ClusterSettings
+from bestie.methods.bestie.heads import build_bestie_head
 from bestie.methods.bestie.meta_arch import BESTIE
 from bestie.methods.bestie.pseudo_labels import accept_components
 from bestie.methods.bestie.refinement import RefineSettings
@@ -164,30 +166,25 @@ def test_offsets_shrink_and_grow_with_the_output():
     torch.testing.assert_close(offset[1], torch.full((16, 64), 16.0))
 
 
-def test_offsets_are_multiples_of_their_unit():
-    image = sample_of()["image"]
-    pixels = model_of().eval().predict_image(image, (40, 48))
-    units = model_of(offset_unit=32.0).eval().predict_image(image, (40, 48))
-    torch.testing.assert_close(units.offset, 32 * pixels.offset)
-    torch.testing.assert_close(units.center, pixels.center)
-
-
-def test_the_head_learns_at_its_own_rate():
-    model = model_of()
-    model.backbone = nn.Conv2d(3, 3, 1)
+@pytest.mark.parametrize("head", ["HRNetHead", "PanopticDeepLabHead"])
+def test_the_head_and_its_offsets_learn_at_their_own_rates(head):
     cfg = default_config()
-    cfg.SOLVER.BASE_LR = 0.5
-    same = build_optimizer(cfg, model)
-    assert {group["lr"] for group in same.param_groups} == {0.5}
-    cfg.MODEL.BESTIE.HEAD_LR_FACTOR = 4.0
-    rates = {
-        id(parameter): group["lr"]
-        for group in build_optimizer(cfg, model).param_groups
-        for parameter in group["params"]
-    }
-    assert {rates.pop(id(parameter)) for parameter in model.head.parameters()} == {2.0}
-    assert {rates.pop(id(parameter)) for parameter in model.backbone.parameters()} == {0.5}
-    assert not rates
+    cfg.SOLVER.BASE_LR, cfg.MODEL.BESTIE.HEAD, cfg.MODEL.BESTIE.NUM_CLASSES = 0.5, head, 3
+    cfg.MODEL.DEVICE = "cpu"
+    shapes = {f"res{n}": ShapeSpec(channels=8, stride=2**n) for n in range(2, 6)}
+    model = model_of()
+    model.backbone, model.head = nn.Conv2d(3, 3, 1), build_bestie_head(cfg, shapes)
+    same = build_optimizer(cfg, model).param_groups
+    assert {group["lr"] for group in same} == {0.5}
+    cfg.MODEL.BESTIE.HEAD_LR_FACTOR, cfg.MODEL.BESTIE.OFFSET_LR_FACTOR = 4.0, 8.0
+    groups = build_optimizer(cfg, model).param_groups
+    rates = {id(p): group["lr"] for group in groups for p in group["params"]}
+    assert sum(len(group["params"]) for group in groups) == len(list(model.parameters()))
+    predictor = list(model.head.offset_predictor.parameters())
+    assert {rates.pop(id(p)) for p in predictor} == {16.0}
+    assert predictor[0].shape[0] == 2  # dy and dx
+    assert {rates.pop(id(p)) for p in model.backbone.parameters()} == {0.5}
+    assert set(rates.values()) == {2.0}
 
 
 def test_tags_restrict_the_classes_and_clicks_the_instances():
