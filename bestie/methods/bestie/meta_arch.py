@@ -176,9 +176,15 @@ class BESTIE(nn.Module):
         MODEL.BESTIE.OFFSET_LR_FACTOR for the layer that gives the offsets.
         """
         head, offset = cfg.MODEL.BESTIE.HEAD_LR_FACTOR, cfg.MODEL.BESTIE.OFFSET_LR_FACTOR
-        factors = {self: 1.0, self.head: head}
+        factors: dict[nn.Module, float] = {self: 1.0, self.head: head}
         if offset != 1:
-            factors[self.head.offset_predictor] = head * offset
+            predictor = getattr(self.head, "offset_predictor", None)
+            if not isinstance(predictor, nn.Module):
+                raise ValueError(
+                    "MODEL.BESTIE.OFFSET_LR_FACTOR needs a head with an offset_predictor; "
+                    f"{type(self.head).__name__} has none."
+                )
+            factors[predictor] = head * offset
         return parameter_groups(cfg, factors)
 
     def _preprocess(self, batched_inputs: list[dict]) -> Tensor:

@@ -185,6 +185,9 @@ def test_the_head_and_its_offsets_learn_at_their_own_rates(head):
     assert predictor[0].shape[0] == 2  # dy and dx
     assert {rates.pop(id(p)) for p in model.backbone.parameters()} == {0.5}
     assert set(rates.values()) == {2.0}
+    model.head = OnePixelNetwork()
+    with pytest.raises(ValueError, match="OFFSET_LR_FACTOR needs .* OnePixelNetwork has none"):
+        build_optimizer(cfg, model)
 
 
 def test_tags_restrict_the_classes_and_clicks_the_instances():
