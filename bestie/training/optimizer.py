@@ -1,4 +1,4 @@
-"""The optimizer of a training, and the parameter groups of a part of a model.
+"""The optimizer of a training, and parameter groups with learning rates for parts of a model.
 
 A model with a method ``optimizer_parameters(cfg)`` gives its own groups;
 :func:`parameter_groups` makes such.

@@ -144,9 +144,10 @@ class Trainer(DefaultTrainer):
             self._trainer.load_state_dict(state_dict["_trainer"])
         except ValueError as error:  # torch: the groups of parameters are others
             raise ValueError(
-                f"the last checkpoint of {self.cfg.OUTPUT_DIR} was trained with other learning "
-                "rates for parts of the model (keys that end in LR_FACTOR); resume with its "
-                "config.yaml, or train into another OUTPUT_DIR"
+                f"the last checkpoint of {self.cfg.OUTPUT_DIR} was trained with other groups of "
+                f"parameters: {error}. Their learning rates and weight decays are set by keys with "
+                "LR_FACTOR or WEIGHT_DECAY in their names; resume with its config.yaml, or train "
+                "into another OUTPUT_DIR"
             ) from error
 
     @classmethod
