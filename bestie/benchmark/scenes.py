@@ -95,7 +95,7 @@ def weak_labels(semantic_map: np.ndarray, points: np.ndarray, point_classes: np.
         "components": torch.from_numpy(components.map),
         "component_classes": torch.from_numpy(components.classes),
         "component_centroids": torch.from_numpy(components.centroids),
-        "component_accepted": torch.from_numpy(accepted),
+        "component_confidence": torch.from_numpy(accepted.astype(np.float32)),
     }
 
 

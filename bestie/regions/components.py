@@ -12,7 +12,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-__all__ = ["IGNORE", "Components", "count_points", "find_components"]
+__all__ = ["IGNORE", "Components", "count_points", "find_components", "renumber_components"]
 
 # Value of the pixels of a semantic map that are neither background nor a class.
 IGNORE = 255
@@ -85,6 +85,32 @@ def find_components(
         areas[kept],
         np.stack([sum_y[kept] // areas[kept], twice_sum_x[kept] // (2 * areas[kept])], axis=1),
     )
+
+
+def renumber_components(
+    numbers: np.ndarray, classes: np.ndarray, min_areas: np.ndarray | int = 1
+) -> tuple[Components, np.ndarray]:
+    """Components from the regions of a map, whether or not they are connected.
+
+    Args:
+        numbers: (H, W) integers, -1 none, r a pixel of region r.
+        classes: (R,) int64 of the regions, in [0, C).
+        min_areas: pixels that each region needs, (R,) or one number of 1 or more.
+
+    Returns:
+        The K components, and which region each of them was, (K,) int64.
+    """
+    y, x = (numbers >= 0).nonzero()
+    of_pixel = numbers[y, x]
+    areas = np.bincount(of_pixel, minlength=len(classes))
+    kept = np.flatnonzero(areas >= min_areas)
+    kept = kept[np.argsort(classes[kept], kind="stable")]
+    new = np.zeros(len(classes) + 1, np.int32)  # the last entry stands for "none"
+    new[kept] = np.arange(1, len(kept) + 1)
+    sums = np.stack([np.bincount(of_pixel, side, len(classes)) for side in (y, x)], axis=1)
+    centroids = sums[kept].astype(np.int64) // areas[kept, None]
+    found = Components(new[numbers], classes[kept], areas[kept].astype(np.int64), centroids)
+    return found, kept
 
 
 def count_points(

@@ -46,17 +46,22 @@ class Regions:
         images (Tensor): (R,) int64 in [0, B), ascending.
         classes (Tensor): (R,) int64 in [0, C), foreground classes.
         centroids (Tensor): (R, 2) int64 (y, x), pixel indices.
-        accepted (Tensor): (R,) bool, trusted as one instance.
+        confidence (Tensor): (R,) float32 in [0, 1], how far it is trusted as one instance; 0: not.
     """
 
     map: Tensor
     images: Tensor
     classes: Tensor
     centroids: Tensor
-    accepted: Tensor
+    confidence: Tensor
 
     def __len__(self) -> int:
         return len(self.classes)
+
+    @property
+    def accepted(self) -> Tensor:
+        """(R,) bool, trusted as one instance."""
+        return self.confidence > 0
 
     @classmethod
     def join(
@@ -65,7 +70,7 @@ class Regions:
         maps: Sequence[Tensor],
         classes: Sequence[Tensor],
         centroids: Sequence[Tensor],
-        accepted: Sequence[Tensor],
+        confidence: Sequence[Tensor],
     ) -> "Regions":
         """Number the regions of single images through the batch.
 
@@ -73,7 +78,7 @@ class Regions:
             maps: B maps (H, W) of integers, 0 outside, k + 1 = region k of this image.
             classes: B times (K,) int64.
             centroids: B times (K, 2) int64 (y, x).
-            accepted: B times (K,) bool.
+            confidence: B times (K,) float32.
         """
         joined, total = [], 0
         for region_map, of_image in zip(maps, classes, strict=True):
@@ -86,7 +91,7 @@ class Regions:
             images=torch.repeat_interleave(torch.arange(len(numbers)), numbers),
             classes=torch.cat(list(classes)),
             centroids=torch.cat(list(centroids)),
-            accepted=torch.cat(list(accepted)),
+            confidence=torch.cat(list(confidence)),
         )
 
     def centroid_points(self) -> PointSet:
@@ -100,5 +105,5 @@ class Regions:
             images=self.images.to(device, non_blocking=True),
             classes=self.classes.to(device, non_blocking=True),
             centroids=self.centroids.to(device, non_blocking=True),
-            accepted=self.accepted.to(device, non_blocking=True),
+            confidence=self.confidence.to(device, non_blocking=True),
         )

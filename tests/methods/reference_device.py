@@ -29,9 +29,22 @@ def everything_on(device: str) -> Iterator[None]:
         patch.setattr(torch, "from_numpy", lambda array: from_numpy(array).to(device))
         patch.setattr(torch.Tensor, "numpy", _wrap(torch.Tensor.numpy))
         patch.setattr(torch.Tensor, "__array__", _wrap(to_array))
-        patch.setattr(torch.backends.cudnn, "allow_tf32", False)
-        patch.setattr(torch.backends.cuda.matmul, "allow_tf32", False)
+        with _full_float32():
+            yield
+
+
+@contextmanager
+def _full_float32() -> Iterator[None]:
+    # Not by a MonkeyPatch: these flags cannot be deleted, as that of pytest 9.2 does to restore.
+    flags = (torch.backends.cudnn, torch.backends.cuda.matmul)
+    before = [flag.allow_tf32 for flag in flags]
+    for flag in flags:
+        flag.allow_tf32 = False
+    try:
         yield
+    finally:
+        for flag, value in zip(flags, before, strict=True):
+            flag.allow_tf32 = value
 
 
 def _wrap(method):

@@ -26,5 +26,13 @@ def test_a_device_that_is_missing_is_a_reason_to_skip():
     assert why_not_on("cpu:0") == ""
 
 
+def test_products_are_in_full_float32_meanwhile():
+    flags = (torch.backends.cudnn, torch.backends.cuda.matmul)
+    before = [flag.allow_tf32 for flag in flags]
+    with everything_on("cpu"):
+        assert not any(flag.allow_tf32 for flag in flags)
+    assert [flag.allow_tf32 for flag in flags] == before
+
+
 def test_all_families_have_the_marker_of_references():
     assert all("reference" in {m.name for m in p.marks} for p in reference_cases("grouping"))

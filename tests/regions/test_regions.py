@@ -9,7 +9,7 @@ def two_images() -> Regions:
         maps=[torch.tensor([[1, 0, 2]], dtype=torch.int16), torch.tensor([[0, 1, 1]])],
         classes=[torch.tensor([0, 4]), torch.tensor([2])],
         centroids=[torch.tensor([[0, 0], [0, 2]]), torch.tensor([[0, 1]])],
-        accepted=[torch.tensor([True, False]), torch.tensor([True])],
+        confidence=[torch.tensor([1.0, 0.0]), torch.tensor([0.5])],
     )
 
 
@@ -27,7 +27,7 @@ def test_images_without_regions_take_no_number():
         maps=[torch.zeros(1, 2), torch.tensor([[1, 1]])],
         classes=[none, torch.tensor([3])],
         centroids=[none.view(0, 2), torch.tensor([[0, 0]])],
-        accepted=[none.bool(), torch.tensor([True])],
+        confidence=[none.float(), torch.tensor([1.0])],
     )
     assert regions.map.tolist() == [[[0, 0]], [[1, 1]]] and regions.images.tolist() == [1]
 

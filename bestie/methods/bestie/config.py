@@ -27,6 +27,7 @@ ACCEPTED = AcceptedValues(
         "MODEL.BESTIE.CLUSTER.CENTER_THRESH": (0, 1),
         "MODEL.BESTIE.CLUSTER.MIN_DISTANCE": (0, inf),
         "MODEL.BESTIE.CLUSTER.OFFSET_THRESH": (1e-6, inf),
+        "MODEL.BESTIE.COPY_PASTE": (0, 1),
         "MODEL.BESTIE.HEAD_CHANNELS": (1, inf),
         "MODEL.BESTIE.HEAD_LR_FACTOR": (0, inf),
         "MODEL.BESTIE.HEAD_STD": (0, inf),
@@ -39,6 +40,7 @@ ACCEPTED = AcceptedValues(
         "MODEL.BESTIE.SEMANTIC_TOP_K": (1e-6, 1),
         "MODEL.BESTIE.SEMANTIC_WEIGHT": (0, inf),
         "MODEL.BESTIE.SIGMA": (0.1, 1000),
+        "MODEL.BESTIE.SPLIT": (0, 1),
         "MODEL.BESTIE.TEST.CENTER_THRESH": (0, 1),
         "MODEL.BESTIE.TEST.SCALE": (0.1, 10),
         "MODEL.BESTIE.TEST.SIZE_DIVISIBILITY": (1, inf),
@@ -79,6 +81,12 @@ def add_bestie_keys(cfg: CN) -> None:
     model.ASPP_DROPOUT = 0.1
     # Components of the semantic map (and of the prediction) smaller than this (pixels) are ignored.
     model.MIN_AREA = 50
+    # Components with several points are cut into one piece per point, along edges of the image, and
+    # the pieces trusted as instances with this weight. 0: they are passed over (the paper).
+    model.SPLIT = 0.0
+    # Probability that a training image is to get a trusted instance of another one, pasted at a
+    # random place; it does not where the crop of the other one has none that is whole.
+    model.COPY_PASTE = 0.0
     # Standard deviation of the Gaussians in the center heatmap, sigma, pixels.
     model.SIGMA = 6.0
     # Instance-aware guidance (paper, section 3.3): losses on trusted pixels only. False:

@@ -9,11 +9,14 @@ Shapes: (H, W) the crop or image, C classes, P points, K components.
 
 import os
 from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 import torch
 from detectron2.config import CfgNode, configurable
+from detectron2.data import DatasetFromList
 from detectron2.data import transforms as T
 from fvcore.transforms.transform import Transform
 from torch import Tensor
@@ -37,10 +40,16 @@ from bestie.data.mappers import (
 )
 from bestie.formats import DataError, Points, read_points
 from bestie.formats.dataset_folder import CUES, MAPS, POINT_FOLDERS
+from bestie.methods.bestie.batch_labels import component_tensors
+from bestie.methods.bestie.copy_paste import paste_instance
 from bestie.methods.bestie.pseudo_labels import accept_components
 from bestie.regions.components import find_components
+from bestie.regions.splitting import split_components
 
 __all__ = ["BESTIEMapper"]
+
+# How often the pasted instance is to be of a class of the image.
+SHARE_OF_SAME_CLASS = 0.5
 
 
 @MAPPER_REGISTRY.register()
@@ -58,7 +67,8 @@ class BESTIEMapper(ReadsImages):
     - ``components``: (H, W) int16 (int32 from 2^15 components on), 0 none, k + 1 component k
       (tagged classes, 8-connected);
     - ``component_classes``: (K,) int64; ``component_centroids``: (K, 2) int64 (y, x);
-      ``component_accepted``: (K,) bool, holds exactly one point of its class (paper, section 3.2).
+      ``component_confidence``: (K,) float32, 1 with exactly one point of its class (paper, section
+      3.2), MODEL.BESTIE.SPLIT as a piece of one with several, else 0.
 
     At inference: ``image`` as the network is to see it, ``grid_size`` (height, width) at which
     instances are grouped (absent if the photo keeps its size), ``height`` and ``width`` of the
@@ -81,6 +91,8 @@ class BESTIEMapper(ReadsImages):
         maps_dir: str = MAPS,
         point_score_thresh: float = 0.7,
         min_area: int = 50,
+        split: float = 0.0,
+        copy_paste: float = 0.0,
         points_required: bool = False,
         test_size: InferenceSize | None = None,
     ):
@@ -94,6 +106,8 @@ class BESTIEMapper(ReadsImages):
             maps_dir: folder of the weak semantic maps, in the same way.
             point_score_thresh: points count above this confidence.
             min_area: smallest component, pixels.
+            split: confidence of the pieces of components with several points; 0: none is cut.
+            copy_paste: probability that a training image is to get an instance of another one.
             points_required: at inference, a missing point file is an error.
             test_size: at inference, the size that photos are brought to; None: they keep theirs.
         """
@@ -107,6 +121,10 @@ class BESTIEMapper(ReadsImages):
         self.maps_dir = maps_dir
         self.point_score_thresh = point_score_thresh
         self.min_area = min_area
+        self.split = split
+        self.copy_paste = copy_paste
+        self._sources: DatasetFromList | None = None
+        self._sources_of_class: dict[int, np.ndarray] = {}
         self.points_required = points_required or is_train
         self.test_size = test_size or InferenceSize(0)
 
@@ -121,6 +139,8 @@ class BESTIEMapper(ReadsImages):
             "maps_dir": cfg.INPUT.MAPS_DIR,
             "point_score_thresh": cfg.INPUT.POINT_SCORE_THRESH,
             "min_area": cfg.MODEL.BESTIE.MIN_AREA,
+            "split": cfg.MODEL.BESTIE.SPLIT,
+            "copy_paste": cfg.MODEL.BESTIE.COPY_PASTE,
             "points_required": cfg.MODEL.BESTIE.TEST.USE_CLICKS,
             "test_size": InferenceSize(
                 cfg.INPUT.TEST_SIZE, cfg.INPUT.TEST_SIZE_KEPT, cfg.MODEL.BESTIE.TEST.SCALE
@@ -147,15 +167,29 @@ class BESTIEMapper(ReadsImages):
             )
         return POINT_FOLDERS[supervision]
 
+    def samples(self, dicts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The images as they are; with ``copy_paste`` they are kept, as sources of instances.
+
+        Called by the training loader.
+        """
+        if self.copy_paste:
+            self._sources = DatasetFromList(dicts, copy=False)
+            tags = [(tag, i) for i, record in enumerate(dicts) for tag in record["image_labels"]]
+            self._sources_of_class = {
+                class_id: np.array([i for _, i in group])
+                for class_id, group in groupby(sorted(tags), key=itemgetter(0))
+            }
+        return dicts
+
     def __call__(self, dataset_dict: dict[str, Any]) -> dict[str, Any]:
+        if self.is_train:
+            sample = self._training_sample(dataset_dict)
+            if self._sources is not None and np.random.random() < self.copy_paste:
+                sample = self._paste(sample, dataset_dict["image_labels"])
+            return sample
         image = read_sample_image(dataset_dict, self.image_format)
         sample = sample_identity(dataset_dict)
         points = self._read_points(dataset_dict)
-        if self.is_train:
-            assert points is not None  # training requires them
-            sample["image_labels"] = required_tags(dataset_dict, self.num_classes)
-            sample.update(self._training_sample(dataset_dict, image, points))
-            return sample
         if "image_labels" in dataset_dict:
             sample["image_labels"] = required_tags(dataset_dict, self.num_classes)
         sample.update(self._test_sample(image, points))
@@ -176,20 +210,37 @@ class BESTIEMapper(ReadsImages):
             sample["point_classes"] = torch.from_numpy(points.classes)
         return sample
 
-    def _training_sample(
-        self, dataset_dict: dict[str, Any], image: np.ndarray, points: Points
-    ) -> dict[str, Tensor]:
+    def _training_sample(self, dataset_dict: dict[str, Any]) -> dict[str, Any]:
+        image = read_sample_image(dataset_dict, self.image_format)
+        sample = sample_identity(dataset_dict)
+        points = self._read_points(dataset_dict)
+        assert points is not None  # training requires them
+        sample["image_labels"] = required_tags(dataset_dict, self.num_classes)
         tags = dataset_dict["image_labels"]
         semantic_map = read_sample_map(dataset_dict, self.maps_dir, image.shape[:2])
         tagged = np.isin(points.classes, tags)
         image, semantic_map, yx, kept = augment(
             self.augmentation, image, semantic_map, points.yx[tagged]
         )
-        labels = self._sparse_labels(semantic_map, tags, yx, points.classes[tagged][kept])
-        return {"image": image_tensor(image), **labels}
+        labels = self._sparse_labels(image, semantic_map, tags, yx, points.classes[tagged][kept])
+        return sample | {"image": image_tensor(image), **labels}
+
+    def _paste(self, sample: dict[str, Any], tags: Sequence[int]) -> dict[str, Any]:
+        """An instance of another image is pasted; half of the time, one of a class that is there.
+
+        Objects of one class beside each other are what the weak maps do not keep apart.
+        """
+        assert self._sources is not None  # it is asked before
+        if len(tags) and np.random.random() < SHARE_OF_SAME_CLASS:
+            class_id = int(np.random.choice(tags))
+            index = int(np.random.choice(self._sources_of_class[class_id]))
+            return paste_instance(sample, self._training_sample(self._sources[index]), class_id)
+        index = np.random.randint(len(self._sources))
+        return paste_instance(sample, self._training_sample(self._sources[index]))
 
     def _sparse_labels(
         self,
+        image: np.ndarray,
         semantic_map: np.ndarray,
         tags: Sequence[int],
         yx: np.ndarray,
@@ -198,24 +249,26 @@ class BESTIEMapper(ReadsImages):
         """The map, its components and the points of tagged classes, as a training sample has them.
 
         Args:
+            image: (H, W, 3) uint8.
             semantic_map: (H, W) uint8.
             tags: classes of the image.
             yx: (P, 2) float32 (y, x), whole pixel indices.
             point_classes: (P,) int64.
         """
         components = find_components(semantic_map, tags, self.min_area)
+        is_piece = np.zeros(len(components), bool)
+        if self.split:
+            components, is_piece = split_components(
+                components, image, yx, point_classes, self.min_area
+            )
         accepted = accept_components(components, yx, point_classes)
+        confidence = np.where(is_piece, self.split, 1.0) * accepted
         return {
             "semantic_map": torch.from_numpy(semantic_map.copy()),
             "points": torch.from_numpy(yx),
             "point_classes": torch.from_numpy(point_classes),
-            # Half the bytes on their way out of the worker; a huge crop may hold more of them.
-            "components": torch.from_numpy(
-                components.map.astype(np.int16 if len(components) < 2**15 else np.int32)
-            ),
-            "component_classes": torch.from_numpy(components.classes),
-            "component_centroids": torch.from_numpy(components.centroids),
-            "component_accepted": torch.from_numpy(accepted),
+            "component_confidence": torch.from_numpy(confidence.astype(np.float32)),
+            **component_tensors(components),
         }
 
     def _read_points(self, dataset_dict: dict[str, Any]) -> Points | None:

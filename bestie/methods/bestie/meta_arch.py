@@ -230,7 +230,7 @@ class BESTIE(nn.Module):
         return InstanceTargets(
             pixel_owner=regions.map - 1,
             centers=regions.centroids,
-            confidence=regions.accepted.float(),
+            confidence=regions.confidence,
             heatmap=heatmap,
             pixels=flat_indices(guided, labels.accepted_pixels),
         )

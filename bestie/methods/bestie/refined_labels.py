@@ -57,7 +57,8 @@ class RefinementMapper(BESTIEMapper):
         tags = dataset_dict["image_labels"]
         yx, classes = sample["points"].numpy(), sample["point_classes"].numpy()
         tagged = np.isin(classes, tags)
-        sample |= self._sparse_labels(semantic_map, tags, yx[tagged], classes[tagged])
+        image = cv2.resize(sample["image"].permute(1, 2, 0).numpy(), (width, height))
+        sample |= self._sparse_labels(image, semantic_map, tags, yx[tagged], classes[tagged])
         return sample
 
 

@@ -15,5 +15,5 @@ def regions_of_maps(semantic_maps, classes_of_images, min_area=50) -> Regions:
         maps=[torch.from_numpy(components.map) for components in found],
         classes=[torch.from_numpy(components.classes) for components in found],
         centroids=[torch.from_numpy(components.centroids) for components in found],
-        accepted=[torch.zeros(len(components), dtype=torch.bool) for components in found],
+        confidence=[torch.zeros(len(components)) for components in found],
     )

@@ -11,7 +11,7 @@ def sample_of(components, classes, accepted, points, tags):
         "components": components,
         "component_classes": torch.tensor(classes, dtype=torch.int64),
         "component_centroids": torch.zeros(len(classes), 2, dtype=torch.int64),
-        "component_accepted": torch.tensor(accepted, dtype=torch.bool),
+        "component_confidence": torch.tensor(accepted, dtype=torch.float32),
         "points": torch.tensor(points).view(-1, 2),
         "point_classes": torch.zeros(len(points), dtype=torch.int64),
     }

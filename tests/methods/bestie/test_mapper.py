@@ -38,7 +38,7 @@ def test_training_sample_holds_what_the_model_takes(cfg, dicts):
     assert sample["points"].dtype == torch.float32
     for key in ("point_classes", "component_classes", "component_centroids"):
         assert sample[key].dtype == torch.int64
-    assert sample["component_accepted"].dtype == torch.bool
+    assert sample["component_confidence"].dtype == torch.float32
     assert (sample["image_name"], sample["image_id"]) == ("a", 10)
     assert (sample["height"], sample["width"]) == (40, 56)
 
@@ -49,7 +49,7 @@ def test_identity_transform_ships_the_files(still, dicts):
     assert sample["points"].tolist() == [[9, 10], [26, 36]]
     assert sample["point_classes"].tolist() == sample["component_classes"].tolist() == [0, 1]
     assert sample["component_centroids"].tolist() == [[8, 9], [25, 35]]
-    assert sample["component_accepted"].tolist() == [True, True]
+    assert sample["component_confidence"].tolist() == [1, 1]
     np.testing.assert_array_equal(
         sample["semantic_map"] > 0, sample["components"] > 0, err_msg="no small component here"
     )
@@ -59,20 +59,30 @@ def test_image_without_objects_ships_empty_labels(still, dicts):
     sample = build_mapper(still, True)(dicts[3])
     assert not sample["image_labels"].any() and not sample["components"].any()
     assert sample["points"].shape == (0, 2) and sample["component_centroids"].shape == (0, 2)
-    assert len(sample["component_accepted"]) == len(sample["point_classes"]) == 0
+    assert len(sample["component_confidence"]) == len(sample["point_classes"]) == 0
 
 
 def test_component_with_two_points_is_not_accepted(still, dicts, root):
     path = root / "Center_points" / "a.txt"
     path.write_text(path.read_text() + "6 5 0 1.0\n")
-    assert build_mapper(still, True)(dicts[0])["component_accepted"].tolist() == [False, True]
+    assert build_mapper(still, True)(dicts[0])["component_confidence"].tolist() == [0, 1]
+
+
+def test_components_with_two_points_are_cut_if_they_are_to_be(still, dicts, root):
+    path = root / "Center_points" / "a.txt"
+    path.write_text(path.read_text() + "6 5 0 1.0\n")
+    still.MODEL.BESTIE.SPLIT, still.MODEL.BESTIE.MIN_AREA = 0.25, 10
+    sample = build_mapper(still, True)(dicts[0])
+    assert sample["component_classes"].tolist() == [0, 0, 1]
+    assert sample["component_confidence"].tolist() == [0.25, 0.25, 1]
+    assert 0 < sample["components"][5, 6] != sample["components"][9, 10] > 0
 
 
 def test_weak_points_and_points_of_other_classes_do_not_count(still, dicts, root):
     (root / "Center_points" / "a.txt").write_text("10 9 0 0.7\n36 26 1 0.71\n36 26 2 1.0\n")
     sample = build_mapper(still, True)(dicts[0])
     assert sample["point_classes"].tolist() == [1]
-    assert sample["component_accepted"].tolist() == [False, True]
+    assert sample["component_confidence"].tolist() == [0, 1]
 
 
 def test_classes_that_are_no_tags_have_no_components(still, dicts):
@@ -163,8 +173,8 @@ def test_real_data_accepted_components_hold_one_click(cfg, name):
         hit = sample["components"][rows, columns].long() - 1
         own = (hit >= 0) & (sample["component_classes"][hit] == sample["point_classes"])
         counts = torch.bincount(hit[own], minlength=len(sample["component_classes"]))
-        assert ((counts == 1) == sample["component_accepted"]).all()
-        total += int(sample["component_accepted"].sum())
+        assert ((counts == 1) == (sample["component_confidence"] == 1)).all()
+        total += int(sample["component_confidence"].sum())
     assert total > 0
 
 

@@ -58,7 +58,9 @@ def sample_of(seed=0, size=(40, 48), points=((10, 12), (30, 30))):
         "components": torch.from_numpy(components.map),
         "component_classes": torch.from_numpy(components.classes),
         "component_centroids": torch.from_numpy(components.centroids),
-        "component_accepted": torch.from_numpy(accept_components(components, points, classes)),
+        "component_confidence": torch.from_numpy(
+            accept_components(components, points, classes).astype(np.float32)
+        ),
     }
 
 

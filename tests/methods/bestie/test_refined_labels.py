@@ -51,7 +51,7 @@ def test_mapper_reads_the_labels_of_the_whole_image_at_the_size_of_the_grid(cfg)
     record = DatasetCatalog.get(cfg.DATASETS.TRAIN[0])[0]
     sample = build_mapper(cfg, False)(record)
     assert sample["semantic_map"].shape == sample["components"].shape == (40, 56)
-    assert sample["component_accepted"].tolist() == [True, True]
+    assert sample["component_confidence"].tolist() == [1, 1]
     assert sample["points"].tolist() == [[9, 10], [26, 36]]
     cfg.INPUT.TEST_SIZE = 112
     twice = build_mapper(cfg, False)(record)

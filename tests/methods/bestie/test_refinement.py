@@ -18,7 +18,7 @@ def refine_row(center, offset, **settings):
         maps=[torch.ones(1, width)],
         classes=[torch.tensor([0])],
         centroids=[torch.tensor([[0, 2]])],
-        accepted=[torch.tensor([False])],
+        confidence=[torch.tensor([0.0])],
     )
     return refine_labels(
         SURE.expand(2, width).view(1, 2, 1, width),
