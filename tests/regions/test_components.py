@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from bestie.regions.components import count_points, find_components
+from bestie.regions.components import count_points, find_components, renumber_components
 
 
 def test_two_classes_by_hand():
@@ -56,3 +56,28 @@ def test_a_mirrored_map_has_the_mirrored_components(semantic_map):
     np.testing.assert_array_equal(found.map > 0, mirrored.map[:, ::-1] > 0)
     for index in range(len(found)):
         assert (found.map == index + 1).sum() == found.areas[index] >= 3
+
+
+def test_regions_of_a_map_become_components_in_the_order_of_their_classes():
+    numbers = np.array([[0, 0, -1, 2], [3, 1, 1, 2], [0, 1, -1, -1]])
+    found, kept = renumber_components(numbers, np.array([2, 0, 2, 1]), np.array([1, 1, 1, 2]))
+    np.testing.assert_array_equal(kept, [1, 0, 2])  # region 3 has one pixel and needs two
+    np.testing.assert_array_equal(found.map, [[2, 2, 0, 3], [0, 1, 1, 3], [2, 1, 0, 0]])
+    np.testing.assert_array_equal(found.classes, [0, 2, 2])
+    np.testing.assert_array_equal(found.areas, [3, 3, 2])
+    np.testing.assert_array_equal(found.centroids, [[1, 1], [0, 0], [0, 3]])
+
+
+def test_regions_without_a_pixel_are_no_components():
+    found, kept = renumber_components(np.full((2, 3), -1), np.array([1, 0]))
+    assert len(found) == len(kept) == 0 and not found.map.any()
+    assert found.centroids.shape == (0, 2)
+
+
+@given(arrays(np.uint8, (5, 7), elements=st.integers(0, 3)))
+def test_components_that_are_renumbered_stay_as_they_are(semantic_map):
+    components = find_components(semantic_map, range(3), min_area=1)
+    found, kept = renumber_components(components.map.astype(np.int64) - 1, components.classes)
+    np.testing.assert_array_equal(kept, np.arange(len(components)))
+    for name in ("map", "classes", "areas", "centroids"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(components, name))

@@ -90,7 +90,7 @@ def crop_masks(masks: Tensor, crops: Tensor, size: int) -> Tensor:
 
     def nearest(first: Tensor, last: Tensor) -> Tensor:
         length = (last - first + 1).unsqueeze(1)
-        offset = (step * (length.float() / size)).floor().long()
+        offset = (step * _quotient(length, size)).floor().long()
         return first.unsqueeze(1) + torch.minimum(offset, length - 1)
 
     rows, columns = nearest(crops[:, 0], crops[:, 2]), nearest(crops[:, 1], crops[:, 3])
@@ -148,8 +148,9 @@ def paste_windows(
     probability = logits.softmax(dim=1).cpu()
     margins = probability[:, 1] - probability[:, 0]  # above 0: foreground
     for margin, (y0, x0, y1, x1) in zip(margins, crops.tolist(), strict=True):
-        rows, top = _spread(y0, y1, image_size[0], output_size[0], margin.shape[0])
-        columns, left = _spread(x0, x1, image_size[1], output_size[1], margin.shape[1])
+        values = torch.arange(margin.shape[0], device=margin.device)  # rows and columns alike
+        rows, top = _spread(y0, y1, image_size[0], output_size[0], values)
+        columns, left = _spread(x0, x1, image_size[1], output_size[1], values)
         yield MaskWindow((rows @ margin @ columns.T > 0).numpy(), top, left)
 
 
@@ -157,25 +158,38 @@ def _linear(first: Tensor, last: Tensor, size: int) -> tuple[Tensor, Tensor, Ten
     """Neighbors (N, S) int64 within [first, last], and the weight (N, S) of the second one."""
     length = (last - first + 1).unsqueeze(1)
     step = torch.arange(size, device=first.device, dtype=torch.float32) + 0.5
-    position = (step * (length.float() / size) - 0.5).clamp(min=0)
+    position = (step * _quotient(length, size) - 0.5).clamp(min=0)
     before = torch.minimum(position.floor().long(), length - 1)
     after = torch.minimum(before + 1, length - 1)
     first = first.unsqueeze(1)
     return first + before, first + after, position - before
 
 
-def _spread(first: int, last: int, image: int, output: int, size: int) -> tuple[Tensor, int]:
+def _quotient(length: Tensor, size: int) -> Tensor:
+    """length / size in float32, rounded alike on all devices.
+
+    CUDA divides by a Python number as by its reciprocal, which moves a position by up to 1e-5
+    pixels.
+    """
+    length = length.float()
+    return length / length.new_full((), size)
+
+
+def _spread(first: int, last: int, image: int, output: int, values: Tensor) -> tuple[Tensor, int]:
     """How S values spread over the image's pixels [first, last] make pixels of the photo.
+
+    Args:
+        values: (S,) their numbers, 0 to S - 1.
 
     Returns:
         (pixels, S) float32, the shares that each pixel of the photo takes, bilinearly, and the
         first of these pixels; their centers lie in [first, last + 1) in the image.
     """
-    center = (torch.arange(output) + 0.5) * (image / output) - first
+    center = (torch.arange(output, device=values.device) + 0.5) * (image / output) - first
     length = last - first + 1
     inside = ((center >= 0) & (center < length)).nonzero().squeeze(1)
-    position = center[inside] * (size / length) - 0.5
-    position = position.clamp(min=0, max=size - 1)
+    position = center[inside] * (len(values) / length) - 0.5
+    position = position.clamp(min=0, max=len(values) - 1)
     # A triangle of width 1 around the position: bilinear weights of its two neighbors.
-    shares = 1 - (position.unsqueeze(1) - torch.arange(size)).abs()
+    shares = 1 - (position.unsqueeze(1) - values).abs()
     return shares.clamp(min=0), int(inside[0]) if len(inside) else 0
