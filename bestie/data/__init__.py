@@ -15,7 +15,13 @@ from bestie.data.checks.dataset import (
     raise_on_errors,
 )
 from bestie.data.checks.survey import survey_data
-from bestie.data.loader import PositionSampler, build_test_loader, build_train_loader, seeded
+from bestie.data.loader import (
+    PositionSampler,
+    build_test_loader,
+    build_train_loader,
+    seeded,
+    training_samples,
+)
 from bestie.data.mappers import MAPPER_REGISTRY, build_mapper, points_folder
 from bestie.data.registration import BUILTIN_DATASETS, register_builtin_datasets, register_dataset
 
@@ -39,6 +45,7 @@ __all__ = [
     "register_dataset",
     "seeded",
     "survey_data",
+    "training_samples",
 ]
 
 register_builtin_datasets()

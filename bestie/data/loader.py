@@ -28,7 +28,14 @@ from torch.utils.data import BatchSampler, DataLoader, Dataset, Sampler
 
 from bestie.data.registration import register_dataset
 
-__all__ = ["BatchLoader", "PositionSampler", "build_test_loader", "build_train_loader", "seeded"]
+__all__ = [
+    "BatchLoader",
+    "PositionSampler",
+    "build_test_loader",
+    "build_train_loader",
+    "seeded",
+    "training_samples",
+]
 
 # Every tensor in the buffer of a batch starts at a multiple of this many bytes, because
 # ``Tensor.view(dtype)`` needs a start that is a multiple of the size of the dtype.
@@ -59,9 +66,7 @@ def build_train_loader(
         )
     for name in cfg.DATASETS.TRAIN:
         register_dataset(name)
-    dicts = _training_dicts(cfg)
-    if hasattr(mapper, "samples"):  # a mapper whose samples are not whole images
-        dicts = mapper.samples(dicts)
+    dicts = training_samples(mapper, _training_dicts(cfg))
     sampler = PositionSampler(len(dicts), cfg.SEED, rank=comm.get_rank(), world_size=world_size)
     # PyTorch's own loader: it hands whole batches to the workers and returns them in order.
     # Detectron2's gives each worker a share of the positions, and which one depends on its version.
@@ -72,6 +77,15 @@ def build_train_loader(
         collate_fn=_pack,
     )
     return BatchLoader(loader), sampler
+
+
+def training_samples(mapper: Callable[[dict], dict], dicts: list[dict]) -> list[dict]:
+    """The dicts that a mapper makes samples of: the images, unless it has a method ``samples``.
+
+    That of a mapper whose samples are not whole images, or that needs the others for one of them.
+    """
+    samples: Any = getattr(mapper, "samples", None)
+    return dicts if samples is None else samples(dicts)
 
 
 def _training_dicts(cfg: CfgNode) -> list[dict]:

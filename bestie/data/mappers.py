@@ -5,7 +5,7 @@ workers of the loaders. ``INPUT.DATASET_MAPPER_NAME`` selects one from ``MAPPER_
 class says what it reads, for the checks (:class:`ReadsImages`).
 
 Labels are sent in a sparse form: the components of the weak semantic map with class and centroid,
-which of them semantic knowledge transfer accepted, and the points. Dense targets are drawn on the
+how far semantic knowledge transfer trusts them, and the points. Dense targets are drawn on the
 training device. Shape letters: H, W the crop (or image), C classes, P points, K components.
 """
 

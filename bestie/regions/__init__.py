@@ -7,7 +7,21 @@ connected components of a semantic map (NumPy), ``blobs`` those of a mask (on an
 Imports nothing else of the package.
 """
 
-from bestie.regions.components import IGNORE, Components, count_points, find_components
+from bestie.regions.components import (
+    IGNORE,
+    Components,
+    count_points,
+    find_components,
+    renumber_components,
+)
 from bestie.regions.regions import PointSet, Regions
 
-__all__ = ["IGNORE", "Components", "PointSet", "Regions", "count_points", "find_components"]
+__all__ = [
+    "IGNORE",
+    "Components",
+    "PointSet",
+    "Regions",
+    "count_points",
+    "find_components",
+    "renumber_components",
+]

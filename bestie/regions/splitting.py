@@ -32,35 +32,34 @@ def split_components(
 
     Args:
         components: K components of an (H, W) map.
-        image: (H, W, 3) uint8, RGB or BGR.
+        image: (H, W, 3) uint8, RGB.
         points: (P, 2) float or int (y, x), pixel indices, truncated; those outside the map count
             nowhere, those of one pixel and class count as one.
         point_classes: (P,) int in [0, C).
-        min_area: pixels that a piece needs; smaller ones belong to no component.
+        min_area: pixels that a piece needs; smaller ones belong to no component. A component all of
+            whose pieces are smaller is not cut.
 
     Returns:
         The components with the pieces in place of those that were cut, and which ones are pieces,
         a bool of each.
     """
+    count = len(components)
     holder, seeds = _points_on_components(components, points, point_classes)
-    several = np.flatnonzero(np.bincount(holder, minlength=len(components)) > 1)
-    if not len(several):
-        return components, np.zeros(len(components), bool)
+    several = np.bincount(holder, minlength=count) > 1
+    if not several.any():
+        return components, np.zeros(count, bool)
+    holder, seeds = holder[several[holder]], seeds[several[holder]]
     color = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2LAB).astype(np.float32)
-    # Piece of each pixel, numbered after the components; what was cut is empty then.
-    numbers = components.map.astype(np.int64) - 1
-    classes, count = [components.classes], len(components)
-    for cut in several:
-        of_cut = seeds[holder == cut]
-        region = components.map == cut + 1
-        numbers[region] = count + _nearest_seed(region, color, of_cut)
-        classes.append(np.full(len(of_cut), components.classes[cut]))
-        count += len(of_cut)
-    is_piece = np.arange(count) >= len(components)
-    # What was cut has no pixel left.
-    found, kept = renumber_components(
-        numbers, np.concatenate(classes), np.where(is_piece, max(1, min_area), 1)
-    )
+    number = components.map.astype(np.int64) - 1
+    cut = np.append(several, False)[number]  # the last entry stands for "none"
+    piece = _nearest_seed(number, cut, color, seeds)
+    # A component none of whose pieces is large enough stays whole.
+    is_large = np.bincount(piece, minlength=len(seeds)) >= min_area
+    is_divided = np.bincount(holder, is_large, minlength=count) > 0
+    number[cut] = np.where(is_divided[holder[piece]], count + piece, number[cut])
+    classes = np.concatenate([components.classes, components.classes[holder]])
+    is_piece = np.arange(len(classes)) >= count
+    found, kept = renumber_components(number, classes, np.where(is_piece, max(1, min_area), 1))
     return found, is_piece[kept]
 
 
@@ -81,23 +80,26 @@ def _points_on_components(
     return holder, seeds
 
 
-def _nearest_seed(region: np.ndarray, color: np.ndarray, seeds: np.ndarray) -> np.ndarray:
-    """Number of the nearest seed of each pixel of a region, in the order of the pixels.
+def _nearest_seed(
+    number: np.ndarray, cut: np.ndarray, color: np.ndarray, seeds: np.ndarray
+) -> np.ndarray:
+    """Seed of each pixel of the components that are cut, in the order of the pixels.
 
     Args:
-        region: (H, W) bool, one component.
+        number: (H, W) component of each pixel; no path leads from one into another.
+        cut: (H, W) bool, pixels of the components that are cut.
         color: (H, W, 3) float32.
-        seeds: (S,) flat pixels of the region.
+        seeds: (S,) flat pixels; each of these components has one or more.
     """
-    height, width = region.shape
-    count = int(region.sum())
-    node = np.full((height, width), -1)
-    node[region] = np.arange(count)
+    height, width = cut.shape
+    count = int(cut.sum())
+    node = np.full((height, width), -1, np.int32)
+    node[cut] = np.arange(count)
     one, other, cost = [], [], []
     for dy, dx in STEPS:
         here = np.s_[: height - dy, max(0, -dx) : width - max(0, dx)]
         there = np.s_[dy:, max(0, dx) : width + min(0, dx)]
-        both = region[here] & region[there]
+        both = cut[here] & cut[there] & (number[here] == number[there])
         change = np.linalg.norm(color[here][both] - color[there][both], axis=1)
         one.append(node[here][both])
         other.append(node[there][both])
@@ -108,6 +110,6 @@ def _nearest_seed(region: np.ndarray, color: np.ndarray, seeds: np.ndarray) -> n
     *_, source = dijkstra(
         graph, directed=False, indices=start, min_only=True, return_predecessors=True
     )
-    number = np.zeros(count, np.int64)
-    number[start] = np.arange(len(start))
-    return number[source]
+    seed_of_node = np.zeros(count, np.int64)
+    seed_of_node[start] = np.arange(len(start))
+    return seed_of_node[source]

@@ -10,7 +10,7 @@ from detectron2.data import DatasetCatalog
 from detectron2.engine import HookBase
 from detectron2.modeling import META_ARCH_REGISTRY
 
-from bestie.data import build_mapper, seeded
+from bestie.data import build_mapper, seeded, training_samples
 
 __all__ = ["PictureHook", "draws_pictures"]
 
@@ -29,7 +29,7 @@ class PictureHook(HookBase):
         self.period = cfg.VIS_PICTURE_PERIOD
         self.input_format = cfg.INPUT.FORMAT
         mapper = build_mapper(cfg, is_train=True)
-        dicts = DatasetCatalog.get(cfg.DATASETS.TRAIN[0])
+        dicts = training_samples(mapper, DatasetCatalog.get(cfg.DATASETS.TRAIN[0]))
         step = max(1, len(dicts) // NUMBER_OF_PICTURES)
         chosen = dicts[::step][:NUMBER_OF_PICTURES]
         with seeded(cfg.SEED):

@@ -56,6 +56,14 @@ def test_small_pieces_belong_to_nothing_and_small_whole_components_stay():
     assert is_piece.tolist() == [False, True]
 
 
+def test_a_component_all_of_whose_pieces_are_small_stays_whole():
+    found, is_piece = split(
+        [[1, 1, 1, 1, 0, 1, 1, 1]], [[0, 0], [0, 3], [0, 5], [0, 7]], min_area=3
+    )
+    assert found.map.tolist() == [[1, 1, 1, 1, 0, 2, 2, 2]]
+    assert not is_piece.any()
+
+
 @settings(deadline=None, max_examples=60)
 @given(
     semantic_map=arrays(np.uint8, (7, 8), elements=st.sampled_from([0, 1, 1, 2, 255])),

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bestie.regions import PointSet, Regions
-from bestie.regions.components import Components
+from bestie.regions import Components, PointSet, Regions
 
 __all__ = ["BatchLabels", "collate_labels", "component_tensors"]
 

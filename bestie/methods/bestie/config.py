@@ -82,10 +82,12 @@ def add_bestie_keys(cfg: CN) -> None:
     # Components of the semantic map (and of the prediction) smaller than this (pixels) are ignored.
     model.MIN_AREA = 50
     # Components with several points are cut into one piece per point, along edges of the image, and
-    # the pieces trusted as instances with this weight. 0: they are passed over (the paper).
+    # the pieces trusted as instances with this weight (without IAG: 1). 0: they are skipped (the
+    # paper).
     model.SPLIT = 0.0
-    # Probability that a training image is to get a trusted instance of another one, pasted at a
-    # random place; it does not where the crop of the other one has none that is whole.
+    # Probability of a training image to be chosen for copy-paste: a trusted instance of another
+    # image of the data, augmented as usual, is pasted at a random place. Nothing is pasted if the
+    # crop of the other image contains no complete one.
     model.COPY_PASTE = 0.0
     # Standard deviation of the Gaussians in the center heatmap, sigma, pixels.
     model.SIGMA = 6.0

@@ -1,7 +1,7 @@
 """Mapper of BESTIE: image, weak semantic map with its components, and points.
 
-Labels are shipped sparse: the components of the weak semantic map with class and centroid, which of
-them semantic knowledge transfer accepted, and the points. Dense targets are drawn on the training
+Labels are shipped sparse: the components of the weak semantic map with class and centroid, how far
+semantic knowledge transfer trusts them, and the points. Dense targets are drawn on the training
 device.
 
 Shapes: (H, W) the crop or image, C classes, P points, K components.
@@ -9,8 +9,6 @@ Shapes: (H, W) the crop or image, C classes, P points, K components.
 
 import os
 from collections.abc import Sequence
-from itertools import groupby
-from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -65,10 +63,13 @@ class BESTIEMapper(ReadsImages):
     - ``points``: (P, 2) float32 (y, x), whole pixel indices; ``point_classes``: (P,) int64; the
       points above the confidence threshold, of tagged classes, inside the crop;
     - ``components``: (H, W) int16 (int32 from 2^15 components on), 0 none, k + 1 component k
-      (tagged classes, 8-connected);
+      (tagged classes, 8-connected, but for what a pasted instance lies over);
     - ``component_classes``: (K,) int64; ``component_centroids``: (K, 2) int64 (y, x);
       ``component_confidence``: (K,) float32, 1 with exactly one point of its class (paper, section
-      3.2), MODEL.BESTIE.SPLIT as a piece of one with several, else 0.
+      3.2), MODEL.BESTIE.SPLIT as a piece of one with several, else 0; ``component_is_piece``: (K,)
+      bool.
+
+    With MODEL.BESTIE.COPY_PASTE the labels are those of the image with the pasted instance.
 
     At inference: ``image`` as the network is to see it, ``grid_size`` (height, width) at which
     instances are grouped (absent if the photo keeps its size), ``height`` and ``width`` of the
@@ -107,7 +108,7 @@ class BESTIEMapper(ReadsImages):
             point_score_thresh: points count above this confidence.
             min_area: smallest component, pixels.
             split: confidence of the pieces of components with several points; 0: none is cut.
-            copy_paste: probability that a training image is to get an instance of another one.
+            copy_paste: probability of a training image to be chosen for an instance of another one.
             points_required: at inference, a missing point file is an error.
             test_size: at inference, the size that photos are brought to; None: they keep theirs.
         """
@@ -174,11 +175,11 @@ class BESTIEMapper(ReadsImages):
         """
         if self.copy_paste:
             self._sources = DatasetFromList(dicts, copy=False)
-            tags = [(tag, i) for i, record in enumerate(dicts) for tag in record["image_labels"]]
-            self._sources_of_class = {
-                class_id: np.array([i for _, i in group])
-                for class_id, group in groupby(sorted(tags), key=itemgetter(0))
-            }
+            images_of: dict[int, list[int]] = {}
+            for index, record in enumerate(dicts):
+                for class_id in record.get("image_labels", ()):
+                    images_of.setdefault(class_id, []).append(index)
+            self._sources_of_class = {c: np.array(images) for c, images in images_of.items()}
         return dicts
 
     def __call__(self, dataset_dict: dict[str, Any]) -> dict[str, Any]:
@@ -231,12 +232,12 @@ class BESTIEMapper(ReadsImages):
         Objects of one class beside each other are what the weak maps do not keep apart.
         """
         assert self._sources is not None  # it is asked before
+        class_id, index = None, np.random.randint(len(self._sources))
         if len(tags) and np.random.random() < SHARE_OF_SAME_CLASS:
             class_id = int(np.random.choice(tags))
             index = int(np.random.choice(self._sources_of_class[class_id]))
-            return paste_instance(sample, self._training_sample(self._sources[index]), class_id)
-        index = np.random.randint(len(self._sources))
-        return paste_instance(sample, self._training_sample(self._sources[index]))
+        source = self._training_sample(self._sources[index])
+        return paste_instance(sample, source, class_id, self.min_area)
 
     def _sparse_labels(
         self,
@@ -249,7 +250,7 @@ class BESTIEMapper(ReadsImages):
         """The map, its components and the points of tagged classes, as a training sample has them.
 
         Args:
-            image: (H, W, 3) uint8.
+            image: (H, W, 3) uint8, in the order of INPUT.FORMAT.
             semantic_map: (H, W) uint8.
             tags: classes of the image.
             yx: (P, 2) float32 (y, x), whole pixel indices.
@@ -258,16 +259,18 @@ class BESTIEMapper(ReadsImages):
         components = find_components(semantic_map, tags, self.min_area)
         is_piece = np.zeros(len(components), bool)
         if self.split:
+            rgb = image if self.image_format == "RGB" else image[:, :, ::-1]
             components, is_piece = split_components(
-                components, image, yx, point_classes, self.min_area
+                components, rgb, yx, point_classes, self.min_area
             )
         accepted = accept_components(components, yx, point_classes)
-        confidence = np.where(is_piece, self.split, 1.0) * accepted
+        confidence = np.where(is_piece, self.split, accepted)
         return {
             "semantic_map": torch.from_numpy(semantic_map.copy()),
             "points": torch.from_numpy(yx),
             "point_classes": torch.from_numpy(point_classes),
             "component_confidence": torch.from_numpy(confidence.astype(np.float32)),
+            "component_is_piece": torch.from_numpy(is_piece),
             **component_tensors(components),
         }
 

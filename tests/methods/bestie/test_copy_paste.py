@@ -35,7 +35,14 @@ def sample_with(*instances, gray=0, confidence=None):
         "component_classes": torch.from_numpy(classes),
         "component_centroids": torch.tensor(middles).view(-1, 2),
         "component_confidence": torch.tensor(confidence, dtype=torch.float32),
+        "component_is_piece": torch.zeros(len(instances), dtype=torch.bool),
     }
+
+
+def at_the_edge_of_the_photo(sample):
+    """The photo ends where the instance does, in the middle of the crop."""
+    sample["semantic_map"][:, 40:] = 255
+    return sample
 
 
 def equal(one, other):
@@ -68,32 +75,42 @@ def test_the_instance_comes_with_its_pixels_its_point_and_its_border():
 def test_another_class_becomes_a_tag_and_keeps_the_order_of_the_classes():
     sample = sample_with((1, 0, 0, 5, 5), (2, 35, 50, 40, 56))
     with seeded(1):
-        pasted = paste_instance(sample, sample_with((0, 10, 20, 30, 42)))
+        pasted = paste_instance(sample, sample_with((0, 10, 20, 30, 42)), min_area=1)
     assert pasted["image_labels"].tolist() == [True, True, True]
     assert pasted["component_classes"].tolist() == [0, 1, 2]
     assert sorted(pasted["point_classes"].tolist()) == [0, 1, 2]
     assert pasted["components"][0, 0] == 2 and pasted["semantic_map"][0, 0] == 2
 
 
-def test_what_is_covered_is_no_longer_trusted():
-    """The instance is nearly as large as the image: it can lie in nine places only."""
-    source = sample_with((0, 1, 1, 39, 55))
-    covered, visible, hidden = (1, 0, 0, 40, 1), (1, 0, 2, 4, 50), (2, 10, 10, 20, 20)
-    sample = sample_with(covered, visible, hidden)
-    with seeded(0):
-        pasted = paste_instance(sample, source)
-    moved = pasted["components"] == 1
-    assert int(moved.sum()) == 38 * 54
-    assert pasted["component_classes"].tolist() in (
-        [0],
-        [0, 1],
-        [0, 1, 1],
-    )  # the hidden one is gone
-    left = {1: int((~moved[:, 0]).sum()) / 40, 2: int((~moved[0:4, 2:50]).sum()) / 192}
-    trusted = [share >= 0.3 for share in left.values() if share > 0]
-    assert (pasted["component_confidence"][1:] > 0).tolist() == trusted
-    for y, x in pasted["points"][:-1].long().tolist():
-        assert not moved[y, x]
+def paste_at(monkeypatch, top, left):
+    monkeypatch.setattr(np.random, "randint", lambda high: np.array([top, left]))
+
+
+def test_a_component_whose_point_is_covered_is_ignored(monkeypatch):
+    """The instance covers rows 11 to 30, columns 12 to 41: the first point, not the second one."""
+    sample = sample_with((1, 10, 10, 20, 50), (1, 30, 10, 40, 50))  # points (11, 12), (31, 12)
+    paste_at(monkeypatch, 11, 12)
+    pasted = paste_instance(sample, sample_with((1, 5, 5, 25, 35)))
+    assert pasted["component_classes"].tolist() == [1, 1]
+    assert pasted["component_confidence"].tolist() == [1, 1]
+    assert pasted["points"].tolist() == [[31, 12], [12, 14]]
+    components, semantic_map = pasted["components"], pasted["semantic_map"]
+    assert (components[10] == 0).all() and (semantic_map[10, 10:50] == 255).all()
+    assert (components[11:31, 12:42] == 2).all() and (components[31:40, 10:50] == 1).all()
+
+
+def test_what_is_left_of_a_component_needs_the_least_area(monkeypatch):
+    """10 of its 40 columns stay visible, with its point; then 2 of them."""
+    source = sample_with((0, 5, 5, 35, 50))
+    paste_at(monkeypatch, 5, 11)
+    sample = sample_with((2, 10, 1, 14, 50))  # its point is at (11, 3)
+    pasted = paste_instance(sample, source, min_area=40)
+    assert pasted["component_classes"].tolist() == [0, 2]
+    assert int((pasted["components"] == 2).sum()) == 40
+    assert pasted["component_confidence"].tolist() == [1, 1]
+    pasted = paste_instance(sample, source, min_area=41)
+    assert pasted["component_classes"].tolist() == [0]
+    assert (pasted["semantic_map"][10:14, 1:11] == 3).all(), "the class of these pixels is known"
 
 
 @pytest.mark.parametrize(
@@ -102,9 +119,10 @@ def test_what_is_covered_is_no_longer_trusted():
         sample_with(),
         sample_with((0, 0, 10, 30, 40)),  # at the border
         sample_with((0, 10, 10, 39, 56)),
-        sample_with((0, 10, 10, 29, 30)),  # 380 pixels
+        sample_with((0, 10, 10, 17, 17)),  # 49 pixels
         sample_with((0, 10, 10, 35, 40), confidence=[0]),
-        sample_with((0, 10, 10, 35, 40), confidence=[0.5]),  # a piece
+        sample_with((0, 10, 10, 35, 40)) | {"component_is_piece": torch.tensor([True])},
+        at_the_edge_of_the_photo(sample_with((0, 10, 10, 35, 40))),
     ],
 )
 def test_only_whole_trusted_instances_are_pasted(source):
@@ -135,7 +153,7 @@ def test_labels_fit_each_other_and_the_samples_stay_as_they_are(seed):
     sample, source = sample_with(next(rectangles(1)), gray=1), sample_with(one, gray=2)
     before = {key: value.clone() for key, value in sample.items() if torch.is_tensor(value)}
     with seeded(seed):
-        pasted = paste_instance(sample, source)
+        pasted = paste_instance(sample, source, min_area=1)
     assert all(torch.equal(sample[key], value) for key, value in before.items())
     numbers = pasted["components"].long()
     classes = pasted["component_classes"]
