@@ -85,6 +85,8 @@ class Training:
             where the preset has no config for it.
         checkpoints: it leaves so many at least.
         starts_from: training whose backbone it starts from, if it has one of timm.
+        window_key: side of the window in which it finds one center, pixels as the network sees the
+            images; "": it finds none.
         settings: gives further KEY -> VALUE, below those of the user.
     """
 
@@ -100,6 +102,7 @@ class Training:
     off_in: tuple[str, ...] = ()
     checkpoints: int = 0
     starts_from: str = ""
+    window_key: str = ""
     settings: Callable[[Facts], dict[str, str]] = lambda facts: {}
 
 

@@ -102,6 +102,7 @@ TRAININGS = (
         supervision_key="MODEL.BESTIE.SUPERVISION",
         reads_maps=True,
         checkpoints=3,  # label quality over training is drawn from them
+        window_key="MODEL.BESTIE.TEST.KERNEL",
         settings=_bestie_settings,
     ),
     Training(
