@@ -227,9 +227,10 @@ class BESTIEMapper(ReadsImages):
         return sample | {"image": image_tensor(image), **labels}
 
     def _paste(self, sample: dict[str, Any], tags: Sequence[int]) -> dict[str, Any]:
-        """An instance of another image is pasted; half of the time, one of a class that is there.
+        """An instance of an image drawn at random, maybe of this one, is pasted onto the sample.
 
-        Objects of one class beside each other are what the weak maps do not keep apart.
+        Half of the time it is of one of the image's tags: objects of one class beside each other
+        are what the weak maps do not keep apart.
         """
         assert self._sources is not None  # it is asked before
         class_id, index = None, np.random.randint(len(self._sources))
