@@ -82,7 +82,8 @@ def build_train_loader(
 def training_samples(mapper: Callable[[dict], dict], dicts: list[dict]) -> list[dict]:
     """The dicts that a mapper makes samples of: the images, unless it has a method ``samples``.
 
-    That of a mapper whose samples are not whole images, or that needs the others for one of them.
+    A mapper has one if its samples are not whole images, or if it needs the other images to make a
+    sample.
     """
     samples: Any = getattr(mapper, "samples", None)
     return dicts if samples is None else samples(dicts)

@@ -1,7 +1,7 @@
 """Whether objects lie closer together than a network is set to tell them apart.
 
-A network that finds one center in each window of its map finds one object where two clicks lie in
-one window, without a word.
+A network that finds one center in each window of its map can find one object only where two that
+touch lie in one window, without a word.
 """
 
 from collections.abc import Sequence
@@ -16,10 +16,12 @@ from bestie.pipeline.source import Source
 
 __all__ = ["distances_between_clicks", "too_large_window"]
 
-# Images whose clicks are read.
+# Images whose clicks are read, at most.
 SAMPLE = 300
 # From this share of close clicks on, the window is said to be too large; one that fits has few.
 MANY, FEW = 0.1, 0.05
+# A smaller window is none.
+SMALLEST = 3
 
 
 def too_large_window(source: Source, cfg: CfgNode, key: str, score_thresh: float) -> list[str]:
@@ -36,18 +38,25 @@ def too_large_window(source: Source, cfg: CfgNode, key: str, score_thresh: float
     share = float(np.mean(distances <= window // 2)) if len(distances) else 0.0
     if share < MANY:
         return []
-    # Odd, and half of it below the distance.
-    fitting = max(3, 2 * ceil(np.quantile(distances, FEW, method="lower")) - 1)
-    return [
-        f"{share:.0%} of the clicks lie within {window // 2} pixels of another one of their class, "
-        f"as the network sees the images: {key} {window} finds one object for both of them. "
-        f"{key} {fitting} would do so for {FEW:.0%}. Other lengths in that config (pixels) may be "
-        "too large, too; or enlarge the images: INPUT.TEST_SIZE."
-    ]
+    text = (
+        f"{share:.0%} of the clicks lie {window // 2} pixels or less from another one of their "
+        f"class, as the network sees the images: {key} {window} can find one object only where "
+        "two such objects touch."
+    )
+    # The largest odd window half of which is shorter than all but the shortest distances.
+    fitting = 2 * ceil(np.quantile(distances, FEW, method="lower")) - 1
+    if fitting >= SMALLEST:
+        left = np.mean(distances <= fitting // 2)
+        text += (
+            f" {key} {fitting} leaves {left:.0%}; other lengths in that config may be too large,"
+        )
+        text += " too."
+    return [f"{text} Larger images help: INPUT.TEST_SIZE."]
 
 
 def distances_between_clicks(source: Source, cfg: CfgNode, score_thresh: float) -> np.ndarray:
-    """(P,) pixels from each click to the next one of its class, as the network sees the images.
+    """(P,) pixels from each click to the nearest other one of its class, as the network sees the
+    images.
 
     Infinite for a click without another one; the larger of both axes, as in a square window. Files
     with mistakes are skipped: the check stage reports them.
@@ -55,7 +64,7 @@ def distances_between_clicks(source: Source, cfg: CfgNode, score_thresh: float) 
     assert source.points is not None  # it is asked before
     ids = source.ids[source.pointed]
     nearest = [np.zeros(0)]
-    for image_id in ids[:: max(1, len(ids) // SAMPLE)]:
+    for image_id in ids[:: ceil(len(ids) / SAMPLE) or 1]:
         path = find_image(source.root, image_id)
         try:
             points = read_points(source.points / f"{image_id}.txt")
@@ -68,7 +77,7 @@ def distances_between_clicks(source: Source, cfg: CfgNode, score_thresh: float) 
 
 
 def _nearest(points: Points, photo: Sequence[int], cfg: CfgNode, score_thresh: float) -> np.ndarray:
-    """(P,) distance of each trusted point to the next one of its class on the network's grid."""
+    """(P,) distance of each trusted point to the nearest other one of its class on the network's grid."""
     height, width = photo
     kept = points.scores > score_thresh
     yx, classes = points.yx[kept].astype(np.float64), points.classes[kept]

@@ -37,7 +37,7 @@ def split_components(
             nowhere, those of one pixel and class count as one.
         point_classes: (P,) int in [0, C).
         min_area: pixels that a piece needs; smaller ones belong to no component. A component all of
-            whose pieces are smaller is not cut.
+            whose pieces are smaller stays whole.
 
     Returns:
         The components with the pieces in place of those that were cut, and which ones are pieces,

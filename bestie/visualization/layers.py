@@ -172,8 +172,10 @@ class ImageLayers:
         return "weak map", add_legend(panel, entries or [("background only", None)])
 
     def _draw_pseudo_labels(self) -> tuple[str, np.ndarray]:
-        """Semantic knowledge transfer on the whole image, nothing cut (MODEL.BESTIE.SPLIT); in
-        training it runs on each crop."""
+        """Semantic knowledge transfer on the whole image, without the cuts of MODEL.BESTIE.SPLIT.
+
+        In training it runs on each crop.
+        """
         semantic_map = self._read_map()
         _, points = self._read_points()
         confident = points.scores > self.settings.point_score_thresh

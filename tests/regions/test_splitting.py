@@ -64,6 +64,13 @@ def test_a_component_all_of_whose_pieces_are_small_stays_whole():
     assert not is_piece.any()
 
 
+def test_no_path_leads_through_another_component():
+    # The points of class 1 lie beside the middle of class 0 and are nearer to it than its own.
+    semantic_map = [[1, 1, 1, 1, 1, 1, 1, 1], [0, 0, 2, 2, 2, 2, 0, 0]]
+    found, _ = split(semantic_map, [[0, 0], [0, 7], [1, 3], [1, 4]], [0, 0, 1, 1])
+    assert found.map.tolist() == [[1, 1, 1, 1, 2, 2, 2, 2], [0, 0, 3, 3, 4, 4, 0, 0]]
+
+
 @settings(deadline=None, max_examples=60)
 @given(
     semantic_map=arrays(np.uint8, (7, 8), elements=st.sampled_from([0, 1, 1, 2, 255])),

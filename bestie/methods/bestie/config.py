@@ -85,7 +85,7 @@ def add_bestie_keys(cfg: CN) -> None:
     # the pieces trusted as instances with this weight (without IAG: 1). 0: they are skipped (the
     # paper).
     model.SPLIT = 0.0
-    # Probability of a training image to be chosen for copy-paste: a trusted instance of an image
+    # Probability that a training image is chosen for copy-paste: a trusted instance of an image
     # drawn at random, augmented as usual, is pasted at a random place. Nothing is pasted if the
     # crop of that image contains no complete one.
     model.COPY_PASTE = 0.0

@@ -119,11 +119,13 @@ def _are_on(points: Tensor, mask: np.ndarray) -> Tensor:
 def _ignored_pixels(
     sample: Mapping[str, Any], is_covered: Tensor, pasted: np.ndarray
 ) -> np.ndarray:
-    """(H, W) bool, what is visible of the components that hold a covered point."""
+    """(H, W) bool, what is visible of the components that hold a covered point of their class."""
     components = sample["components"].numpy()
     y, x = sample["points"][is_covered].numpy().astype(np.int64).T
-    held = np.unique(components[y, x])
-    return np.isin(components, held[held > 0]) & ~pasted
+    class_of = np.append(-1, sample["component_classes"].numpy())
+    held = components[y, x]
+    held = held[class_of[held] == sample["point_classes"][is_covered].numpy()]
+    return np.isin(components, held) & ~pasted
 
 
 def _components(

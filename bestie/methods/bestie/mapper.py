@@ -108,7 +108,7 @@ class BESTIEMapper(ReadsImages):
             point_score_thresh: points count above this confidence.
             min_area: smallest component, pixels.
             split: confidence of the pieces of components with several points; 0: none is cut.
-            copy_paste: probability of a training image to be chosen for an instance of another one.
+            copy_paste: probability that a training image is chosen for an instance of another one.
             points_required: at inference, a missing point file is an error.
             test_size: at inference, the size that photos are brought to; None: they keep theirs.
         """
@@ -227,7 +227,7 @@ class BESTIEMapper(ReadsImages):
         return sample | {"image": image_tensor(image), **labels}
 
     def _paste(self, sample: dict[str, Any], tags: Sequence[int]) -> dict[str, Any]:
-        """An instance of an image drawn at random, maybe of this one, is pasted onto the sample.
+        """Paste an instance of an image drawn at random, possibly this one, if its crop has one.
 
         Half of the time it is of one of the image's tags: objects of one class beside each other
         are what the weak maps do not keep apart.

@@ -148,9 +148,9 @@ def paste_windows(
     probability = logits.softmax(dim=1).cpu()
     margins = probability[:, 1] - probability[:, 0]  # above 0: foreground
     for margin, (y0, x0, y1, x1) in zip(margins, crops.tolist(), strict=True):
-        values = torch.arange(margin.shape[0], device=margin.device)  # rows and columns alike
-        rows, top = _spread(y0, y1, image_size[0], output_size[0], values)
-        columns, left = _spread(x0, x1, image_size[1], output_size[1], values)
+        index = torch.arange(margin.shape[0], device=margin.device)  # the windows are square
+        rows, top = _spread(y0, y1, image_size[0], output_size[0], index)
+        columns, left = _spread(x0, x1, image_size[1], output_size[1], index)
         yield MaskWindow((rows @ margin @ columns.T > 0).numpy(), top, left)
 
 
@@ -175,21 +175,21 @@ def _quotient(length: Tensor, size: int) -> Tensor:
     return length / length.new_full((), size)
 
 
-def _spread(first: int, last: int, image: int, output: int, values: Tensor) -> tuple[Tensor, int]:
+def _spread(first: int, last: int, image: int, output: int, index: Tensor) -> tuple[Tensor, int]:
     """How S values spread over the image's pixels [first, last] make pixels of the photo.
 
     Args:
-        values: (S,) their numbers, 0 to S - 1.
+        index: (S,) the indices of the values, 0 to S - 1.
 
     Returns:
         (pixels, S) float32, the shares that each pixel of the photo takes, bilinearly, and the
         first of these pixels; their centers lie in [first, last + 1) in the image.
     """
-    center = (torch.arange(output, device=values.device) + 0.5) * (image / output) - first
+    center = (torch.arange(output, device=index.device) + 0.5) * (image / output) - first
     length = last - first + 1
     inside = ((center >= 0) & (center < length)).nonzero().squeeze(1)
-    position = center[inside] * (len(values) / length) - 0.5
-    position = position.clamp(min=0, max=len(values) - 1)
+    position = center[inside] * (len(index) / length) - 0.5
+    position = position.clamp(min=0, max=len(index) - 1)
     # A triangle of width 1 around the position: bilinear weights of its two neighbors.
-    shares = 1 - (position.unsqueeze(1) - values).abs()
+    shares = 1 - (position.unsqueeze(1) - index).abs()
     return shares.clamp(min=0), int(inside[0]) if len(inside) else 0

@@ -99,6 +99,21 @@ def test_a_component_whose_point_is_covered_is_ignored(monkeypatch):
     assert (components[11:31, 12:42] == 2).all() and (components[31:40, 10:50] == 1).all()
 
 
+def test_points_of_other_classes_do_not_count(monkeypatch):
+    """Neither one that is covered nor one on the instance that is pasted."""
+    sample = sample_with((1, 10, 10, 20, 50))
+    sample["points"] = torch.tensor([[11.0, 12.0], [15.0, 45.0]])
+    sample["point_classes"] = torch.tensor([1, 2])
+    source = sample_with((0, 5, 5, 25, 35))
+    source["points"] = torch.tensor([[6.0, 7.0], [8.0, 8.0]])
+    source["point_classes"] = torch.tensor([0, 2])
+    paste_at(monkeypatch, 12, 20)
+    pasted = paste_instance(sample, source)
+    assert pasted["component_classes"].tolist() == [0, 1]
+    assert pasted["point_classes"].tolist() == [1, 0]
+    assert pasted["points"].tolist() == [[11, 12], [13, 22]]
+
+
 def test_what_is_left_of_a_component_needs_the_least_area(monkeypatch):
     """10 of its 40 columns stay visible, with its point; then 2 of them."""
     source = sample_with((0, 5, 5, 35, 50))
@@ -143,14 +158,15 @@ def test_a_class_can_be_asked_for():
 def test_labels_fit_each_other_and_the_samples_stay_as_they_are(seed):
     generator = np.random.default_rng(seed)
 
-    def rectangles(count):
-        for class_id in sorted(generator.integers(0, 3, count).tolist()):
-            top, left = generator.integers(0, (HEIGHT - 8, WIDTH - 8)).tolist()
-            bottom = int(generator.integers(top + 4, HEIGHT + 1))
-            yield class_id, top, left, bottom, int(generator.integers(left + 4, WIDTH + 1))
-
+    # Side by side, so that none lies over another one.
+    classes = sorted(generator.integers(0, 3, generator.integers(0, 4)).tolist())
+    columns = [14 * i + int(generator.integers(0, 6)) for i in range(len(classes))]
+    rectangles = [
+        (c, int(generator.integers(0, 30)), x, 40, x + 8)
+        for c, x in zip(classes, columns, strict=True)
+    ]
     one = (1, 3, 3, 30, 30)
-    sample, source = sample_with(next(rectangles(1)), gray=1), sample_with(one, gray=2)
+    sample, source = sample_with(*rectangles, gray=1), sample_with(one, gray=2)
     before = {key: value.clone() for key, value in sample.items() if torch.is_tensor(value)}
     with seeded(seed):
         pasted = paste_instance(sample, source, min_area=1)
@@ -164,6 +180,7 @@ def test_labels_fit_each_other_and_the_samples_stay_as_they_are(seed):
         assert (pasted["semantic_map"][on] == classes[number - 1] + 1).all()
         assert torch.equal(centroid, on.nonzero().float().mean(0).floor().long())
     y, x = pasted["points"].long().T
+    assert (numbers[y, x] > 0).all()
     assert (classes[numbers[y, x] - 1] == pasted["point_classes"]).all()
     assert pasted["image_labels"][pasted["point_classes"]].all()
 
@@ -204,3 +221,25 @@ def test_without_the_other_images_nothing_is_pasted(whole):
     whole.MODEL.BESTIE.COPY_PASTE = 0.0
     with seeded(0):
         assert equal(build_mapper(whole, True)(dicts[0]), alone)
+
+
+def test_instances_are_pasted_by_the_settings_of_the_mapper(whole, monkeypatch):
+    """Of image a comes one of class 0; the others have smaller ones."""
+    dicts = DatasetCatalog.get(whole.DATASETS.TRAIN[0])
+
+    def pasted_classes():
+        mapper = build_mapper(whole, True)
+        mapper.samples(dicts)
+        before = mapper._training_sample(dicts[0])["component_classes"].tolist()
+        found = []
+        for seed in range(8):
+            with seeded(seed):
+                after = mapper(dicts[0])["component_classes"].tolist()
+            found += [c for c in (0, 1, 2) if after.count(c) > before.count(c)]
+        return found
+
+    monkeypatch.setattr("bestie.methods.bestie.mapper.SHARE_OF_SAME_CLASS", 1.0)
+    assert set(pasted_classes()) <= set(dicts[0]["image_labels"])
+    assert 0 in pasted_classes()
+    whole.MODEL.BESTIE.MIN_AREA = 1000
+    assert pasted_classes() == []
