@@ -48,9 +48,8 @@ def too_large_window(source: Source, cfg: CfgNode, key: str, score_thresh: float
     if fitting >= SMALLEST:
         left = np.mean(distances <= fitting // 2)
         text += (
-            f" {key} {fitting} leaves {left:.0%}; other lengths in that config may be too large,"
+            f" {key} {fitting} leaves {left:.0%}; other lengths beside it may be too large, too."
         )
-        text += " too."
     return [f"{text} Larger images help: INPUT.TEST_SIZE."]
 
 
@@ -77,7 +76,7 @@ def distances_between_clicks(source: Source, cfg: CfgNode, score_thresh: float) 
 
 
 def _nearest(points: Points, photo: Sequence[int], cfg: CfgNode, score_thresh: float) -> np.ndarray:
-    """(P,) distance of each trusted point to the nearest other one of its class on the network's grid."""
+    """(P,) pixels of the network's grid from each trusted point to the nearest of its class."""
     height, width = photo
     kept = points.scores > score_thresh
     yx, classes = points.yx[kept].astype(np.float64), points.classes[kept]

@@ -172,7 +172,7 @@ class ImageLayers:
         return "weak map", add_legend(panel, entries or [("background only", None)])
 
     def _draw_pseudo_labels(self) -> tuple[str, np.ndarray]:
-        """Semantic knowledge transfer on the whole image, without the cuts of MODEL.BESTIE.SPLIT.
+        """Semantic knowledge transfer on the whole image; no component is cut.
 
         In training it runs on each crop.
         """

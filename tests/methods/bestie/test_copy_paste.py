@@ -161,9 +161,10 @@ def test_labels_fit_each_other_and_the_samples_stay_as_they_are(seed):
     # Side by side, so that none lies over another one.
     classes = sorted(generator.integers(0, 3, generator.integers(0, 4)).tolist())
     columns = [14 * i + int(generator.integers(0, 6)) for i in range(len(classes))]
+    tops = generator.integers(0, 30, len(classes)).tolist()
     rectangles = [
-        (c, int(generator.integers(0, 30)), x, 40, x + 8)
-        for c, x in zip(classes, columns, strict=True)
+        (class_id, top, left, 40, left + 8)
+        for class_id, top, left in zip(classes, tops, columns, strict=True)
     ]
     one = (1, 3, 3, 30, 30)
     sample, source = sample_with(*rectangles, gray=1), sample_with(one, gray=2)
