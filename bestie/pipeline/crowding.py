@@ -47,9 +47,7 @@ def too_large_window(source: Source, cfg: CfgNode, key: str, score_thresh: float
     fitting = 2 * ceil(np.quantile(distances, FEW, method="lower")) - 1
     if fitting >= SMALLEST:
         left = np.mean(distances <= fitting // 2)
-        text += (
-            f" {key} {fitting} leaves {left:.0%}; other lengths beside it may be too large, too."
-        )
+        text += f" {key} {fitting} leaves {left:.0%}; other lengths beside it may be too large."
     return [f"{text} Larger images help: INPUT.TEST_SIZE."]
 
 
