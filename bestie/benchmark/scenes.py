@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bestie.methods.bestie.batch_labels import BatchLabels, collate_labels
+from bestie.methods.bestie.batch_labels import BatchLabels, collate_labels, component_tensors
 from bestie.methods.bestie.pseudo_labels import accept_components
 from bestie.regions.components import find_components
 
@@ -91,12 +91,8 @@ def weak_labels(semantic_map: np.ndarray, points: np.ndarray, point_classes: np.
     """Components of a weak map and those that hold one point: the label part of the mapper."""
     components = find_components(semantic_map, np.unique(point_classes))
     accepted = accept_components(components, points, point_classes)
-    return {
-        "components": torch.from_numpy(components.map),
-        "component_classes": torch.from_numpy(components.classes),
-        "component_centroids": torch.from_numpy(components.centroids),
-        "component_confidence": torch.from_numpy(accepted.astype(np.float32)),
-    }
+    confidence = torch.from_numpy(accepted.astype(np.float32))
+    return component_tensors(components) | {"component_confidence": confidence}
 
 
 def _simulate_image(

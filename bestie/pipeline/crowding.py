@@ -13,6 +13,7 @@ from detectron2.config import CfgNode
 from bestie.data.augmentation import InferenceSize
 from bestie.formats import DataError, Points, find_image, read_image_size, read_points
 from bestie.pipeline.source import Source
+from bestie.training.accepted_values import value_of
 
 __all__ = ["distances_between_clicks", "too_large_window"]
 
@@ -33,7 +34,7 @@ def too_large_window(source: Source, cfg: CfgNode, key: str, score_thresh: float
         key: the side of the window in which it finds one center, pixels of the network's grid.
         score_thresh: confidence above which points train.
     """
-    window = _value(cfg, key)
+    window = value_of(cfg, key)
     distances = distances_between_clicks(source, cfg, score_thresh)
     share = float(np.mean(distances <= window // 2)) if len(distances) else 0.0
     if share < MANY:
@@ -86,9 +87,3 @@ def _nearest(points: Points, photo: Sequence[int], cfg: CfgNode, score_thresh: f
     distance[classes[:, None] != classes[None]] = np.inf
     np.fill_diagonal(distance, np.inf)
     return distance.min(axis=1, initial=np.inf)
-
-
-def _value(cfg: CfgNode, key: str) -> int:
-    for name in key.split("."):
-        cfg = cfg[name]
-    return int(cfg)

@@ -10,6 +10,7 @@ Imports nothing else of the package.
 from bestie.regions.components import (
     IGNORE,
     Components,
+    component_of_points,
     count_points,
     find_components,
     renumber_components,
@@ -21,6 +22,7 @@ __all__ = [
     "Components",
     "PointSet",
     "Regions",
+    "component_of_points",
     "count_points",
     "find_components",
     "renumber_components",

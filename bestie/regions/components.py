@@ -12,7 +12,14 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-__all__ = ["IGNORE", "Components", "count_points", "find_components", "renumber_components"]
+__all__ = [
+    "IGNORE",
+    "Components",
+    "component_of_points",
+    "count_points",
+    "find_components",
+    "renumber_components",
+]
 
 # Value of the pixels of a semantic map that are neither background nor a class.
 IGNORE = 255
@@ -113,6 +120,35 @@ def renumber_components(
     return found, kept
 
 
+def component_of_points(
+    component_map: np.ndarray,
+    component_classes: np.ndarray,
+    points: np.ndarray,
+    point_classes: np.ndarray,
+) -> np.ndarray:
+    """Which component of its class each point lies on.
+
+    Args:
+        component_map: (H, W) integers, 0 none, k + 1 component k.
+        component_classes: (K,) int64 in [0, C).
+        points: (P, 2) float or int (y, x), pixel indices, truncated; those outside the map lie on
+            nothing.
+        point_classes: (P,) int in [0, C).
+
+    Returns:
+        (P,) int64 in [0, K), -1 for none.
+    """
+    height, width = component_map.shape
+    yx = np.asarray(points).reshape(-1, 2).astype(np.int64)
+    point_classes = np.asarray(point_classes, dtype=np.int64).reshape(-1)
+    inside = (yx >= 0).all(1) & (yx[:, 0] < height) & (yx[:, 1] < width)
+    found = np.full(len(yx), -1)
+    found[inside] = component_map[yx[inside, 0], yx[inside, 1]].astype(np.int64) - 1
+    class_of = np.append(component_classes, -1)  # the last entry stands for "none"
+    found[class_of[found] != point_classes] = -1
+    return found
+
+
 def count_points(
     components: Components, points: np.ndarray, point_classes: np.ndarray
 ) -> np.ndarray:
@@ -127,16 +163,8 @@ def count_points(
     Returns:
         (K,) int64.
     """
-    height, width = components.map.shape
-    yx = np.asarray(points).reshape(-1, 2).astype(np.int64)
-    point_classes = np.asarray(point_classes, dtype=np.int64).reshape(-1)
-    inside = (yx >= 0).all(1) & (yx[:, 0] < height) & (yx[:, 1] < width)
-    yx, point_classes = yx[inside], point_classes[inside]
-    hit = components.map[yx[:, 0], yx[:, 1]].astype(np.int64) - 1
-    on_component = hit >= 0
-    hit, point_classes = hit[on_component], point_classes[on_component]
-    hit = hit[components.classes[hit] == point_classes]
-    return np.bincount(hit, minlength=len(components))
+    found = component_of_points(components.map, components.classes, points, point_classes)
+    return np.bincount(found[found >= 0], minlength=len(components))
 
 
 def _join_runs(

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import dijkstra
 
-from bestie.regions.components import Components, renumber_components
+from bestie.regions.components import Components, component_of_points, renumber_components
 
 __all__ = ["split_components"]
 
@@ -67,16 +67,10 @@ def _points_on_components(
     components: Components, points: np.ndarray, point_classes: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """(Q,) component and (Q,) flat pixel of each point on a component of its class, each once."""
-    height, width = components.map.shape
-    yx = np.asarray(points).reshape(-1, 2).astype(np.int64)
-    classes = np.asarray(point_classes, np.int64).reshape(-1)
-    inside = (yx >= 0).all(1) & (yx[:, 0] < height) & (yx[:, 1] < width)
-    yx, classes = yx[inside], classes[inside]
-    holder = components.map[yx[:, 0], yx[:, 1]].astype(np.int64) - 1
-    kept = holder >= 0
-    kept[kept] = components.classes[holder[kept]] == classes[kept]
-    pairs = np.stack([holder[kept], yx[kept] @ (width, 1)])
-    holder, seeds = np.unique(pairs, axis=1)
+    holder = component_of_points(components.map, components.classes, points, point_classes)
+    on = holder >= 0
+    pixels = np.asarray(points).reshape(-1, 2)[on].astype(np.int64) @ (components.map.shape[1], 1)
+    holder, seeds = np.unique(np.stack([holder[on], pixels]), axis=1)
     return holder, seeds
 
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from bestie.methods.bestie.batch_labels import component_tensors
-from bestie.regions import IGNORE, renumber_components
+from bestie.regions import IGNORE, component_of_points, renumber_components
 
 __all__ = ["paste_instance"]
 
@@ -121,11 +121,13 @@ def _ignored_pixels(
 ) -> np.ndarray:
     """(H, W) bool, what is visible of the components that hold a covered point of their class."""
     components = sample["components"].numpy()
-    y, x = sample["points"][is_covered].numpy().astype(np.int64).T
-    class_of = np.append(-1, sample["component_classes"].numpy())
-    held = components[y, x]
-    held = held[class_of[held] == sample["point_classes"][is_covered].numpy()]
-    return np.isin(components, held) & ~pasted
+    held = component_of_points(
+        components,
+        sample["component_classes"].numpy(),
+        sample["points"][is_covered].numpy(),
+        sample["point_classes"][is_covered].numpy(),
+    )
+    return np.isin(components, held[held >= 0] + 1) & ~pasted
 
 
 def _components(

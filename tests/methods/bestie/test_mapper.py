@@ -68,22 +68,16 @@ def test_component_with_two_points_is_not_accepted(still, dicts, root):
     assert build_mapper(still, True)(dicts[0])["component_confidence"].tolist() == [0, 1]
 
 
-def test_two_points_of_one_pixel_do_not_keep_a_piece_from_being_trusted(still, dicts, root):
+@pytest.mark.parametrize("more", ["6 5 0 1.0\n", "6 5 0 1.0\n6.4 5.4 0 1.0\n"])
+def test_components_with_several_points_are_cut_if_asked_for(still, dicts, root, more):
+    """Two points of one pixel are one."""
     path = root / "Center_points" / "a.txt"
-    path.write_text(path.read_text() + "6 5 0 1.0\n6.4 5.4 0 1.0\n")
-    still.MODEL.BESTIE.SPLIT, still.MODEL.BESTIE.MIN_AREA = 0.25, 10
-    sample = build_mapper(still, True)(dicts[0])
-    assert sample["component_confidence"].tolist() == [0.25, 0.25, 1]
-    assert sample["component_is_piece"].tolist() == [True, True, False]
-
-
-def test_components_with_two_points_are_cut_if_they_are_to_be(still, dicts, root):
-    path = root / "Center_points" / "a.txt"
-    path.write_text(path.read_text() + "6 5 0 1.0\n")
+    path.write_text(path.read_text() + more)
     still.MODEL.BESTIE.SPLIT, still.MODEL.BESTIE.MIN_AREA = 0.25, 10
     sample = build_mapper(still, True)(dicts[0])
     assert sample["component_classes"].tolist() == [0, 0, 1]
     assert sample["component_confidence"].tolist() == [0.25, 0.25, 1]
+    assert sample["component_is_piece"].tolist() == [True, True, False]
     assert 0 < sample["components"][5, 6] != sample["components"][9, 10] > 0
 
 
