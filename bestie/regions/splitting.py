@@ -15,8 +15,6 @@ from bestie.regions.components import Components, component_of_points, renumber_
 
 __all__ = ["split_components"]
 
-# What a change of color by one unit of 8-bit CIELAB adds to a step, pixels.
-EDGE_COST = 0.3
 # Steps (dy, dx) to the 8 neighbors of a pixel, one of each two opposite ones.
 STEPS = ((0, 1), (1, 0), (1, 1), (1, -1))
 
@@ -27,6 +25,7 @@ def split_components(
     points: np.ndarray,
     point_classes: np.ndarray,
     min_area: int = 50,
+    edge_cost: float = 0.3,
 ) -> tuple[Components, np.ndarray]:
     """Cut each component that holds several points of its class into one piece per point.
 
@@ -38,6 +37,7 @@ def split_components(
         point_classes: (P,) int in [0, C).
         min_area: pixels that a piece needs; smaller ones belong to no component. A component all of
             whose pieces are smaller stays whole.
+        edge_cost: what a change of color by one unit of 8-bit CIELAB adds to a step, pixels.
 
     Returns:
         The components with the pieces in place of those that were cut, and which ones are pieces,
@@ -52,7 +52,7 @@ def split_components(
     color = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2LAB).astype(np.float32)
     number = components.map.astype(np.int64) - 1
     cut = np.append(several, False)[number]  # the last entry stands for "none"
-    piece = _nearest_seed(number, cut, color, seeds)
+    piece = _nearest_seed(number, cut, color * np.float32(edge_cost), seeds)
     # A component none of whose pieces is large enough stays whole.
     is_large = np.bincount(piece, minlength=len(seeds)) >= min_area
     is_divided = np.bincount(holder, is_large, minlength=count) > 0
@@ -82,7 +82,7 @@ def _nearest_seed(
     Args:
         number: (H, W) component of each pixel; no path leads from one into another.
         cut: (H, W) bool, pixels of the components that are cut.
-        color: (H, W, 3) float32.
+        color: (H, W, 3) float32, in units in which a change costs as much as a step of one pixel.
         seeds: (S,) flat pixels; each of these components has one or more.
     """
     height, width = cut.shape
@@ -97,7 +97,7 @@ def _nearest_seed(
         change = np.linalg.norm(color[here][both] - color[there][both], axis=1)
         one.append(node[here][both])
         other.append(node[there][both])
-        cost.append(np.hypot(dy, dx) + EDGE_COST * change)
+        cost.append(np.hypot(dy, dx) + change)
     edges = (np.concatenate(cost), (np.concatenate(one), np.concatenate(other)))
     graph = coo_array(edges, shape=(count, count)).tocsr()
     start = node.ravel()[seeds]

@@ -28,6 +28,10 @@ def test_the_cut_follows_an_edge_of_the_image():
     image[:, 1:] = 200
     found, _ = split([[1] * 6], [[0, 0], [0, 5]], image=image)
     assert found.map.tolist() == [[1, 2, 2, 2, 2, 2]]
+    components = find_components(np.ones((1, 6), np.uint8), [0], 1)
+    points = np.array([[0, 0], [0, 5]])
+    found, _ = split_components(components, image, points, np.zeros(2, int), 1, edge_cost=0.0)
+    assert found.map.tolist() == [[1, 1, 1, 2, 2, 2]]
 
 
 def test_distance_is_measured_inside_the_component():

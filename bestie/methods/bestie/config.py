@@ -28,6 +28,7 @@ ACCEPTED = AcceptedValues(
         "MODEL.BESTIE.CLUSTER.MIN_DISTANCE": (0, inf),
         "MODEL.BESTIE.CLUSTER.OFFSET_THRESH": (1e-6, inf),
         "MODEL.BESTIE.COPY_PASTE": (0, 1),
+        "MODEL.BESTIE.COPY_PASTE_SAME_CLASS": (0, 1),
         "MODEL.BESTIE.HEAD_CHANNELS": (1, inf),
         "MODEL.BESTIE.HEAD_LR_FACTOR": (0, inf),
         "MODEL.BESTIE.HEAD_STD": (0, inf),
@@ -41,6 +42,7 @@ ACCEPTED = AcceptedValues(
         "MODEL.BESTIE.SEMANTIC_WEIGHT": (0, inf),
         "MODEL.BESTIE.SIGMA": (0.1, 1000),
         "MODEL.BESTIE.SPLIT": (0, 1),
+        "MODEL.BESTIE.SPLIT_EDGE_COST": (0, inf),
         "MODEL.BESTIE.TEST.CENTER_THRESH": (0, 1),
         "MODEL.BESTIE.TEST.SCALE": (0.1, 10),
         "MODEL.BESTIE.TEST.SIZE_DIVISIBILITY": (1, inf),
@@ -85,10 +87,15 @@ def add_bestie_keys(cfg: CN) -> None:
     # the pieces trusted as instances with this weight (without IAG: 1). 0: they are skipped (the
     # paper).
     model.SPLIT = 0.0
+    # What a change of color by one unit of 8-bit CIELAB adds to a step of one pixel on the way from
+    # a point to a pixel of its piece, pixels; 0: edges of the image do not matter.
+    model.SPLIT_EDGE_COST = 0.3
     # Probability that a training image is chosen for copy-paste: a trusted instance of an image
     # drawn at random, augmented as usual, is pasted at a random place. Nothing is pasted if the
     # crop of that image contains no complete one.
     model.COPY_PASTE = 0.0
+    # How often the pasted instance is to be of a class of the image's tags.
+    model.COPY_PASTE_SAME_CLASS = 0.5
     # Standard deviation of the Gaussians in the center heatmap, sigma, pixels.
     model.SIGMA = 6.0
     # Instance-aware guidance (paper, section 3.3): losses on trusted pixels only. False:

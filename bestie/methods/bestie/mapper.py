@@ -46,9 +46,6 @@ from bestie.regions.splitting import split_components
 
 __all__ = ["BESTIEMapper"]
 
-# How often the pasted instance is to be of a class of the image.
-SHARE_OF_SAME_CLASS = 0.5
-
 
 @MAPPER_REGISTRY.register()
 class BESTIEMapper(ReadsImages):
@@ -93,7 +90,9 @@ class BESTIEMapper(ReadsImages):
         point_score_thresh: float = 0.7,
         min_area: int = 50,
         split: float = 0.0,
+        split_edge_cost: float = 0.3,
         copy_paste: float = 0.0,
+        copy_paste_same_class: float = 0.5,
         points_required: bool = False,
         test_size: InferenceSize | None = None,
     ):
@@ -108,7 +107,9 @@ class BESTIEMapper(ReadsImages):
             point_score_thresh: points count above this confidence.
             min_area: smallest component, pixels.
             split: confidence of the pieces of components with several points; 0: none is cut.
+            split_edge_cost: what edges of the image weigh there, see :func:`split_components`.
             copy_paste: probability that a training image is chosen for an instance of another one.
+            copy_paste_same_class: how often that instance is to be of a class of the image's tags.
             points_required: at inference, a missing point file is an error.
             test_size: at inference, the size that photos are brought to; None: they keep theirs.
         """
@@ -123,7 +124,9 @@ class BESTIEMapper(ReadsImages):
         self.point_score_thresh = point_score_thresh
         self.min_area = min_area
         self.split = split
+        self.split_edge_cost = split_edge_cost
         self.copy_paste = copy_paste
+        self.copy_paste_same_class = copy_paste_same_class
         self._sources: DatasetFromList | None = None
         self._sources_of_class: dict[int, np.ndarray] = {}
         self.points_required = points_required or is_train
@@ -141,7 +144,9 @@ class BESTIEMapper(ReadsImages):
             "point_score_thresh": cfg.INPUT.POINT_SCORE_THRESH,
             "min_area": cfg.MODEL.BESTIE.MIN_AREA,
             "split": cfg.MODEL.BESTIE.SPLIT,
+            "split_edge_cost": cfg.MODEL.BESTIE.SPLIT_EDGE_COST,
             "copy_paste": cfg.MODEL.BESTIE.COPY_PASTE,
+            "copy_paste_same_class": cfg.MODEL.BESTIE.COPY_PASTE_SAME_CLASS,
             "points_required": cfg.MODEL.BESTIE.TEST.USE_CLICKS,
             "test_size": InferenceSize(
                 cfg.INPUT.TEST_SIZE, cfg.INPUT.TEST_SIZE_KEPT, cfg.MODEL.BESTIE.TEST.SCALE
@@ -229,12 +234,12 @@ class BESTIEMapper(ReadsImages):
     def _paste(self, sample: dict[str, Any], tags: Sequence[int]) -> dict[str, Any]:
         """Paste an instance of an image drawn at random, possibly this one, if its crop has one.
 
-        Half of the time it is of one of the image's tags: objects of one class beside each other
+        Often it is of one of the image's tags: objects of one class beside each other
         are what the weak maps do not keep apart.
         """
         assert self._sources is not None  # it is asked before
         class_id, index = None, np.random.randint(len(self._sources))
-        if len(tags) and np.random.random() < SHARE_OF_SAME_CLASS:
+        if len(tags) and np.random.random() < self.copy_paste_same_class:
             class_id = int(np.random.choice(tags))
             index = int(np.random.choice(self._sources_of_class[class_id]))
         source = self._training_sample(self._sources[index])
@@ -262,7 +267,7 @@ class BESTIEMapper(ReadsImages):
         if self.split:
             rgb = image if self.image_format == "RGB" else image[:, :, ::-1]
             components, is_piece = split_components(
-                components, rgb, yx, point_classes, self.min_area
+                components, rgb, yx, point_classes, self.min_area, self.split_edge_cost
             )
         accepted = accept_components(components, yx, point_classes)
         confidence = np.where(is_piece, self.split, accepted)

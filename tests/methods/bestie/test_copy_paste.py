@@ -224,7 +224,7 @@ def test_without_the_other_images_nothing_is_pasted(whole):
         assert equal(build_mapper(whole, True)(dicts[0]), alone)
 
 
-def test_instances_are_pasted_by_the_settings_of_the_mapper(whole, monkeypatch):
+def test_instances_are_pasted_by_the_settings_of_the_mapper(whole):
     """Of image a comes one of class 0; the others have smaller ones."""
     dicts = DatasetCatalog.get(whole.DATASETS.TRAIN[0])
 
@@ -239,7 +239,7 @@ def test_instances_are_pasted_by_the_settings_of_the_mapper(whole, monkeypatch):
             found += [c for c in (0, 1, 2) if after.count(c) > before.count(c)]
         return found
 
-    monkeypatch.setattr("bestie.methods.bestie.mapper.SHARE_OF_SAME_CLASS", 1.0)
+    whole.MODEL.BESTIE.COPY_PASTE_SAME_CLASS = 1.0
     assert set(pasted_classes()) <= set(dicts[0]["image_labels"])
     assert 0 in pasted_classes()
     whole.MODEL.BESTIE.MIN_AREA = 1000
