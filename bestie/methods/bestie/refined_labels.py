@@ -57,7 +57,9 @@ class RefinementMapper(BESTIEMapper):
         tags = dataset_dict["image_labels"]
         yx, classes = sample["points"].numpy(), sample["point_classes"].numpy()
         tagged = np.isin(classes, tags)
-        image = cv2.resize(sample["image"].permute(1, 2, 0).numpy(), (width, height))
+        image = sample["image"].permute(1, 2, 0).numpy()
+        if self.split and image.shape[:2] != (height, width):  # nothing else looks at it
+            image = cv2.resize(image, (width, height))
         sample |= self._sparse_labels(image, semantic_map, tags, yx[tagged], classes[tagged])
         return sample
 
