@@ -53,11 +53,11 @@ def too_large_window(source: Source, cfg: CfgNode, key: str, score_thresh: float
 
 
 def distances_between_clicks(source: Source, cfg: CfgNode, score_thresh: float) -> np.ndarray:
-    """(P,) pixels from each click to the nearest other one of its class, as the network sees the
-    images.
+    """(P,) float64 pixels from each click to the nearest other one of its class.
 
-    Infinite for a click without another one; the larger of both axes, as in a square window. Files
-    with mistakes are skipped: the check stage reports them.
+    Pixels of the image as the network sees it, the larger of both axes, as in a square window;
+    infinite for a click without another one. Files with mistakes are skipped: the check stage
+    reports them.
     """
     assert source.points is not None  # it is asked before
     ids = source.ids[source.pointed]

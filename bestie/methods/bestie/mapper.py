@@ -234,8 +234,8 @@ class BESTIEMapper(ReadsImages):
     def _paste(self, sample: dict[str, Any], tags: Sequence[int]) -> dict[str, Any]:
         """Paste an instance of an image drawn at random, possibly this one, if its crop has one.
 
-        Often it is of one of the image's tags: objects of one class beside each other
-        are what the weak maps do not keep apart.
+        Often it is of one of the image's tags: objects of one class beside each other are what the
+        weak maps do not keep apart.
         """
         assert self._sources is not None  # it is asked before
         class_id, index = None, np.random.randint(len(self._sources))

@@ -132,8 +132,7 @@ class InstanceTargets:
         pixel_owner (Tensor): (B, H, W) int64 instance of each pixel in [0, N), -1 none.
         centers (Tensor): (N, 2) int64 (y, x).
         confidence (Tensor): (N,) float32, guidance weight of each instance's pixels: of pseudo
-            labels 1, or MODEL.BESTIE.SPLIT for pieces; an instance with 0 or
-            less contributes nothing.
+            labels 1, or MODEL.BESTIE.SPLIT for pieces; an instance with 0 or less adds nothing.
         heatmap (CenterHeatmap): target of the center term.
         pixels (Tensor): (P,) int64 ascending; all pixels of instances with a confidence, and maybe
             of others.
