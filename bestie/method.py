@@ -45,6 +45,11 @@ def _no_problems(cfg: CfgNode) -> list[str]:
     return []
 
 
+def _nothing_to_fill_in(cfg: CfgNode, training: bool) -> list[str]:
+    """For a method whose settings do not depend on the data."""
+    return []
+
+
 def _no_weights(cfg: CfgNode) -> None:
     """For a method without backbones of its own."""
 
@@ -62,6 +67,9 @@ class Method:
         add_config: adds its keys to a config, in place. A group of keys with a number of classes
             calls it NUM_CLASSES (-1: that of the data).
         accepted: values that its keys accept, checked in every configuration.
+        fill_in: sets, in place, what its settings take from the data of the training, whose sets
+            are registered if they are there; its second argument is whether a training follows.
+            Gives one line per change, for the log. It is called with every configuration.
         check_config: gives one message per setting that contradicts another one or has no effect.
             It is called with every configuration, so it looks at MODEL.META_ARCHITECTURE first.
         weights: keys of files that its networks start from, besides MODEL.WEIGHTS and
@@ -81,6 +89,7 @@ class Method:
     name: str
     add_config: Callable[[CfgNode], None] = _add_nothing
     accepted: AcceptedValues = AcceptedValues()
+    fill_in: Callable[[CfgNode, bool], list[str]] = _nothing_to_fill_in
     check_config: Callable[[CfgNode], list[str]] = _no_problems
     weights: tuple[str, ...] = ()
     described_weights: tuple[str, ...] = ()

@@ -26,7 +26,14 @@ from bestie.training.class_counts import set_class_counts
 from bestie.training.setup import build_model, read_config
 from bestie.training.step_time import training_seconds
 
-__all__ = ["check_configs", "check_data", "check_settings", "preset_note", "time_note"]
+__all__ = [
+    "check_configs",
+    "check_data",
+    "check_settings",
+    "filled_config",
+    "preset_note",
+    "time_note",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +93,7 @@ def check_configs(configs: TrainingConfigs, names: list[str]) -> dict[str, float
 
 def check_settings(configs: TrainingConfigs, names: list[str]) -> None:
     """Check the settings of trainings only, which takes no time; as :func:`check_configs`."""
-    _check_each(names, lambda name: _read_config(configs, name))
+    _check_each(names, lambda name: filled_config(configs, name))
 
 
 def _check_each(names: list[str], check: Callable[[str], object]) -> None:
@@ -157,7 +164,8 @@ def _inspect_mixed(source: Source, part: str, score_thresh: float) -> DatasetRep
     return inspect_dataset(source.root, source.splits[part], needs=needs, score_thresh=score_thresh)
 
 
-def _read_config(configs: TrainingConfigs, name: str) -> CfgNode:
+def filled_config(configs: TrainingConfigs, name: str) -> CfgNode:
+    """The config of a training, checked, with what it takes from the data that is there."""
     # Labels that an earlier stage makes do not exist yet.
     on_labels = any(t.name == name and t.labels for t in configs.recipe.trainings)
     arguments = configs.arguments(name)
@@ -165,7 +173,7 @@ def _read_config(configs: TrainingConfigs, name: str) -> CfgNode:
 
 
 def _check_config(configs: TrainingConfigs, name: str) -> tuple[nn.Module, CfgNode]:
-    cfg = _read_config(configs, name).clone()
+    cfg = filled_config(configs, name).clone()
     cfg.defrost()
     if configs.is_own(cfg.MODEL.TIMM.WEIGHTS):  # made by the run itself
         cfg.MODEL.TIMM.WEIGHTS = ""

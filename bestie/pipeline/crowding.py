@@ -12,10 +12,13 @@ from detectron2.config import CfgNode
 
 from bestie.data.augmentation import InferenceSize
 from bestie.formats import DataError, Points, find_image, read_image_size, read_points
+from bestie.pipeline.check_stage import filled_config
+from bestie.pipeline.configs import TrainingConfigs
+from bestie.pipeline.recipe import Training
 from bestie.pipeline.source import Source
 from bestie.training.accepted_values import value_of
 
-__all__ = ["distances_between_clicks", "too_large_window"]
+__all__ = ["distances_between_clicks", "too_close_clicks", "too_large_window"]
 
 # Images whose clicks are read, at most.
 SAMPLE = 300
@@ -25,15 +28,32 @@ MANY, FEW = 0.1, 0.05
 SMALLEST = 3
 
 
-def too_large_window(source: Source, cfg: CfgNode, key: str, score_thresh: float) -> list[str]:
+def too_close_clicks(configs: TrainingConfigs, training: Training) -> list[str]:
+    """What to say about the window of a training of a run; nothing without clicks.
+
+    Cues are what the classifier keeps apart, not objects.
+    """
+    if configs.request.supervision != "clicks" or not training.window_key:
+        return []
+    cfg = filled_config(configs, training.name)
+    return too_large_window(configs.source, cfg, training, configs.point_threshold)
+
+
+def too_large_window(
+    source: Source, cfg: CfgNode, training: Training, score_thresh: float
+) -> list[str]:
     """What to say about a window that holds several clicks of one class too often.
 
     Args:
         source: the data of a run, with clicks.
         cfg: of the training.
-        key: the side of the window in which it finds one center, pixels of the network's grid.
+        training: with the keys of the window and of the objects' size, above 0 where the window
+            will follow objects of which there is no map yet.
         score_thresh: confidence above which points train.
     """
+    key = training.window_key
+    if training.size_key and value_of(cfg, training.size_key):
+        return []
     window = value_of(cfg, key)
     distances = distances_between_clicks(source, cfg, score_thresh)
     share = float(np.mean(distances <= window // 2)) if len(distances) else 0.0

@@ -87,6 +87,8 @@ class Training:
         starts_from: training whose backbone it starts from, if it has one of timm.
         window_key: side of the window in which it finds one center, pixels as the network sees the
             images; "": it finds none.
+        size_key: size of the objects that the window is set for; above 0 it follows that of the
+            data.
         settings: gives further KEY -> VALUE, below those of the user.
     """
 
@@ -103,6 +105,7 @@ class Training:
     checkpoints: int = 0
     starts_from: str = ""
     window_key: str = ""
+    size_key: str = ""
     settings: Callable[[Facts], dict[str, str]] = lambda facts: {}
 
 

@@ -20,12 +20,12 @@ from bestie.formats.ledger import LEDGER
 from bestie.pipeline.check_stage import check_configs, check_data, preset_note, time_note
 from bestie.pipeline.code_version import code_of, strings_of
 from bestie.pipeline.configs import TrainingConfigs
-from bestie.pipeline.crowding import too_large_window
+from bestie.pipeline.crowding import too_close_clicks
 from bestie.pipeline.fingerprint import PROJECT, count_outputs, digest_of
 from bestie.pipeline.limits import too_small_limits
 from bestie.pipeline.measurements import Measurements
 from bestie.pipeline.process import Command
-from bestie.pipeline.recipe import Recipe, Training
+from bestie.pipeline.recipe import Recipe
 from bestie.pipeline.request import Request
 from bestie.pipeline.source import Source
 from bestie.pipeline.stage import Stage
@@ -279,17 +279,9 @@ class Check(Step):
                 cfg = run.configs.cfg[training.name]
                 for warning in (
                     *too_small_limits(cfg, run.configs.most_objects),
-                    *self._too_large_windows(run, training),
+                    *too_close_clicks(run.configs, training),
                 ):
                     run.note(f"warning: {training.name}: {warning}")
-
-    @staticmethod
-    def _too_large_windows(run: Run, training: Training) -> list[str]:
-        # Cues are what the classifier keeps apart, not objects.
-        if run.request.supervision != "clicks" or not training.window_key:
-            return []
-        cfg, threshold = run.configs.cfg[training.name], run.configs.point_threshold
-        return too_large_window(run.source, cfg, training.window_key, threshold)
 
 
 @dataclass(frozen=True)

@@ -115,6 +115,16 @@ def read_config(
         ValueError: for unknown keys, for data sets that cannot be registered, and for settings that
             contradict each other or cannot have an effect, all of the last at once.
     """
+    cfg, notes = _read_config(config_file, overrides, training, testing)
+    for note in notes:
+        logger.info(note)
+    return cfg
+
+
+def _read_config(
+    config_file: str, overrides: list[str], training: bool, testing: bool
+) -> tuple[CfgNode, list[str]]:
+    """As :func:`read_config`, with what was taken from the data, in words."""
     cfg = merge_config(config_file, overrides)
     if os.path.isfile(cfg.OUTPUT_DIR):
         raise ValueError(f"OUTPUT_DIR: {cfg.OUTPUT_DIR} is a file; a folder is expected")
@@ -132,8 +142,9 @@ def read_config(
                 logger.info("%s not found; not needed for this command.", name)
     _fill_in(cfg, names)
     check_config(cfg)
+    notes = [note for method in METHODS.values() for note in method.fill_in(cfg, training)]
     cfg.freeze()
-    return cfg
+    return cfg, notes
 
 
 def setup(args: Namespace, *, training: bool = False) -> CfgNode:
@@ -144,7 +155,8 @@ def setup(args: Namespace, *, training: bool = False) -> CfgNode:
         training: also writes the environment, the log and ``config.yaml`` into OUTPUT_DIR and seeds
             the random numbers, as Detectron2's training scripts do.
     """
-    cfg = read_config(
+    # The logs are set up with it, so what it says waits for them.
+    cfg, notes = _read_config(
         args.config_file,
         args.opts,
         training=training and not getattr(args, "eval_only", False),
@@ -157,6 +169,8 @@ def setup(args: Namespace, *, training: bool = False) -> CfgNode:
     )
     if not training:
         setup_logger(distributed_rank=comm.get_rank())
+    for note in notes:
+        logger.info(note)
     return cfg
 
 

@@ -6,12 +6,14 @@ import pytest
 from bestie.formats import Points, find_image, read_image_size, write_points
 from bestie.pipeline.configs import TrainingConfigs
 from bestie.pipeline.crowding import distances_between_clicks, too_large_window
+from bestie.pipeline.recipe import Training
 from bestie.pipeline.request import Request
 from bestie.pipeline.source import open_source
 from bestie.pipeline.stages import Run
 from tests.pipeline.tiny_root import write_tiny_root
 
 KEY = "MODEL.BESTIE.TEST.KERNEL"
+TRAINING = Training("bestie", window_key=KEY, size_key="MODEL.BESTIE.OBJECT_SIZE")
 
 
 @pytest.fixture
@@ -57,18 +59,18 @@ def test_a_window_that_merges_many_clicks_is_named_with_one_that_fits(root):
     write_clicks(root, "train_00", [(20, 5 + 7 * i, 0) for i in range(5)])
     write_clicks(root, "train_01", [(20, 5, 0), (20, 15, 0), (20, 50, 0)])
     source, cfg = opened(root, KEY, "15")
-    (line,) = too_large_window(source, cfg, KEY, 0.5)
+    (line,) = too_large_window(source, cfg, TRAINING, 0.5)
     assert "62% of the clicks lie 7 pixels or less from another one of their class" in line
     assert f"{KEY} 15 can find one object only" in line and f"{KEY} 13 leaves 0%" in line
     source, cfg = opened(root, KEY, "13")
-    assert too_large_window(source, cfg, KEY, 0.5) == []
+    assert too_large_window(source, cfg, TRAINING, 0.5) == []
 
 
 @pytest.mark.parametrize("step", [0, 1])
 def test_no_window_is_named_where_none_fits(root, step):
     write_clicks(root, "train_00", [(20, 5 + step * i, 0) for i in range(5)])
     source, cfg = opened(root, KEY, "3")
-    (line,) = too_large_window(source, cfg, KEY, 0.5)
+    (line,) = too_large_window(source, cfg, TRAINING, 0.5)
     assert "leaves" not in line and line.endswith("Larger images help: INPUT.TEST_SIZE.")
 
 
@@ -83,10 +85,10 @@ def test_points_that_do_not_train_and_damaged_files_do_not_count(root):
 
 def test_clicks_far_from_each_other_or_none_need_no_word(root):
     source, cfg = opened(root, KEY, "15")
-    assert too_large_window(source, cfg, KEY, 0.5) == []
+    assert too_large_window(source, cfg, TRAINING, 0.5) == []
     write_clicks(root, "train_00", [(20, 5, 0), (20, 40, 0), (22, 6, 1)])
     source, cfg = opened(root, KEY, "15")
-    assert too_large_window(source, cfg, KEY, 0.5) == []
+    assert too_large_window(source, cfg, TRAINING, 0.5) == []
 
 
 @pytest.mark.parametrize(("supervision", "number"), [("clicks", 1), ("tags", 0)])
@@ -99,3 +101,15 @@ def test_the_check_of_a_run_says_it_for_clicks(root, supervision, number, monkey
     run = Run(request, source, configs, notes.append)
     run.step("check").finish(run)
     assert sum(KEY in line and line.startswith("warning: bestie:") for line in notes) == number
+
+
+def test_a_window_that_will_follow_the_objects_needs_no_word(root, monkeypatch):
+    write_clicks(root, "train_00", [(20, 5 + i, 0) for i in range(9)])
+    options = ("MODEL.BESTIE.OBJECT_SIZE", "40")
+    request = Request(str(root), "clicks", root.parent / "run", preset="quick", options=options)
+    source = open_source(request, root)
+    configs, notes = TrainingConfigs(request, source, request.output), []
+    monkeypatch.setattr("bestie.pipeline.stages.check_configs", lambda configs, names: {})
+    run = Run(request, source, configs, notes.append)
+    run.step("check").finish(run)
+    assert not any("lie" in line and line.startswith("warning: bestie:") for line in notes)

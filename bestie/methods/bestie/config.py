@@ -33,6 +33,7 @@ ACCEPTED = AcceptedValues(
         "MODEL.BESTIE.HEAD_LR_FACTOR": (0, inf),
         "MODEL.BESTIE.HEAD_STD": (0, inf),
         "MODEL.BESTIE.MIN_AREA": (1, inf),
+        "MODEL.BESTIE.OBJECT_SIZE": (0, inf),
         "MODEL.BESTIE.OFFSET_LR_FACTOR": (0, inf),
         "MODEL.BESTIE.OFFSET_WEIGHT": (0, inf),
         "MODEL.BESTIE.REFINE.CENTER_THRESH": (0, 1),
@@ -81,6 +82,23 @@ def add_bestie_keys(cfg: CN) -> None:
     # Dropout after the pyramid pooling of PanopticDeepLabHead, in training (the reference
     # implementation: 0.5).
     model.ASPP_DROPOUT = 0.1
+    _add_pseudo_labels(model)
+    # Instance-aware guidance (paper, section 3.3): losses on trusted pixels only. False:
+    # everywhere.
+    model.IAG = True
+    # Loss weights, lambda of the paper's total loss.
+    model.SEMANTIC_WEIGHT = 1.0
+    model.CENTER_WEIGHT = 200.0
+    model.OFFSET_WEIGHT = 0.01
+    # Share of the pixels, the hardest ones, that the semantic loss averages over; 1: plain mean.
+    model.SEMANTIC_TOP_K = 0.2
+    _add_refinement(model)
+    _add_inference(model)
+    _add_input(cfg)
+
+
+def _add_pseudo_labels(model: CN) -> None:
+    """Semantic knowledge transfer (paper, section 3.2): what is trusted, and its targets."""
     # Components of the semantic map (and of the prediction) smaller than this (pixels) are ignored.
     model.MIN_AREA = 50
     # Components with several points are cut into one piece per point, along edges of the image, and
@@ -96,20 +114,13 @@ def add_bestie_keys(cfg: CN) -> None:
     model.COPY_PASTE = 0.0
     # How often the pasted instance is to be of a class of the image's tags.
     model.COPY_PASTE_SAME_CLASS = 0.5
+    # Side of the objects (square root of their area, as the network sees them) that SIGMA,
+    # REFINE.KERNEL, CLUSTER.MIN_DISTANCE and TEST.KERNEL are set for, pixels. They are scaled to
+    # the objects of the training data: the median of the components with exactly one point. 0: they
+    # stay as they are (the paper).
+    model.OBJECT_SIZE = 0.0
     # Standard deviation of the Gaussians in the center heatmap, sigma, pixels.
     model.SIGMA = 6.0
-    # Instance-aware guidance (paper, section 3.3): losses on trusted pixels only. False:
-    # everywhere.
-    model.IAG = True
-    # Loss weights, lambda of the paper's total loss.
-    model.SEMANTIC_WEIGHT = 1.0
-    model.CENTER_WEIGHT = 200.0
-    model.OFFSET_WEIGHT = 0.01
-    # Share of the pixels, the hardest ones, that the semantic loss averages over; 1: plain mean.
-    model.SEMANTIC_TOP_K = 0.2
-    _add_refinement(model)
-    _add_inference(model)
-    _add_input(cfg)
 
 
 def _add_refinement(model: CN) -> None:

@@ -103,6 +103,7 @@ TRAININGS = (
         reads_maps=True,
         checkpoints=3,  # label quality over training is drawn from them
         window_key="MODEL.BESTIE.TEST.KERNEL",
+        size_key="MODEL.BESTIE.OBJECT_SIZE",
         settings=_bestie_settings,
     ),
     Training(
