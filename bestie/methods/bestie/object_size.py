@@ -94,10 +94,12 @@ def measure_objects(cfg: CfgNode, dicts: list[dict]) -> ObjectSizes | None:
         cfg: of the training.
         dicts: dataset dicts of the training.
     """
+    if not dicts:
+        return None
     resize = ResizeAndScale(cfg.INPUT.BASE_SIZE, [float(np.median(cfg.INPUT.SCALES))])
     settings = {"augmentation": (resize,), "split": 0.0, "copy_paste": 0.0}
     mapper = BESTIEMapper(**BESTIEMapper.from_config(cfg) | settings)
-    read = list(_read(mapper, dicts[:: ceil(len(dicts) / SAMPLE) or 1]))
+    read = list(_read(mapper, dicts[:: ceil(len(dicts) / SAMPLE)]))
     if not read:
         return None
     training, inference = (np.concatenate(sides) for sides in zip(*read, strict=True))

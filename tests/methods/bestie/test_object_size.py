@@ -102,6 +102,12 @@ def test_without_labels_a_training_reports_them_and_inference_refuses(root):
         read(root, *STILL, *MADE_FOR, training=False)
 
 
+def test_without_any_data_of_the_training_inference_refuses():
+    options = ["MODEL.BESTIE.OBJECT_SIZE", "20", "DATASETS.TRAIN", "()", "DATASETS.TEST", "()"]
+    with pytest.raises(ValueError, match="OBJECT_SIZE 20 takes lengths"):
+        read_config("configs/quick/shapes_tags.yaml", list(options), training=False, testing=False)
+
+
 def test_without_a_component_of_one_point_the_lengths_stay(root, caplog):
     write_labels(root, "a", [(0, 0, 20, 2), (30, 30, 20, 0)])
     with caplog.at_level("INFO"):
