@@ -67,9 +67,10 @@ class Method:
         add_config: adds its keys to a config, in place. A group of keys with a number of classes
             calls it NUM_CLASSES (-1: that of the data).
         accepted: values that its keys accept, checked in every configuration.
-        fill_in: sets, in place, what its settings take from the data of the training, whose sets
-            are registered if they are there; its second argument is whether a training follows.
-            Gives one line per change, for the log. It is called with every configuration.
+        fill_in: adapts settings to the training data, in place, as far as its data sets are
+            registered; the second argument is True if a training follows. Returns one line per
+            change, for the log. It is called with every configuration, so it looks at
+            MODEL.META_ARCHITECTURE first.
         check_config: gives one message per setting that contradicts another one or has no effect.
             It is called with every configuration, so it looks at MODEL.META_ARCHITECTURE first.
         weights: keys of files that its networks start from, besides MODEL.WEIGHTS and

@@ -36,7 +36,10 @@ def too_close_clicks(configs: TrainingConfigs, training: Training) -> list[str]:
     if configs.request.supervision != "clicks" or not training.window_key:
         return []
     cfg = filled_config(configs, training.name)
-    return too_large_window(configs.source, cfg, training, configs.point_threshold)
+    found = too_large_window(configs.source, cfg, training, configs.point_threshold)
+    if training.size_key and value_of(configs.cfg[training.name], training.size_key):
+        found = [f"{line} These are lengths with {training.size_key} 0." for line in found]
+    return found
 
 
 def too_large_window(

@@ -5,7 +5,11 @@ import pytest
 
 from bestie.formats import Points, find_image, read_image_size, write_points
 from bestie.pipeline.configs import TrainingConfigs
-from bestie.pipeline.crowding import distances_between_clicks, too_large_window
+from bestie.pipeline.crowding import (
+    distances_between_clicks,
+    too_close_clicks,
+    too_large_window,
+)
 from bestie.pipeline.recipe import Training
 from bestie.pipeline.request import Request
 from bestie.pipeline.source import open_source
@@ -113,3 +117,14 @@ def test_a_window_that_will_follow_the_objects_needs_no_word(root, monkeypatch):
     run = Run(request, source, configs, notes.append)
     run.step("check").finish(run)
     assert not any("lie" in line and line.startswith("warning: bestie:") for line in notes)
+
+
+def test_a_window_that_followed_the_objects_is_named_with_its_key(root, monkeypatch):
+    write_clicks(root, "train_00", [(20, 5 + i, 0) for i in range(9)])
+    window = lambda configs, name: opened(root, KEY, "15")[1]  # noqa: E731  (scaled already)
+    monkeypatch.setattr("bestie.pipeline.crowding.filled_config", window)
+    options = ("MODEL.BESTIE.OBJECT_SIZE", "40")
+    request = Request(str(root), "clicks", root.parent / "run", preset="quick", options=options)
+    configs = TrainingConfigs(request, open_source(request, root), request.output)
+    (line,) = too_close_clicks(configs, TRAINING)
+    assert line.endswith("These are lengths with MODEL.BESTIE.OBJECT_SIZE 0.")

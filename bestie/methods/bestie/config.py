@@ -117,7 +117,7 @@ def _add_pseudo_labels(model: CN) -> None:
     # Side of the objects (square root of their area, as the network sees them) that SIGMA,
     # REFINE.KERNEL, CLUSTER.MIN_DISTANCE and TEST.KERNEL are set for, pixels. They are scaled to
     # the objects of the training data: the median of the components with exactly one point. 0: they
-    # stay as they are (the paper).
+    # stay as they are (the paper); with lengths of your own, set it to 0.
     model.OBJECT_SIZE = 0.0
     # Standard deviation of the Gaussians in the center heatmap, sigma, pixels.
     model.SIGMA = 6.0

@@ -195,7 +195,7 @@ class BESTIEMapper(ReadsImages):
             return sample
         image = read_sample_image(dataset_dict, self.image_format)
         sample = sample_identity(dataset_dict)
-        points = self._read_points(dataset_dict)
+        points = self.trusted_points(dataset_dict)
         if "image_labels" in dataset_dict:
             sample["image_labels"] = required_tags(dataset_dict, self.num_classes)
         sample.update(self._test_sample(image, points))
@@ -219,7 +219,7 @@ class BESTIEMapper(ReadsImages):
     def _training_sample(self, dataset_dict: dict[str, Any]) -> dict[str, Any]:
         image = read_sample_image(dataset_dict, self.image_format)
         sample = sample_identity(dataset_dict)
-        points = self._read_points(dataset_dict)
+        points = self.trusted_points(dataset_dict)
         assert points is not None  # training requires them
         sample["image_labels"] = required_tags(dataset_dict, self.num_classes)
         tags = dataset_dict["image_labels"]
@@ -280,7 +280,14 @@ class BESTIEMapper(ReadsImages):
             **component_tensors(components),
         }
 
-    def _read_points(self, dataset_dict: dict[str, Any]) -> Points | None:
+    def trusted_points(self, dataset_dict: dict[str, Any]) -> Points | None:
+        """The points of an image above the confidence threshold.
+
+        None if there is no file and none is required.
+
+        Raises:
+            DataError: a required file is missing, or a file is broken.
+        """
         path = label_path(dataset_dict, self.points_dir, ".txt")
         if not self.points_required and (path is None or not os.path.isfile(path)):
             return None

@@ -2,28 +2,34 @@
 
 Widths of Gaussians and sides of windows are in pixels, and fit objects of one size. With
 ``MODEL.BESTIE.OBJECT_SIZE`` they are scaled to the objects of the data, whose size is read from
-what the training trusts: components of the weak maps that hold exactly one point. No truth is
-needed.
+what the training trusts: components of the weak maps that hold exactly one point. No ground
+truth is needed.
 """
 
 from collections.abc import Iterable
 from math import ceil
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 from detectron2.config import CfgNode
 from detectron2.data import DatasetCatalog
 
 from bestie.data.augmentation import ResizeAndScale
+from bestie.data.mappers import read_sample_map
 from bestie.formats import DataError
 from bestie.methods.bestie.mapper import BESTIEMapper
+from bestie.methods.bestie.pseudo_labels import accept_components
+from bestie.regions.components import find_components
 
 __all__ = ["ObjectSizes", "measure_objects", "scale_lengths"]
 
-# Images that are read, at most.
-SAMPLE = 300
-# Shortest lengths, pixels: the network's maps have a quarter of the resolution, and a smaller
-# window is none.
+# Models that have these lengths.
+MODELS = ("BESTIE", "RefinedLabels")
+# Images whose labels are read, at most; components that a median needs.
+SAMPLE, MIN_OBJECTS = 300, 10
+# Shortest lengths, pixels: the network's maps have a quarter of the resolution, and this is
+# the smallest window.
 MIN_SIGMA, MIN_KERNEL = 2.0, 3
 
 
@@ -48,42 +54,46 @@ def scale_lengths(cfg: CfgNode, training: bool) -> list[str]:
 
     Args:
         cfg: with the data sets registered; OBJECT_SIZE 0: nothing is done.
-        training: whether a training follows; it reports itself which labels it lacks.
+        training: True if a training follows; missing labels are then reported by its own checks.
 
     Returns:
         What was done, for the log.
 
     Raises:
-        ValueError: the labels of the training are not there, and no training follows.
+        ValueError: the labels of the training are not available, and no training follows.
     """
     node = cfg.MODEL.BESTIE
-    if not node.OBJECT_SIZE:
+    if not node.OBJECT_SIZE or cfg.MODEL.META_ARCHITECTURE not in MODELS:
         return []
-    registered = [name for name in cfg.DATASETS.TRAIN if name in DatasetCatalog.list()]
-    dicts = [record for name in registered for record in DatasetCatalog.get(name)]
-    sizes = measure_objects(cfg, dicts)
+    sizes = measure_objects(cfg, _training_dicts(cfg))
     if sizes is None:
         if training:
             return []
         raise ValueError(
-            f"MODEL.BESTIE.OBJECT_SIZE {node.OBJECT_SIZE:g} takes lengths from the data of the "
-            f"training, and its images, maps or points are not there (DATASETS.TRAIN "
-            f"{tuple(cfg.DATASETS.TRAIN)}, INPUT.MAPS_DIR {cfg.INPUT.MAPS_DIR}); use the "
-            "config.yaml that the training wrote, which has them."
+            f"MODEL.BESTIE.OBJECT_SIZE {node.OBJECT_SIZE:g} takes lengths from the images, maps "
+            "and points of the training, which are not available here. Use the config.yaml that "
+            "the training wrote, which has the lengths, or MODEL.BESTIE.OBJECT_SIZE 0 and lengths of "
+            "your own."
         )
     made_for, node.OBJECT_SIZE = node.OBJECT_SIZE, 0.0
-    if not sizes.number:
-        return ["No component holds exactly one point: sigma and windows of BESTIE are as set."]
+    if sizes.number < MIN_OBJECTS:
+        return [
+            f"Only {sizes.number} components hold exactly one point: sigma and windows of BESTIE "
+            "stay as they are set."
+        ]
+    before = node.SIGMA, node.REFINE.KERNEL, node.TEST.KERNEL, node.CLUSTER.MIN_DISTANCE
     factor = sizes.training / made_for
-    node.SIGMA = max(MIN_SIGMA, round(node.SIGMA * factor, 2))
+    node.SIGMA = max(min(MIN_SIGMA, node.SIGMA), round(node.SIGMA * factor, 2))
     node.REFINE.KERNEL = _odd(node.REFINE.KERNEL * factor)
     node.CLUSTER.MIN_DISTANCE = round(node.CLUSTER.MIN_DISTANCE * factor, 1)
     node.TEST.KERNEL = _odd(node.TEST.KERNEL * sizes.inference / made_for)
+    after = node.SIGMA, node.REFINE.KERNEL, node.TEST.KERNEL, node.CLUSTER.MIN_DISTANCE
+    names = "sigma", "REFINE.KERNEL", "TEST.KERNEL", "CLUSTER.MIN_DISTANCE"
+    changes = (f"{n} {old:g} -> {new:g}" for n, old, new in zip(names, before, after, strict=True))
     return [
         f"Objects have a side of {sizes.training:.0f} pixels in training and {sizes.inference:.0f} "
-        f"at inference (median of {sizes.number} components with one point; the settings were for "
-        f"{made_for:g}): sigma {node.SIGMA:g}, windows {node.REFINE.KERNEL} and "
-        f"{node.TEST.KERNEL}, distance of proposals {node.CLUSTER.MIN_DISTANCE:g}."
+        f"at inference (median of {sizes.number} components with one point), the lengths are for "
+        f"{made_for:g}: {', '.join(changes)}."
     ]
 
 
@@ -96,10 +106,9 @@ def measure_objects(cfg: CfgNode, dicts: list[dict]) -> ObjectSizes | None:
     """
     if not dicts:
         return None
+    mapper = BESTIEMapper(**BESTIEMapper.from_config(cfg))
     resize = ResizeAndScale(cfg.INPUT.BASE_SIZE, [float(np.median(cfg.INPUT.SCALES))])
-    settings = {"augmentation": (resize,), "split": 0.0, "copy_paste": 0.0}
-    mapper = BESTIEMapper(**BESTIEMapper.from_config(cfg) | settings)
-    read = list(_read(mapper, dicts[:: ceil(len(dicts) / SAMPLE)]))
+    read = list(_read(mapper, resize, dicts[:: ceil(len(dicts) / SAMPLE)]))
     if not read:
         return None
     training, inference = (np.concatenate(sides) for sides in zip(*read, strict=True))
@@ -108,19 +117,38 @@ def measure_objects(cfg: CfgNode, dicts: list[dict]) -> ObjectSizes | None:
     return ObjectSizes(float(np.median(training)), float(np.median(inference)), len(training))
 
 
-def _read(mapper: BESTIEMapper, dicts: list[dict]) -> Iterable[tuple[np.ndarray, np.ndarray]]:
-    """Sides of the trusted components of each image, in training and at inference, pixels."""
+def _training_dicts(cfg: CfgNode) -> list[dict]:
+    """Images of the training sets that are registered; none if one of them cannot be read."""
+    registered = [name for name in cfg.DATASETS.TRAIN if name in DatasetCatalog.list()]
+    try:
+        return [record for name in registered for record in DatasetCatalog.get(name)]
+    except DataError:  # a check of the data reports it
+        return []
+
+
+def _read(
+    mapper: BESTIEMapper, resize: ResizeAndScale, dicts: list[dict]
+) -> Iterable[tuple[np.ndarray, np.ndarray]]:
+    """Sides of the trusted components of each image, in training and at inference, pixels.
+
+    The image itself is not read.
+    """
     for record in dicts:
+        photo = record["height"], record["width"]
         try:
-            sample = mapper(record)
+            semantic_map = read_sample_map(record, mapper.maps_dir, photo)
+            points = mapper.trusted_points(record)
         except DataError:  # a check of the data reports it
             continue
-        areas = np.bincount(sample["components"].numpy().ravel())[1:]
-        trusted = sample["component_confidence"].numpy() == 1
-        sides = np.sqrt(areas[trusted])
-        photo = sample["height"], sample["width"]
+        assert points is not None  # training requires them
+        seen = [max(1, round(side * resize.scales[0])) for side in resize.base_sides(*photo)]
+        semantic_map = cv2.resize(semantic_map, seen[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+        yx = (points.yx + 0.5) * np.array(seen) / photo
+        components = find_components(semantic_map, record.get("image_labels", ()), mapper.min_area)
+        accepted = accept_components(components, yx, points.classes)
+        sides = np.sqrt(components.areas[accepted])
         grid = mapper.test_size.grid(*photo) or photo
-        yield sides, sides * max(grid) / max(sample["components"].shape)
+        yield sides, sides * max(grid) / max(seen)
 
 
 def _odd(length: float) -> int:

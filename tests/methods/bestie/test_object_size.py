@@ -1,17 +1,25 @@
 """Lengths that follow the objects of the training data, and when they cannot."""
 
+from argparse import Namespace
+
 import numpy as np
 import pytest
 from detectron2.data import DatasetCatalog
 from PIL import Image
 
 from bestie.formats import Points, write_points, write_semantic_map
+from bestie.methods.bestie import object_size
 from bestie.methods.bestie.object_size import measure_objects, scale_lengths
-from bestie.training.setup import read_config
+from bestie.training.setup import read_config, setup
 
 # Still: images keep their size in training and at inference.
 STILL = ("INPUT.BASE_SIZE", "0", "INPUT.SCALES", "[1.0]", "INPUT.TEST_SIZE", "0")
 MADE_FOR = ("MODEL.BESTIE.OBJECT_SIZE", "20")
+
+
+@pytest.fixture(autouse=True)
+def few_suffice(monkeypatch):
+    monkeypatch.setattr(object_size, "MIN_OBJECTS", 1)
 
 
 @pytest.fixture
@@ -98,7 +106,9 @@ def test_tiny_objects_get_the_shortest_lengths(root):
 def test_without_labels_a_training_reports_them_and_inference_refuses(root):
     cfg = read(root, *STILL, *MADE_FOR)
     assert lengths(cfg) == (4.0, 21, 40.0, 21) and cfg.MODEL.BESTIE.OBJECT_SIZE == 20
-    with pytest.raises(ValueError, match=r"OBJECT_SIZE 20 takes lengths .*config.yaml that the"):
+    with pytest.raises(
+        ValueError, match=r"OBJECT_SIZE 20 takes lengths .*config.yaml that the"
+    ):
         read(root, *STILL, *MADE_FOR, training=False)
 
 
@@ -113,17 +123,61 @@ def test_without_a_component_of_one_point_the_lengths_stay(root, caplog):
     with caplog.at_level("INFO"):
         cfg = read(root, *STILL, *MADE_FOR)
     assert lengths(cfg) == (4.0, 21, 40.0, 21) and cfg.MODEL.BESTIE.OBJECT_SIZE == 0
-    assert "No component holds exactly one point" in caplog.text
+    assert "Only 0 components hold exactly one point" in caplog.text
 
 
-def test_what_was_measured_is_told(labeled, caplog):
+def test_what_was_measured_and_changed_is_logged(labeled, caplog):
     with caplog.at_level("INFO"):
         read(labeled, *STILL, *MADE_FOR)
     assert "side of 16 pixels in training and 16 at inference" in caplog.text
-    assert "sigma 3.2, windows 17 and 17, distance of proposals 32." in caplog.text
+    changed = "sigma 4 -> 3.2, REFINE.KERNEL 21 -> 17, TEST.KERNEL 21 -> 17"
+    assert f"{changed}, CLUSTER.MIN_DISTANCE 40 -> 32." in caplog.text
 
 
 def test_the_paper_s_lengths_are_not_touched(labeled):
     cfg = read(labeled, *STILL).clone()
     cfg.defrost()
     assert scale_lengths(cfg, training=False) == [] and lengths(cfg) == (4.0, 21, 40.0, 21)
+
+
+def test_a_few_components_change_nothing(labeled, monkeypatch, caplog):
+    monkeypatch.setattr(object_size, "MIN_OBJECTS", 4)
+    with caplog.at_level("INFO"):
+        cfg = read(labeled, *STILL, *MADE_FOR)
+    assert lengths(cfg) == (4.0, 21, 40.0, 21) and cfg.MODEL.BESTIE.OBJECT_SIZE == 0
+    assert "Only 3 components hold exactly one point" in caplog.text
+
+
+def test_a_sigma_below_the_shortest_one_is_not_raised(labeled):
+    assert lengths(read(labeled, *STILL, *MADE_FOR, "MODEL.BESTIE.SIGMA", "1.0"))[0] == 1.0
+
+
+def test_other_models_have_no_such_lengths(labeled):
+    cfg = read(labeled, *STILL).clone()
+    cfg.defrost()
+    cfg.MODEL.META_ARCHITECTURE, cfg.MODEL.BESTIE.OBJECT_SIZE = "GeneralizedRCNN", 20.0
+    assert scale_lengths(cfg, training=True) == [] and cfg.MODEL.BESTIE.OBJECT_SIZE == 20
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_missing_image_of_the_training_is_left_to_its_checks(labeled, training):
+    cfg = read(labeled, *STILL).clone()
+    cfg.defrost()
+    cfg.MODEL.BESTIE.OBJECT_SIZE = 20.0
+    (labeled / "JPEGImages/b.png").unlink()
+    if training:
+        assert scale_lengths(cfg, training) == []
+    else:
+        with pytest.raises(ValueError, match="OBJECT_SIZE 20 takes lengths"):
+            scale_lengths(cfg, training)
+
+
+def test_a_training_writes_the_final_lengths_and_logs_them(labeled, tmp_path):
+    options = ["DATASETS.TRAIN", f"('folder:{labeled}:train',)", "DATASETS.TEST", "()"]
+    options += ["INPUT.POINTS_DIR", "Peak_points", "OUTPUT_DIR", str(tmp_path / "out")]
+    options += [*STILL, *MADE_FOR]
+    file = "configs/quick/shapes_tags.yaml"
+    setup(Namespace(config_file=file, opts=options, eval_only=False), training=True)
+    written = read_config(str(tmp_path / "out/config.yaml"), [])
+    assert lengths(written) == (3.2, 17, 32.0, 17)
+    assert "sigma 4 -> 3.2" in (tmp_path / "out/log.txt").read_text()
