@@ -72,8 +72,8 @@ def scale_lengths(cfg: CfgNode, training: bool) -> list[str]:
         raise ValueError(
             f"MODEL.BESTIE.OBJECT_SIZE {node.OBJECT_SIZE:g} takes lengths from the images, maps "
             "and points of the training, which are not available here. Use the config.yaml that "
-            "the training wrote, which has the lengths, or MODEL.BESTIE.OBJECT_SIZE 0 and lengths of "
-            "your own."
+            "the training wrote, which has the lengths, or set MODEL.BESTIE.OBJECT_SIZE to 0 and "
+            "give lengths of your own."
         )
     made_for, node.OBJECT_SIZE = node.OBJECT_SIZE, 0.0
     if sizes.number < MIN_OBJECTS:
