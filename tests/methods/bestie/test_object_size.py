@@ -106,9 +106,7 @@ def test_tiny_objects_get_the_shortest_lengths(root):
 def test_without_labels_a_training_reports_them_and_inference_refuses(root):
     cfg = read(root, *STILL, *MADE_FOR)
     assert lengths(cfg) == (4.0, 21, 40.0, 21) and cfg.MODEL.BESTIE.OBJECT_SIZE == 20
-    with pytest.raises(
-        ValueError, match=r"OBJECT_SIZE 20 takes lengths .*config.yaml that the"
-    ):
+    with pytest.raises(ValueError, match=r"OBJECT_SIZE 20 takes lengths .*config.yaml that the"):
         read(root, *STILL, *MADE_FOR, training=False)
 
 
