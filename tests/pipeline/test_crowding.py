@@ -121,8 +121,8 @@ def test_a_window_that_will_follow_the_objects_needs_no_word(root, monkeypatch):
 
 def test_a_window_that_followed_the_objects_is_named_with_its_key(root, monkeypatch):
     write_clicks(root, "train_00", [(20, 5 + i, 0) for i in range(9)])
-    window = lambda configs, name: opened(root, KEY, "15")[1]  # noqa: E731  (scaled already)
-    monkeypatch.setattr("bestie.pipeline.crowding.filled_config", window)
+    _, scaled = opened(root, KEY, "15")
+    monkeypatch.setattr("bestie.pipeline.crowding.filled_config", lambda configs, name: scaled)
     options = ("MODEL.BESTIE.OBJECT_SIZE", "40")
     request = Request(str(root), "clicks", root.parent / "run", preset="quick", options=options)
     configs = TrainingConfigs(request, open_source(request, root), request.output)

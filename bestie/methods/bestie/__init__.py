@@ -5,8 +5,9 @@ The paper as pure functions on arrays and tensors, in the order of the steps: ``
 and ``grouping`` (network outputs to instances), ``refinement`` (network outputs to refined
 targets); ``reference`` is the same written naively. The network: ``heads``, ``losses``,
 ``meta_arch`` with ``settings`` and ``batch_labels``, ``official_names`` (the paper's weights),
-``training_picture``. ``mapper`` and ``augmentation`` feed it. ``tables`` has the paper's tables;
-``stages``, ``rounds`` and ``refined_labels`` are what only those need.
+``training_picture``. ``mapper`` feeds it, with ``copy_paste``; ``object_size`` scales lengths to
+the objects of the data. ``tables`` has the paper's tables; ``stages``, ``rounds`` and
+``refined_labels`` are what only those need.
 """
 
 from bestie.methods.bestie.heads import (

@@ -15,7 +15,7 @@ import numpy as np
 from detectron2.config import CfgNode
 from detectron2.data import DatasetCatalog
 
-from bestie.data.augmentation import ResizeAndScale
+from bestie.data.augmentation import InferenceSize, ResizeAndScale
 from bestie.data.mappers import read_sample_map
 from bestie.formats import DataError
 from bestie.methods.bestie.mapper import BESTIEMapper
@@ -81,20 +81,28 @@ def scale_lengths(cfg: CfgNode, training: bool) -> list[str]:
             f"Only {sizes.number} components hold exactly one point: sigma and windows of BESTIE "
             "stay as they are set."
         ]
-    before = node.SIGMA, node.REFINE.KERNEL, node.TEST.KERNEL, node.CLUSTER.MIN_DISTANCE
+    before = _lengths(node)
     factor = sizes.training / made_for
     node.SIGMA = max(min(MIN_SIGMA, node.SIGMA), round(node.SIGMA * factor, 2))
     node.REFINE.KERNEL = _odd(node.REFINE.KERNEL * factor)
     node.CLUSTER.MIN_DISTANCE = round(node.CLUSTER.MIN_DISTANCE * factor, 1)
     node.TEST.KERNEL = _odd(node.TEST.KERNEL * sizes.inference / made_for)
-    after = node.SIGMA, node.REFINE.KERNEL, node.TEST.KERNEL, node.CLUSTER.MIN_DISTANCE
-    names = "sigma", "REFINE.KERNEL", "TEST.KERNEL", "CLUSTER.MIN_DISTANCE"
-    changes = (f"{n} {old:g} -> {new:g}" for n, old, new in zip(names, before, after, strict=True))
+    changes = (f"{key} {before[key]:g} -> {new:g}" for key, new in _lengths(node).items())
     return [
         f"Objects have a side of {sizes.training:.0f} pixels in training and {sizes.inference:.0f} "
         f"at inference (median of {sizes.number} components with one point), the lengths are for "
         f"{made_for:g}: {', '.join(changes)}."
     ]
+
+
+def _lengths(node: CfgNode) -> dict[str, float]:
+    """Key under MODEL.BESTIE -> length that is scaled, pixels."""
+    return {
+        "SIGMA": node.SIGMA,
+        "REFINE.KERNEL": node.REFINE.KERNEL,
+        "TEST.KERNEL": node.TEST.KERNEL,
+        "CLUSTER.MIN_DISTANCE": node.CLUSTER.MIN_DISTANCE,
+    }
 
 
 def measure_objects(cfg: CfgNode, dicts: list[dict]) -> ObjectSizes | None:
@@ -143,7 +151,7 @@ def _read(
         assert points is not None  # training requires them
         seen = [max(1, round(side * resize.scales[0])) for side in resize.base_sides(*photo)]
         semantic_map = cv2.resize(semantic_map, seen[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
-        yx = (points.yx + 0.5) * np.array(seen) / photo
+        yx = InferenceSize.move_points(points.yx, photo, (seen[0], seen[1]))
         components = find_components(semantic_map, record.get("image_labels", ()), mapper.min_area)
         accepted = accept_components(components, yx, points.classes)
         sides = np.sqrt(components.areas[accepted])

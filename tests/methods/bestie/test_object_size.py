@@ -128,7 +128,7 @@ def test_what_was_measured_and_changed_is_logged(labeled, caplog):
     with caplog.at_level("INFO"):
         read(labeled, *STILL, *MADE_FOR)
     assert "side of 16 pixels in training and 16 at inference" in caplog.text
-    changed = "sigma 4 -> 3.2, REFINE.KERNEL 21 -> 17, TEST.KERNEL 21 -> 17"
+    changed = "SIGMA 4 -> 3.2, REFINE.KERNEL 21 -> 17, TEST.KERNEL 21 -> 17"
     assert f"{changed}, CLUSTER.MIN_DISTANCE 40 -> 32." in caplog.text
 
 
@@ -178,4 +178,4 @@ def test_a_training_writes_the_final_lengths_and_logs_them(labeled, tmp_path):
     setup(Namespace(config_file=file, opts=options, eval_only=False), training=True)
     written = read_config(str(tmp_path / "out/config.yaml"), [])
     assert lengths(written) == (3.2, 17, 32.0, 17)
-    assert "sigma 4 -> 3.2" in (tmp_path / "out/log.txt").read_text()
+    assert "SIGMA 4 -> 3.2" in (tmp_path / "out/log.txt").read_text()
