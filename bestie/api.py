@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import nn
+
+from bestie.formats.images import upright_photo
 
 if TYPE_CHECKING:
     from detectron2.config import CfgNode
@@ -160,7 +162,8 @@ class Model:
             (N,) float in [0, 1] and ``pred_classes`` (N,) int64, indices of ``class_names``.
 
         Raises:
-            bestie.formats.DataError: (a ValueError) a file that cannot be read as an image.
+            bestie.formats.DataError: (a ValueError) a file that cannot be read as an image;
+                a file or PIL image with more than 8 bits per channel, or with several pictures.
             ValueError: an array of another shape, or ``min_score`` outside [0, 1].
             TypeError: something else than the above, or an array that is not uint8.
         """
@@ -192,7 +195,7 @@ class Model:
 
 def _as_pil(image: Any) -> Image.Image:
     if isinstance(image, Image.Image):
-        return ImageOps.exif_transpose(image).convert("RGB")
+        return upright_photo(image, "the PIL image")
     if not isinstance(image, np.ndarray):
         raise TypeError(f"a path, a PIL image or an array is expected, got {type(image).__name__}")
     if image.dtype != np.uint8:

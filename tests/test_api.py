@@ -72,6 +72,11 @@ def test_a_turned_photo_is_seen_upright(model, pixels, tmp_path):
         (np.zeros((0, 4, 3), np.uint8), ValueError, r"got \(0, 4, 3\)"),
         ([1, 2], TypeError, "a path, a PIL image or an array is expected, got list"),
         ("nowhere.jpg", DataError, "nowhere.jpg: .*does not exist"),
+        (
+            Image.fromarray(np.zeros((4, 4), np.uint16)),
+            DataError,
+            "PIL image: .*8 bits per channel",
+        ),
     ],
 )
 def test_other_images_are_refused(model, image, error, message):

@@ -24,6 +24,7 @@ __all__ = [
     "read_image_size",
     "read_instances",
     "read_semantic_map",
+    "upright_photo",
     "voc_palette",
     "walk_folders",
     "write_semantic_map",
@@ -65,8 +66,7 @@ def read_image(path: str | os.PathLike, format: str = "RGB") -> np.ndarray:
             pictures in one file.
     """
     with _open_image(path) as image:
-        _require_photo(image, path)
-        pixels = np.array(ImageOps.exif_transpose(image).convert("RGB"))
+        pixels = np.array(upright_photo(image, path))
     return np.ascontiguousarray(pixels[:, :, ::-1]) if format == "BGR" else pixels
 
 
@@ -210,6 +210,20 @@ def _open_image(path: str | os.PathLike) -> Iterator[Image.Image]:
         raise
     except DECODING_ERRORS as error:
         raise DataError(f"cannot be decoded ({error})", path) from error
+
+
+def upright_photo(image: Image.Image, path: str | os.PathLike) -> Image.Image:
+    """An opened photograph in RGB, upright (the EXIF orientation is applied).
+
+    Args:
+        image: any; it is not changed.
+        path: its file, or what it is called in messages.
+
+    Raises:
+        DataError: more than 8 bits per channel, or several pictures.
+    """
+    _require_photo(image, path)
+    return ImageOps.exif_transpose(image).convert("RGB")
 
 
 def _require_photo(image: Image.Image, path: str | os.PathLike) -> None:

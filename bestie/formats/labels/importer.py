@@ -5,6 +5,7 @@ once.
 ``bestie.cli.import_labels``.
 """
 
+import os
 import unicodedata
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
@@ -62,12 +63,12 @@ class Imported:
 
 
 def import_labels(
-    images: Path,
-    labels: Path,
-    output: Path,
+    images: str | os.PathLike,
+    labels: str | os.PathLike,
+    output: str | os.PathLike,
     *,
     format: str | None = None,
-    classes: Path | None = None,
+    classes: str | os.PathLike | None = None,
     val_share: float = 0.1,
     seed: int = 0,
     copy: bool = False,
@@ -95,13 +96,14 @@ def import_labels(
     """
     if not 0 <= val_share < 1:
         raise ValueError(f"--val-share must lie in [0, 1), got {val_share}")
+    images, labels, output = Path(images), Path(labels), Path(output)
     if not images.is_dir():
         raise formats.DataError("--images: is not a folder", images)
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise formats.DataError("--output exists already; name a new folder", output)
     options = options or ReadOptions()
     source = read_labels(labels, format, options)
-    class_names = _class_names(source, labels, classes)
+    class_names = _class_names(source, labels, None if classes is None else Path(classes))
     finder = PhotoFinder(images)
     if not finder.photos:
         raise formats.DataError(f"--images: holds no images ({', '.join(PHOTO_SUFFIXES)})", images)

@@ -361,3 +361,11 @@ def test_a_folder_without_images_is_named(write, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(formats.DataError, match=r"--images: holds no images \(.jpg"):
         importer.import_labels(tmp_path / "empty", write(CLICKS), tmp_path / "root")
+
+
+def test_paths_may_be_text(photos, write, tmp_path):
+    classes = write("dog\ncat\n", "classes.txt")
+    made = importer.import_labels(
+        str(photos), str(write(CLICKS)), str(tmp_path / "root"), classes=str(classes)
+    )
+    assert made.kind == "clicks" and made.class_names == ["dog", "cat"]
