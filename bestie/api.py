@@ -162,8 +162,8 @@ class Model:
             (N,) float in [0, 1] and ``pred_classes`` (N,) int64, indices of ``class_names``.
 
         Raises:
-            bestie.formats.DataError: (a ValueError) a file that cannot be read as an image;
-                a file or PIL image with more than 8 bits per channel, or with several pictures.
+            bestie.formats.DataError: (a ValueError) a file that cannot be read as an image, or a
+                file or PIL image with more than 8 bits per channel or with several pictures.
             ValueError: an array of another shape, or ``min_score`` outside [0, 1].
             TypeError: something else than the above, or an array that is not uint8.
         """

@@ -72,11 +72,6 @@ def test_a_turned_photo_is_seen_upright(model, pixels, tmp_path):
         (np.zeros((0, 4, 3), np.uint8), ValueError, r"got \(0, 4, 3\)"),
         ([1, 2], TypeError, "a path, a PIL image or an array is expected, got list"),
         ("nowhere.jpg", DataError, "nowhere.jpg: .*does not exist"),
-        (
-            Image.fromarray(np.zeros((4, 4), np.uint16)),
-            DataError,
-            "PIL image: .*8 bits per channel",
-        ),
     ],
 )
 def test_other_images_are_refused(model, image, error, message):
@@ -84,6 +79,18 @@ def test_other_images_are_refused(model, image, error, message):
         model.predict(image)
     with pytest.raises(ValueError, match=r"min_score must lie in \[0, 1\], got 2"):
         model.predict(image, min_score=2)
+
+
+def test_a_picture_that_is_not_one_photo_is_refused_as_its_file_is(model, tmp_path):
+    deep, moving = tmp_path / "deep.png", tmp_path / "moving.gif"
+    Image.fromarray(np.full((4, 4), 30000, np.uint16)).save(deep)
+    frames = [Image.new("RGB", (4, 4), color) for color in ("red", "blue")]
+    frames[0].save(moving, save_all=True, append_images=frames[1:])
+    for path, message in ((deep, "8 bits per channel"), (moving, "holds 2 pictures")):
+        with Image.open(path) as picture:
+            for given, name in ((path, path.name), (picture, "the PIL image")):
+                with pytest.raises(DataError, match=f"{name}: .*{message}"):
+                    model.predict(given)
 
 
 def test_a_model_is_found_by_run_training_and_checkpoint(training, tmp_path):

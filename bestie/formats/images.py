@@ -70,6 +70,20 @@ def read_image(path: str | os.PathLike, format: str = "RGB") -> np.ndarray:
     return np.ascontiguousarray(pixels[:, :, ::-1]) if format == "BGR" else pixels
 
 
+def upright_photo(image: Image.Image, path: str | os.PathLike) -> Image.Image:
+    """A photograph as RGB and upright (the EXIF orientation is applied).
+
+    Args:
+        image: opened by Pillow, or made in memory.
+        path: its file, or what messages call it.
+
+    Raises:
+        DataError: more than 8 bits per channel, or several pictures.
+    """
+    _require_photo(image, path)
+    return ImageOps.exif_transpose(image).convert("RGB")
+
+
 def read_image_size(path: str | os.PathLike) -> tuple[int, int]:
     """(height, width) of :func:`read_image`'s result from the file's header alone.
 
@@ -210,20 +224,6 @@ def _open_image(path: str | os.PathLike) -> Iterator[Image.Image]:
         raise
     except DECODING_ERRORS as error:
         raise DataError(f"cannot be decoded ({error})", path) from error
-
-
-def upright_photo(image: Image.Image, path: str | os.PathLike) -> Image.Image:
-    """An opened photograph in RGB, upright (the EXIF orientation is applied).
-
-    Args:
-        image: any; it is not changed.
-        path: its file, or what it is called in messages.
-
-    Raises:
-        DataError: more than 8 bits per channel, or several pictures.
-    """
-    _require_photo(image, path)
-    return ImageOps.exif_transpose(image).convert("RGB")
 
 
 def _require_photo(image: Image.Image, path: str | os.PathLike) -> None:

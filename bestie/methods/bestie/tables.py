@@ -109,7 +109,8 @@ COCO = Table(
     setting="COCO val2017, maps of another method",
     source="github.com/clovaai/BESTIE, figures/result_coco.png",
     note="The paper's table does not mark a Mask R-CNN; issue 13 of that repository compares one "
-    "with these numbers. The true masks of the data must be a COCO JSON.",
+    "with these numbers. The true masks of the data must be a COCO JSON. The presets train as many "
+    "steps as for VOC (BESTIE 6.8 epochs of COCO, the paper 70); configs/BESTIE/coco_* have more.",
 )
 
 ABLATION = Table(
