@@ -9,8 +9,10 @@ from collections.abc import Iterable, Mapping
 
 from torch import Tensor
 
-__all__ = ["network_hint", "network_of"]
+__all__ = ["model_hint", "network_hint", "network_of"]
 
+# Parts of a model that a message names, at most.
+MAX_LISTED = 4
 # Last block of the third stage -> depth, of ResNets with bottlenecks.
 DEPTHS = {5: 50, 22: 101, 35: 152}
 
@@ -35,6 +37,33 @@ def network_hint(in_file: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> st
         f"the file looks like {theirs}, the model is {ours}: take a config of {theirs}, or a file "
         f"of {ours}"
     )
+
+
+def model_hint(missing: Iterable[str], unexpected: Iterable[str]) -> str:
+    """The likely cause if the parts of a file are those of another model; else "".
+
+    Args:
+        missing: names in the model that are missing in the file.
+        unexpected: names in the file that the model does not have.
+    """
+    # Parts are heads, layers of one head, or stages of a backbone.
+    for depth in (1, 2, 3):
+        ours, theirs = ({_part(name, depth) for name in names} for names in (missing, unexpected))
+        if ours - theirs and theirs - ours:
+            here, there = (_list(parts) for parts in (ours - theirs, theirs - ours))
+            return (
+                f"the file is of another model, which has {there} where this one has {here}: take "
+                "the config of that model, or another file"
+            )
+    return ""
+
+
+def _list(parts: set[str]) -> str:
+    return ", ".join(sorted(parts)[:MAX_LISTED]) + (", ..." if len(parts) > MAX_LISTED else "")
+
+
+def _part(name: str, depth: int) -> str:
+    return ".".join(name.split(".")[:depth])
 
 
 def _blocks(state: Iterable[str]) -> list[int]:

@@ -17,7 +17,7 @@ from fvcore.common.checkpoint import Checkpointer
 from torch import Tensor, nn
 
 from bestie.backbones.downloads import fetch_file
-from bestie.backbones.networks import network_hint
+from bestie.backbones.networks import model_hint, network_hint
 from bestie.backbones.weight_files import read_model_file, strip_wrapper
 from bestie.formats import atomic_write
 from bestie.method import METHODS
@@ -191,10 +191,15 @@ def check_incompatible(
         missing = []
     if not (missing or unexpected or mismatched):
         return
-    cause = network_hint(state or {}, model.state_dict()) or _class_hint(mismatched)
+    network = network_hint(state or {}, model.state_dict())
+    cause = network or _class_hint(mismatched) or model_hint(missing, unexpected)
     if not mismatched and set(missing) == needed_names(model):
         # Nothing in the file has a name of the model.
-        cause = f"the file is {origin}" if origin else f"{_backbone_hint()}{cause and f'; {cause}'}"
+        is_model = any(name.startswith("backbone.") for name in unexpected)
+        if origin:
+            cause = f"the file is {origin}"
+        elif not is_model:
+            cause = _backbone_hint() + (f"; {network}" if network else "")
     raise ValueError(
         f"{source} does not fit the model: "
         + describe_mismatch(cause, missing, unexpected, mismatched)

@@ -53,7 +53,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--preset", default="quick", choices=preset_names(), help="(%(default)s)")
     parser.add_argument(
-        "--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="S", help="(%(default)s)"
+        "--seeds", type=_seed, nargs="+", default=[0, 1, 2], metavar="S", help="(%(default)s)"
     )
     parser.add_argument(
         "--rows", nargs="+", default=[], metavar="ROW", help="some rows by name (default: all)"
@@ -69,6 +69,14 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--dry-run", action="store_true", help="check all, and say what would run")
     parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="settings of every row")
     return parser.parse_intermixed_args(arguments)
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is not a number of 0 or more; settings come before --seeds, or after --"
+        )
+    return int(text)
 
 
 def main(arguments: list[str] | None = None) -> int | None:

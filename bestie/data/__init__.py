@@ -16,11 +16,11 @@ from bestie.data.checks.dataset import (
 )
 from bestie.data.checks.survey import survey_data
 from bestie.data.loader import (
+    BatchLoader,
     PositionSampler,
     build_test_loader,
     build_train_loader,
     seeded,
-    training_samples,
 )
 from bestie.data.mappers import MAPPER_REGISTRY, build_mapper, points_folder
 from bestie.data.registration import BUILTIN_DATASETS, register_builtin_datasets, register_dataset
@@ -28,6 +28,7 @@ from bestie.data.registration import BUILTIN_DATASETS, register_builtin_datasets
 __all__ = [
     "BUILTIN_DATASETS",
     "MAPPER_REGISTRY",
+    "BatchLoader",
     "DatasetReport",
     "PositionSampler",
     "Problem",
@@ -45,7 +46,6 @@ __all__ = [
     "register_dataset",
     "seeded",
     "survey_data",
-    "training_samples",
 ]
 
 register_builtin_datasets()

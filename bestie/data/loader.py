@@ -13,7 +13,7 @@ import contextlib
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -34,7 +34,6 @@ __all__ = [
     "build_test_loader",
     "build_train_loader",
     "seeded",
-    "training_samples",
 ]
 
 # Every tensor in the buffer of a batch starts at a multiple of this many bytes, because
@@ -66,7 +65,7 @@ def build_train_loader(
         )
     for name in cfg.DATASETS.TRAIN:
         register_dataset(name)
-    dicts = training_samples(mapper, _training_dicts(cfg))
+    dicts = _samples(mapper, _training_dicts(cfg))
     sampler = PositionSampler(len(dicts), cfg.SEED, rank=comm.get_rank(), world_size=world_size)
     # PyTorch's own loader: it hands whole batches to the workers and returns them in order.
     # Detectron2's gives each worker a share of the positions, and which one depends on its version.
@@ -79,11 +78,11 @@ def build_train_loader(
     return BatchLoader(loader), sampler
 
 
-def training_samples(mapper: Callable[[dict], dict], dicts: list[dict]) -> list[dict]:
+def _samples(mapper: Callable[[dict], dict], dicts: list[dict]) -> list[dict] | DatasetFromList:
     """The dicts that a mapper makes samples of: the images, unless it has a method ``samples``.
 
     A mapper has one if its samples are not whole images, or if it needs the other images to make a
-    sample.
+    sample; these it may keep and return serialized, so that all share them.
     """
     samples: Any = getattr(mapper, "samples", None)
     return dicts if samples is None else samples(dicts)
@@ -113,6 +112,19 @@ class BatchLoader:
 
     def __init__(self, packed: DataLoader):
         self.packed = packed
+
+    @property
+    def size(self) -> int:
+        """Number of samples that the training draws from."""
+        return len(self._dataset)
+
+    def sample(self, index: int) -> dict[str, Any]:
+        """A sample as the training may see it; the same every time. ``index``: below ``size``."""
+        return self._dataset[index, index]
+
+    @property
+    def _dataset(self) -> "_SeededDataset":
+        return cast(_SeededDataset, self.packed.dataset)
 
     def __iter__(self) -> Iterator[list[dict[str, Any]]]:
         for buffer, batch in self.packed:
@@ -220,8 +232,11 @@ class PositionSampler(Sampler):
 class _SeededDataset(Dataset):
     """Maps (position, index) to the mapped dict of the index, seeded by the position."""
 
-    def __init__(self, dicts: list[dict], mapper: Callable[[dict], dict], seed: int):
-        self.dicts = DatasetFromList(dicts, copy=False)
+    def __init__(
+        self, dicts: list[dict] | DatasetFromList, mapper: Callable[[dict], dict], seed: int
+    ):
+        is_list = isinstance(dicts, list)
+        self.dicts = DatasetFromList(dicts, copy=False) if is_list else dicts
         self.mapper = mapper
         self.seed = seed
 

@@ -15,6 +15,8 @@ import os
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
+from itertools import islice
+from math import ceil
 from typing import Any, Literal
 
 from detectron2.data import DatasetCatalog, MetadataCatalog
@@ -43,6 +45,7 @@ __all__ = [
     "parse_name",
     "register_builtin_datasets",
     "register_dataset",
+    "sample_dicts",
 ]
 
 logger = logging.getLogger(__name__)
@@ -200,7 +203,23 @@ def _open_coco(name: str, json_file: str, image_root: str) -> tuple[Callable, di
     return partial(_load_coco, name, json_file, image_root), metadata
 
 
-def load_folder(root: str, split: str) -> list[dict[str, Any]]:
+def sample_dicts(name: str, number: int) -> list[dict[str, Any]]:
+    """Dataset dicts of at most ``number`` images of a registered data set, evenly spaced.
+
+    Of a root in the folder contract, only these are made.
+
+    Raises:
+        DataError: as for :func:`load_folder`.
+    """
+    metadata = MetadataCatalog.get(name)
+    if hasattr(metadata, "split"):
+        every = ceil(len(read_split(metadata.root, metadata.split)) / number)
+        return load_folder(metadata.root, metadata.split, every)
+    dicts = DatasetCatalog.get(name)
+    return dicts[:: ceil(len(dicts) / number)]
+
+
+def load_folder(root: str, split: str, every: int = 1) -> list[dict[str, Any]]:
     """Dataset dicts of one split of a folder-contract root, in the order of the split file.
 
     Besides Detectron2's ``file_name``, ``image_id``, ``height`` and ``width``, each holds
@@ -209,6 +228,11 @@ def load_folder(root: str, split: str) -> list[dict[str, Any]]:
     class ids) where the root has tags, and ``instance_file`` and ``class_file`` where it has
     ground-truth masks. ``image_id`` is that of ``annotations/instances_<split>.json``, or without
     it the position in the split, from 1.
+
+    Args:
+        root: in the folder contract.
+        split: of the root.
+        every: only the first of so many images each.
 
     Raises:
         DataError: unreadable lists, a missing image, a json that does not list an image or whose
@@ -219,7 +243,7 @@ def load_folder(root: str, split: str) -> list[dict[str, Any]]:
     json_images = _read_json_images(root, split, class_names)
     files = FileFindings()
     dicts = []
-    for position, image_name in enumerate(ids, 1):
+    for position, image_name in islice(enumerate(ids, 1), 0, None, every):
         file_name = find_image(root, image_name)
         if file_name is None:
             path = DatasetFolder(root).image_file(image_name, "")

@@ -45,6 +45,7 @@ __all__ = [
     "require_files",
 ]
 
+IMAGES = "JPEGImages"
 CUES, CLICKS, MAPS = "Peak_points", "Center_points", "WSSS_maps"
 # Names of the classes; the tools of YOLO write a list of the same name.
 CLASSES_FILE = "classes.txt"
@@ -84,7 +85,7 @@ class DatasetFolder:
 
     @property
     def image_folder(self) -> str:
-        return self.path("JPEGImages")
+        return self.path(IMAGES)
 
     @property
     def split_folder(self) -> str:
@@ -105,7 +106,7 @@ class DatasetFolder:
 
     def image_file(self, image_id: str, suffix: str = ".jpg") -> str:
         """Where an image is to be written; one that is there is found by :func:`find_image`."""
-        return os.path.join(self.image_folder, image_id + suffix)
+        return self.path(IMAGES, image_id + suffix)
 
     def points_file(self, image_id: str, folder: str) -> str:
         """Points of an image; ``folder``: CUES or CLICKS."""
@@ -117,7 +118,7 @@ class DatasetFolder:
 
     def map_file(self, image_id: str) -> str:
         """Weak semantic map of an image."""
-        return os.path.join(self.map_folder, f"{image_id}.png")
+        return self.path(MAPS, f"{image_id}.png")
 
     def mask_files(self, image_id: str) -> tuple[str, str]:
         """True masks of an image: instances, classes."""

@@ -90,6 +90,19 @@ class Order:
             self._check_row(row)
 
     @property
+    def all_options(self) -> tuple[str, ...]:
+        """KEY VALUE ... of every row: the options, and what the table sets in this preset besides.
+
+        An option replaces a setting of the table with its key.
+        """
+        settings = {
+            key: value
+            for key, value in self.table.preset_settings.get(self.preset, {}).items()
+            if not any(_is_same_key(key, given) for given in self.options[::2])
+        }
+        return (*(part for pair in settings.items() for part in pair), *self.options)
+
+    @property
     def chosen(self) -> list[Row]:
         """The rows that are asked for, in the order of the table.
 
@@ -124,8 +137,7 @@ class Order:
     def _check_row(self, row: Row) -> None:
         """Refuse a setting that is what the rows differ in."""
         for given, own in product(self.options[::2], row.settings):
-            (one, _, key), (other, _, own_key) = given.rpartition(":"), own.rpartition(":")
-            if key == own_key and (one == other or not one or not other):
+            if _is_same_key(given, own):
                 raise ValueError(
                     f"{given} is set by the row {row.name} of {self.table.name}; leave it out, or "
                     "leave out the row (--rows)"
@@ -170,7 +182,7 @@ class _Reproduction:
             "split": order.split,
             "val_split": order.val_split or USUAL["val_split"],
             "seeds": list(order.seeds),
-            "options": list(order.options),
+            "options": list(order.all_options),
         }
         self.results = Results(self.table, facts, order.chosen)
         self._done: set[tuple[str, int, str]] = set()
@@ -193,7 +205,7 @@ class _Reproduction:
         for name, what in (("split", "split"), ("val_split", "validation split")):
             if (split := self.results.facts[name]) != USUAL[name]:
                 data += f", {what} {split}"
-        options = f", {shlex.join(order.options)}" if order.options else ""
+        options = f", {shlex.join(order.all_options)}" if order.all_options else ""
         self.note(
             f"each with the seeds {' '.join(map(str, order.seeds))}, to the stage "
             f"{self.table.last}; preset {order.preset}{options}, on {data}, in {order.folder}"
@@ -328,7 +340,7 @@ class _Reproduction:
     def _request_on(self, root: Path, row: Row, seed: int) -> Request:
         """The run of a row on a root, without the files of other rows."""
         order = self.order
-        options = [*order.options, *(part for pair in row.settings.items() for part in pair)]
+        options = [*order.all_options, *(part for pair in row.settings.items() for part in pair)]
         return Request(
             data=os.fspath(root),
             supervision=row.supervision or self.table.supervision,
@@ -372,6 +384,12 @@ class _Reproduction:
             return root
         split = () if self.order.split == "train" else ("--split", self.order.split)
         return divided_root(root, folder, (*split, *row.prepare), seed)
+
+
+def _is_same_key(one: str, other: str) -> bool:
+    """Whether two settings, TRAINING:KEY or KEY (of all trainings), set one value."""
+    (training, _, key), (other_training, _, other_key) = one.rpartition(":"), other.rpartition(":")
+    return key == other_key and (training == other_training or not training or not other_training)
 
 
 def _own_seconds(folder: Path) -> float:

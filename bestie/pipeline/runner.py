@@ -379,8 +379,8 @@ class Runner:
         if log.is_file():
             lines.append(f"Its log: {log}")
         lines.append(
-            "What was done before it is kept: the same command resumes from here; "
-            f"--force {stage.name} starts this stage again."
+            "What was done before it is kept: the same command resumes from here. To start this "
+            f"stage again, delete {self.folder / stage.name} first."
         )
         return "\n".join(lines)
 

@@ -107,6 +107,7 @@ class Table:
         read: reads the values of a row from the folder of its run.
         setting: the paper's setting, in words.
         preset: the preset that is the paper's setting; "": there is none.
+        preset_settings: preset -> settings of all rows in it; those of a call come before them.
         source: where the published numbers are stated.
         note: what else one has to know to compare.
         shared_maps: the weak maps of all rows, where the data has none; None: each makes its own.
@@ -125,6 +126,7 @@ class Table:
     columns: tuple[str, ...] = ()
     setting: str = ""
     preset: str = ""
+    preset_settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     source: str = ""
     note: str = ""
     shared_maps: FromRow | None = None
@@ -163,7 +165,11 @@ class Table:
             if row.name == name:
                 return row
         names = ", ".join(row.name for row in self.rows)
-        raise ValueError(f"--rows: {self.name} has no row '{name}'; it has {names}")
+        is_setting = "." in name
+        raise ValueError(
+            f"--rows: {self.name} has no row '{name}'; it has {names}"
+            + ("; settings come before --rows, or after --" if is_setting else "")
+        )
 
     def run_of(self, row: Row) -> Row:
         """The first row whose run serves this one, too; the run has its name."""

@@ -6,11 +6,10 @@ training images, with their labels and its predictions, and writes them to the e
 
 import torch
 from detectron2.config import CfgNode
-from detectron2.data import DatasetCatalog
 from detectron2.engine import HookBase
 from detectron2.modeling import META_ARCH_REGISTRY
 
-from bestie.data import build_mapper, seeded, training_samples
+from bestie.data import BatchLoader
 
 __all__ = ["PictureHook", "draws_pictures"]
 
@@ -25,15 +24,17 @@ def draws_pictures(cfg: CfgNode) -> bool:
 class PictureHook(HookBase):
     """Draws the same few training images every VIS_PICTURE_PERIOD steps: one sees them change."""
 
-    def __init__(self, cfg: CfgNode):
+    def __init__(self, cfg: CfgNode, loader: BatchLoader):
+        """
+        Args:
+            cfg: of the training.
+            loader: of its samples.
+        """
         self.period = cfg.VIS_PICTURE_PERIOD
         self.input_format = cfg.INPUT.FORMAT
-        mapper = build_mapper(cfg, is_train=True)
-        dicts = training_samples(mapper, DatasetCatalog.get(cfg.DATASETS.TRAIN[0]))
-        step = max(1, len(dicts) // NUMBER_OF_PICTURES)
-        chosen = dicts[::step][:NUMBER_OF_PICTURES]
-        with seeded(cfg.SEED):
-            self.samples = [mapper(sample) for sample in chosen]
+        step = max(1, loader.size // NUMBER_OF_PICTURES)
+        chosen = range(0, loader.size, step)[:NUMBER_OF_PICTURES]
+        self.samples = [loader.sample(index) for index in chosen]
 
     def after_step(self) -> None:
         iteration = self.trainer.iter + 1

@@ -199,7 +199,7 @@ class Trainer(DefaultTrainer):
                     BestCheckpointer(cfg.TEST.EVAL_PERIOD, self.checkpointer, cfg.TEST.BEST_METRIC)
                 )
             if cfg.VIS_PICTURE_PERIOD > 0 and draws_pictures(cfg):
-                extra.append(PictureHook(cfg))
+                extra.append(PictureHook(cfg, self.data_loader))
         return [SeedStep(cfg.SEED), *self._hooks_of_the_model(), *before, *extra, *writer]
 
     def _hooks_of_the_model(self) -> list[HookBase]:

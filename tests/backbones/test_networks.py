@@ -2,7 +2,7 @@ import pytest
 import timm
 import torch
 
-from bestie.backbones.networks import network_hint, network_of
+from bestie.backbones.networks import model_hint, network_hint, network_of
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,12 @@ def test_only_two_known_networks_that_differ_are_worth_a_sentence():
     assert "like HRNet-W32, the model is HRNet-W48" in network_hint(hrnet(32), hrnet(48))
     assert network_hint(hrnet(32), hrnet(32)) == network_hint({}, hrnet(48)) == ""
     assert network_hint(hrnet(32), {"head.weight": torch.empty(1)}) == ""
+
+
+def test_another_model_is_known_by_the_parts_that_differ():
+    ours, theirs = ["backbone.a", "mask.x"], ["backbone.b", "head.y", "box.z"]
+    expected = "another model, which has box, head where this one has mask: take"
+    assert expected in model_hint(ours, theirs)
+    assert "has h.0 where this one has h.fc: take" in model_hint(["h.fc.w"], ["h.0.w"])
+    assert "has h.s.0 where this one has h.s.1" in model_hint(["h.s.1.w"], ["h.s.0.w"])
+    assert model_hint(["a.b"], []) == model_hint([], ["a.b"]) == model_hint(["a.b"], ["a.b"]) == ""

@@ -28,6 +28,10 @@ def test_without_a_table_the_tables_are_listed(capsys):
         (["bestie", "--table", "9"], "no table '9'; there are: --table 1"),
         (["bestie", "--figure", "3"], "no figure '3'; there are: .*--figure 6"),
         (["bestie", "--table", "3", "--figure", "6"], "one of them at a time"),
+        (
+            ["bestie", "--table", "3", "--rows", "plain", "SOLVER.MAX_ITER", "5"],
+            "no row 'SOLVER.MAX_ITER'; .*; settings come before --rows",
+        ),
         (["bestie", "--table", "3", "--rows", "x"], "table 3 has no row 'x'; it has plain, pam"),
         (
             ["bestie", "--table", "3", "--preset", "small"],

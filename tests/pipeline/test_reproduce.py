@@ -253,3 +253,22 @@ def test_rows_may_have_settings_of_one_preset_and_images_of_another_split(order)
     assert not other.settings
     with pytest.raises(ValueError, match="SOLVER.MAX_ITER is set by the row ten"):
         replace(changed, options=("SOLVER.MAX_ITER", "5"))
+
+
+@pytest.mark.parametrize("key", ["", "SOLVER.MAX_ITER", "classifier:SOLVER.MAX_ITER"])
+def test_a_table_may_have_settings_of_one_preset_which_options_replace(order, key):
+    settings = {"classifier:SOLVER.MAX_ITER": "3000", "SOLVER.BASE_LR": "0.5"}
+    table = replace(TABLE, rows=(Row("ten", "10"),), preset_settings={"quick": settings})
+    order = replace(order, table=table, seeds=(0,), options=(key, "900") if key else ())
+    used = (key, "900") if key else ("classifier:SOLVER.MAX_ITER", "3000")
+    results, _ = run(order)
+    assert results.values["ten"][0] == {"number": 3 * float(used[1])}
+    assert "SOLVER.BASE_LR 0.5" in results.markdown() and " ".join(used) in results.markdown()
+    assert set(order.all_options) == {"SOLVER.BASE_LR", "0.5", *used}
+    assert replace(order, preset="small").all_options == order.options
+
+
+def test_a_stage_that_failed_starts_again_once_its_folder_is_deleted(order):
+    order = replace(order, rows=("cues",), seeds=(0,), options=("SOLVER.MAX_ITER", "1013"))
+    with pytest.raises(StageError, match="multiply failed(.|\\n)*delete .*/cues/multiply first"):
+        run(order)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from bestie.data import build_mapper, build_train_loader
 from bestie.training.pictures import PictureHook, draws_pictures
 from tests.data.conftest import cfg, root  # noqa: F401  (fixtures)
 
@@ -25,7 +26,8 @@ class Painter(torch.nn.Module):
 def hook_of(cfg, model, steps=5, period=2):  # noqa: F811
     cfg.VIS_PICTURE_PERIOD = period
     drawn = {}
-    hook = PictureHook(cfg)
+    loader, _ = build_train_loader(cfg, build_mapper(cfg, True))
+    hook = PictureHook(cfg, loader)
     storage = SimpleNamespace(put_image=lambda name, image: drawn.update({name: image}))
     hook.trainer = SimpleNamespace(iter=0, max_iter=steps, model=model, storage=storage)
     for hook.trainer.iter in range(steps):

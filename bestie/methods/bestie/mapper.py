@@ -173,19 +173,20 @@ class BESTIEMapper(ReadsImages):
             )
         return POINT_FOLDERS[supervision]
 
-    def samples(self, dicts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def samples(self, dicts: list[dict[str, Any]]) -> list[dict[str, Any]] | DatasetFromList:
         """The images as they are; with ``copy_paste`` they are kept, as sources of instances.
 
         Called by the training loader.
         """
-        if self.copy_paste:
-            self._sources = DatasetFromList(dicts, copy=False)
-            images_of: dict[int, list[int]] = {}
-            for index, record in enumerate(dicts):
-                for class_id in record.get("image_labels", ()):
-                    images_of.setdefault(class_id, []).append(index)
-            self._sources_of_class = {c: np.array(images) for c, images in images_of.items()}
-        return dicts
+        if not self.copy_paste:
+            return dicts
+        self._sources = DatasetFromList(dicts, copy=False)
+        images_of: dict[int, list[int]] = {}
+        for index, record in enumerate(dicts):
+            for class_id in record.get("image_labels", ()):
+                images_of.setdefault(class_id, []).append(index)
+        self._sources_of_class = {c: np.array(images) for c, images in images_of.items()}
+        return self._sources
 
     def __call__(self, dataset_dict: dict[str, Any]) -> dict[str, Any]:
         if self.is_train:

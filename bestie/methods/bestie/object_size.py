@@ -7,7 +7,6 @@ truth is needed.
 """
 
 from collections.abc import Iterable
-from math import ceil
 from typing import NamedTuple
 
 import cv2
@@ -17,6 +16,7 @@ from detectron2.data import DatasetCatalog
 
 from bestie.data.augmentation import InferenceSize, ResizeAndScale
 from bestie.data.mappers import read_sample_map
+from bestie.data.registration import sample_dicts
 from bestie.formats import DataError
 from bestie.methods.bestie.mapper import BESTIEMapper
 from bestie.methods.bestie.pseudo_labels import accept_components
@@ -26,7 +26,7 @@ __all__ = ["ObjectSizes", "measure_objects", "scale_lengths"]
 
 # Models that have these lengths.
 MODELS = ("BESTIE", "RefinedLabels")
-# Images whose labels are read, at most; components that a median needs.
+# Images of a data set whose labels are read, at most; components that a median needs.
 SAMPLE, MIN_OBJECTS = 300, 10
 # Shortest lengths, pixels: the network's maps have a quarter of the resolution, and this is
 # the smallest window.
@@ -65,7 +65,7 @@ def scale_lengths(cfg: CfgNode, training: bool) -> list[str]:
     node = cfg.MODEL.BESTIE
     if not node.OBJECT_SIZE or cfg.MODEL.META_ARCHITECTURE not in MODELS:
         return []
-    sizes = measure_objects(cfg, _training_dicts(cfg))
+    sizes = measure_objects(cfg, _some_dicts(cfg))
     if sizes is None:
         if training:
             return []
@@ -110,13 +110,13 @@ def measure_objects(cfg: CfgNode, dicts: list[dict]) -> ObjectSizes | None:
 
     Args:
         cfg: of the training.
-        dicts: dataset dicts of the training.
+        dicts: dataset dicts of images of the training.
     """
     if not dicts:
         return None
     mapper = BESTIEMapper(**BESTIEMapper.from_config(cfg))
     resize = ResizeAndScale(cfg.INPUT.BASE_SIZE, [float(np.median(cfg.INPUT.SCALES))])
-    read = list(_read(mapper, resize, dicts[:: ceil(len(dicts) / SAMPLE)]))
+    read = list(_read(mapper, resize, dicts))
     if not read:
         return None
     training, inference = (np.concatenate(sides) for sides in zip(*read, strict=True))
@@ -125,11 +125,11 @@ def measure_objects(cfg: CfgNode, dicts: list[dict]) -> ObjectSizes | None:
     return ObjectSizes(float(np.median(training)), float(np.median(inference)), len(training))
 
 
-def _training_dicts(cfg: CfgNode) -> list[dict]:
+def _some_dicts(cfg: CfgNode) -> list[dict]:
     """Images of the training sets that are registered; none if one of them cannot be read."""
     registered = [name for name in cfg.DATASETS.TRAIN if name in DatasetCatalog.list()]
     try:
-        return [record for name in registered for record in DatasetCatalog.get(name)]
+        return [record for name in registered for record in sample_dicts(name, SAMPLE)]
     except DataError:  # a check of the data reports it
         return []
 

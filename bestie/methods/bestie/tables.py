@@ -29,7 +29,23 @@ SETTING = (
 )
 REPOSITORY = "github.com/clovaai/BESTIE, figures/result_voc.png"
 OFF = {"MODEL.BESTIE.REFINE.ENABLED": "False", "MODEL.BESTIE.CLUSTER.ENABLED": "False"}
+# Most that a photo's longer side has of the shorter one, as Detectron2's 800 and 1333 pixels.
+LONGER = 5 / 3
 CUES, MAPS = ("cues", "cues/*.txt"), ("maps", "maps/*.png")
+# The presets of the paper are made for VOC. On COCO: the paper's 70 and the official script's 15
+# epochs, and the usual 90,000 steps of a Mask R-CNN; as configs/BESTIE/Base-coco.yaml,
+# configs/PAM/coco_vgg16.yaml and configs/MaskRCNN/coco_r50_fpn.yaml.
+COCO_SCHEDULE = {
+    "classifier:SOLVER.STEPS": "(46908, 105543)",
+    "classifier:SOLVER.MAX_ITER": "175905",
+    "classifier:SOLVER.CHECKPOINT_PERIOD": "11727",
+    "classifier:TEST.EVAL_PERIOD": "11727",
+    "bestie:SOLVER.MAX_ITER": "513039",
+    "bestie:TEST.EVAL_PERIOD": "36646",
+    "maskrcnn:SOLVER.STEPS": "(60000, 80000)",
+    "maskrcnn:SOLVER.MAX_ITER": "90000",
+    "maskrcnn:TEST.EVAL_PERIOD": "10000",
+}
 COCO_COLUMNS = {"AP": "segm/AP", "AP50": "segm/AP50", "AP75": "segm/AP75"}
 NO_NUMBER = "no public page states this number"
 
@@ -107,10 +123,11 @@ COCO = Table(
     last="maskrcnn",
     read=metrics_of("bestie", COCO_COLUMNS),
     setting="COCO val2017, maps of another method",
+    preset_settings={"r50": COCO_SCHEDULE, "hrnet48": COCO_SCHEDULE},
     source="github.com/clovaai/BESTIE, figures/result_coco.png",
     note="The paper's table does not mark a Mask R-CNN; issue 13 of that repository compares one "
-    "with these numbers. The true masks of the data must be a COCO JSON. The presets train as many "
-    "steps as for VOC (BESTIE 6.8 epochs of COCO, the paper 70); configs/BESTIE/coco_* have more.",
+    "with these numbers. The true masks of the data must be a COCO JSON. With the presets r50 and "
+    "hrnet48 the trainings have schedules for COCO (BESTIE: the paper's 70 epochs).",
 )
 
 ABLATION = Table(
@@ -307,13 +324,16 @@ REFINER_SWEEP = Table(
                 f"shorter side {side}",
                 settings={
                     "INPUT.MIN_SIZE_TRAIN": f"({side},)",
+                    "INPUT.MAX_SIZE_TRAIN": str(round(side * LONGER)),
                     "INPUT.MIN_SIZE_TEST": str(side),
+                    "INPUT.MAX_SIZE_TEST": str(round(side * LONGER)),
                 },
                 presets=presets,
             )
             for side, presets in (
                 (112, ("quick",)),
                 (192, ("quick", "small")),
+                (320, ("small",)),
                 (512, ("r50", "hrnet48")),
                 (800, ("r50", "hrnet48")),
             )

@@ -9,6 +9,7 @@ from bestie.methods.bestie.recipe import RECIPE
 from bestie.methods.bestie.tables import (
     ABLATION,
     ATTENTION,
+    COCO,
     REFINER_SWEEP,
     ROUNDS,
     SETTING,
@@ -99,3 +100,39 @@ def test_curves_are_read_by_the_number_of_steps(tmp_path):
     (tmp_path / "refinement/over_training.json").write_text(json.dumps(content))
     assert _read_curve("refined", tmp_path) == {"after 5 steps": 5, "after 10 steps": 10}
     assert _read_curve("pseudo", tmp_path) == {"after 5 steps": 3, "after 10 steps": 3}
+
+
+def test_trainings_of_table_2_have_the_schedules_for_coco():
+    files = {
+        "classifier": "PAM/coco_vgg16.yaml",
+        "bestie": "BESTIE/coco_tags_r50.yaml",
+        "maskrcnn": "MaskRCNN/coco_r50_fpn.yaml",
+    }
+    for preset in ("r50", "hrnet48"):
+        options = [part for pair in COCO.preset_settings[preset].items() for part in pair]
+        settings = RECIPE.split_options(options)
+        for training, name in files.items():
+            expected = merge_config(str(PROJECT / "configs" / name), [])
+            given = [part for pair in settings[training].items() for part in pair]
+            cfg = merge_config(str(RECIPE.config_file(preset, training)), given)
+            for key in ("MAX_ITER", "STEPS", "IMS_PER_BATCH", "BASE_LR", "WARMUP_ITERS", "GAMMA"):
+                assert cfg.SOLVER[key] == expected.SOLVER[key], (preset, training, key)
+            assert cfg.TEST.EVAL_PERIOD == expected.TEST.EVAL_PERIOD
+    assert not COCO.preset_settings.keys() & {"quick", "small"}
+
+
+@pytest.mark.parametrize("preset", ["quick", "small", "r50", "hrnet48"])
+def test_photos_get_the_sides_of_the_rows(preset):
+    """Of photos of 3:2, the limit of the longer side changes nothing."""
+    rows = [row for row in REFINER_SWEEP.rows if row.name.startswith("side_")]
+    sides = []
+    for row in rows:
+        if preset in row.presets:
+            options = [part for pair in row.settings.items() for part in pair]
+            cfg = merge_config(str(RECIPE.config_file(preset, "maskrcnn")), options)
+            side = int(row.name.removeprefix("side_"))
+            assert cfg.INPUT.MIN_SIZE_TRAIN == (side,) and cfg.INPUT.MIN_SIZE_TEST == side
+            assert min(cfg.INPUT.MAX_SIZE_TRAIN, cfg.INPUT.MAX_SIZE_TEST) > 1.5 * side
+            sides.append(side)
+    usual = merge_config(str(RECIPE.config_file(preset, "maskrcnn")), []).INPUT.MIN_SIZE_TEST
+    assert min(sides) < usual and (max(sides) > usual or usual == max(sides) == 800)
