@@ -9,7 +9,7 @@ import hashlib
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -38,6 +38,7 @@ logger = logging.getLogger(__name__)
 # Kind of findings -> what the files are, in the plural.
 KINDS = {
     "images": "images",
+    "sizes": "sizes of images",
     "maps": "semantic maps",
     "points": "point files",
     "masks": "true masks",
@@ -51,6 +52,12 @@ def _maker() -> str:
     sources = sorted(Path(formats.__file__).parent.glob("*.py"))
     digests = "".join(hash_file(source) for source in (Path(__file__), *sources))
     return f"{hashlib.sha256(digests.encode()).hexdigest()} Pillow {PIL.__version__}"
+
+
+@cache
+def _checker() -> str:
+    """Version of the checks of images."""
+    return hash_file(Path(__file__).parent / "checks/images.py")
 
 
 class PointRow(NamedTuple):
@@ -78,6 +85,8 @@ class FileFindings:
 
     def __init__(self) -> None:
         self._memories = {kind: FileMemory(kind, _maker()) for kind in KINDS}
+        self._groups = FileMemory("groups", f"{_maker()} {_checker()}")
+        self._unchanged = 0  # images of groups that are remembered
         self._started = time.monotonic()
 
     def image_shape(self, path: str) -> tuple[int, int]:
@@ -88,7 +97,8 @@ class FileFindings:
     def image_size(self, path: str) -> tuple[int, int]:
         """(height, width) of an image, which need not have been decoded."""
         known = self._memories["images"].known(path)
-        return (known[0], known[1]) if known else read_image_size(path)
+        height, width = known or self._memories["sizes"].of(path, lambda: read_image_size(path))
+        return height, width
 
     def knows(self, image: str, semantic_map: str = "") -> bool:
         """Whether an image, and a map if one is named, need not be decoded."""
@@ -136,26 +146,50 @@ class FileFindings:
         objects = [dict(zip(pairs[::2], pairs[1::2], strict=True)) for pairs in found["objects"]]
         return found | {"objects": objects}
 
+    def group(
+        self,
+        paths: Sequence[str],
+        images: int,
+        find: Callable[[], dict[str, Any] | None],
+        *,
+        name: str,
+        given: str,
+    ) -> dict[str, Any] | None:
+        """What was found in the files of a group of images, if they have no problem.
+
+        Args:
+            paths: all files that were looked at; of an image comes first.
+            images: number of images.
+            find: looks at them; None: there is a problem, so that nothing is remembered.
+            name: of what is looked for.
+            given: what else the answer depends on.
+        """
+        before = self._groups.remembered
+        found = self._groups.of(paths, find, name=name, given=given)
+        self._unchanged += images * (self._groups.remembered - before)
+        return found
+
     def save(self) -> None:
         """Remember what was found, for other processes and runs."""
-        for memory in self._memories.values():
+        for memory in (*self._memories.values(), self._groups):
             memory.save()
 
     def log(self) -> None:
         """Write one line: how many files were read, and how many did not have to be."""
-        read, known = (
-            ", ".join(f"{n} {KINDS[kind]}" for kind, n in numbers.items() if n) or "nothing"
-            for numbers in (
-                {kind: memory.read for kind, memory in self._memories.items()},
-                {kind: memory.remembered for kind, memory in self._memories.items()},
-            )
+        memories = self._memories.items()
+        read = {KINDS[kind]: memory.read for kind, memory in memories}
+        known = {KINDS[kind]: memory.remembered for kind, memory in memories}
+        known = {"images with all of their files": self._unchanged, **known}
+        read_text, known_text = (
+            ", ".join(f"{n} {what}" for what, n in numbers.items() if n) or "nothing"
+            for numbers in (read, known)
         )
         logger.info(
             "Read %s in %.1f s; not changed since an earlier check (see %s): %s.",
-            read,
+            read_text,
             time.monotonic() - self._started,
             cache_folder(),
-            known,
+            known_text,
         )
 
 

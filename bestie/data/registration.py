@@ -263,6 +263,7 @@ def load_folder(root: str, split: str, every: int = 1) -> list[dict[str, Any]]:
             record["image_labels"] = tags[image_name]
         record.update(_label_files(root, image_name))
         dicts.append(record)
+    files.save()
     return dicts
 
 

@@ -53,33 +53,45 @@ class FileMemory:
         """
         self.kind, self.maker = kind, maker
         self.remembered = self.read = 0
-        # Folder -> name of a file in it -> its stamp, a space, the finding as json. Texts are read
-        # faster than lists of lists, and Python's garbage collector does not look into them.
+        # Folder -> name of a file in it (and of the finding) -> its stamp, a space, the finding as
+        # json. Texts are read faster than lists of lists, and Python's garbage collector does not
+        # look into them.
         self._tables: dict[str, dict[str, str]] = {}
         self._new: dict[str, dict[str, str]] = {}  # by the real folder
 
-    def of(self, paths: str | Sequence[str], find: Callable[[], Any]) -> Any:
+    def of(
+        self,
+        paths: str | Sequence[str],
+        find: Callable[[], Any],
+        *,
+        name: str = "",
+        given: str = "",
+    ) -> Any:
         """What is known about a file, else what ``find`` returns, which is remembered.
 
         Args:
             paths: the file; of several, which are read together, the first one gives the name.
-            find: reads the file. What it raises passes through, and nothing is remembered.
+            find: reads the file. What it raises passes through, and neither then nor if it returns
+                None anything is remembered.
+            name: of the finding, where a file has several.
+            given: what else the finding depends on; another text makes it unknown.
         """
         paths = (paths,) if isinstance(paths, str) else paths
-        stamp, changed = _stamp(paths)
-        folder, name = os.path.split(paths[0])
+        stamp, changed = _stamp(paths, given)
+        folder, file = os.path.split(paths[0])
+        key = f"{file} {name}" if name else file
         table = self._table(folder)
-        known = table.get(name, "")
+        known = table.get(key, "")
         if stamp and known.startswith(stamp):
             self.remembered += 1
             return json.loads(known[len(stamp) :])
         finding = find()
         self.read += 1
         # Stamped again: the file may have changed while it was read.
-        if stamp and _stamp(paths)[0] == stamp:
-            table[name] = stamp + json.dumps(finding, separators=(",", ":"))
+        if finding is not None and stamp and _stamp(paths, given)[0] == stamp:
+            table[key] = stamp + json.dumps(finding, separators=(",", ":"))
             if time.time() - changed > SETTLE_SECONDS:
-                self._new.setdefault(os.path.realpath(folder), {})[name] = table[name]
+                self._new.setdefault(os.path.realpath(folder), {})[key] = table[key]
         return finding
 
     def knows(self, path: str) -> bool:
@@ -146,13 +158,14 @@ class FileMemory:
             file.write(json.dumps(self._head(folder, text)) + "\n" + text)
 
 
-def _stamp(paths: Sequence[str]) -> tuple[str, float]:
+def _stamp(paths: Sequence[str], given: str = "") -> tuple[str, float]:
     """What tells the present state of files from others, as text, "" if one is missing.
 
     Of each: size in bytes, times of modification and of change of state in nanoseconds, number in
     the file system. The second time cannot be set by a program, so copies that restore the first
     one (``cp -p``, ``rsync -t``) are noticed; so are files that take the place of others of the
-    same size. Links count as what they lead to. Also the time of the last change, in seconds.
+    same size. Links count as what they lead to. With a text that is given besides, a digest of all.
+    Also the time of the last change, in seconds.
     """
     stamp, changed = "", 0.0
     for path in paths:
@@ -162,4 +175,7 @@ def _stamp(paths: Sequence[str]) -> tuple[str, float]:
             return "", 0.0
         stamp += f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino} "
         changed = max(changed, status.st_mtime, status.st_ctime)
+    if given:
+        stamp = hashlib.sha256(f"{stamp}{given}".encode("utf-8", "surrogateescape")).hexdigest()
+        stamp += " "
     return stamp, changed

@@ -73,7 +73,7 @@ class Trainer(DefaultTrainer):
 
     def __init__(self, cfg: CfgNode):
         super(DefaultTrainer, self).__init__()
-        if comm.is_main_process():
+        if comm.get_local_rank() == 0:  # each machine has its own files, or its own view of them
             check_datasets(cfg)
         comm.synchronize()
         seed_all_rng(cfg.SEED + comm.get_rank())  # the initial weights

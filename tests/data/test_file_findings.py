@@ -89,7 +89,7 @@ def test_one_line_says_what_was_read(old_root, caplog):
     first, second = (r.message for r in caplog.records if r.message.startswith("Read "))
     assert first.startswith("Read 4 images, 4 point files, 1 COCO jsons in ")
     assert first.endswith(": nothing.") and second.startswith("Read nothing in ")
-    assert second.endswith(": 4 images, 4 point files, 1 COCO jsons.")
+    assert second.endswith(": 4 images with all of their files, 1 COCO jsons.")
 
 
 def test_findings_are_those_of_the_readers(old_root):

@@ -8,9 +8,7 @@ lock), unless an earlier check did so (``bestie.data.file_findings``).
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from collections.abc import Iterable, Mapping
 from itertools import product
 from typing import Any
 
@@ -18,6 +16,7 @@ import numpy as np
 from detectron2.config import CfgNode
 
 from bestie.data.checks.dataset_report import DatasetReport
+from bestie.data.checks.groups import GroupChecker
 from bestie.data.checks.images import (
     NEEDED_FOLDERS,
     ImageChecker,
@@ -61,9 +60,6 @@ logger = logging.getLogger(__name__)
 
 # What a stage may need of a data set.
 NEEDS = ("images", "tags", "maps", "peak_points", "clicks", "ground_truth")
-# Images that a thread checks before it takes the next ones: handing them over one by one would take
-# longer than looking at files that are known already.
-CHUNK = 64
 
 
 def check_dataset(
@@ -138,9 +134,14 @@ def inspect_dataset(
         score_thresh=score_thresh,
         files=files,
     )
-    found = ImageFindings()
-    for of_images in _in_threads(checker, checker.is_quick, ids):
-        found.add(of_images)
+    found = GroupChecker(
+        checker,
+        checker.files_of,
+        checker.is_known,
+        checker.given,
+        files,
+        name=f"{split} {checker.settings}",
+    )(ids)
     report = _summarize(class_names, ids, tags, coco, found)
     if coco is None and masks:
         report.objects_per_class = np.zeros(len(class_names), np.int64)
@@ -247,26 +248,34 @@ def inspect_coco(json_file: str | os.PathLike, image_dir: str | os.PathLike) -> 
         coco = files.coco(json_file)
     except DataError as error:
         return DatasetReport([Problem.from_error(error)], [], 0, np.zeros(0, np.int64))
-    problems = []
+    problems: list[Problem] = []
     if not any(coco["objects"]):
         message = "has no annotation that is not a crowd; there is nothing to learn or to evaluate"
         problems.append(Problem("error", json_file, None, message))
 
+    def path_of(image: dict[str, Any]) -> str:
+        return os.path.join(image_dir, image["file_name"])
+
+    def listed_size(image: dict[str, Any]) -> tuple[int, int]:
+        return image["height"], image["width"]
+
     def check(image: dict[str, Any]) -> ImageFindings:
         found = ImageFindings()
-        path = os.path.join(image_dir, image["file_name"])
-        shape = found.attempt(files.image_shape, path)
-        listed = (image["height"], image["width"])
-        if shape is not None and shape != listed:
-            found.error(path, size_mismatch(shape, json_file, listed))
+        shape = found.attempt(files.image_shape, path_of(image))
+        if shape is not None and shape != listed_size(image):
+            found.error(path_of(image), size_mismatch(shape, json_file, listed_size(image)))
         return found
 
-    def is_quick(image: dict[str, Any]) -> bool:
-        return files.knows(os.path.join(image_dir, image["file_name"]))
-
     if os.path.isdir(image_dir):
-        for of_images in _in_threads(check, is_quick, coco["images"]):
-            problems += of_images.problems
+        check_all = GroupChecker(
+            check,
+            lambda image: [path_of(image)],
+            lambda image: files.knows(path_of(image)),
+            lambda image: str(listed_size(image)),
+            files,
+            name=os.path.basename(json_file),
+        )
+        problems += check_all(coco["images"]).problems
     else:
         problems.append(Problem("error", os.fspath(image_dir), None, "folder does not exist"))
     categories = sorted(coco["categories"], key=lambda category: category["id"])
@@ -374,34 +383,3 @@ def _summarize(
         names = {by_name[image_id]["file_name"] for image_id in ids if image_id in by_name}
         report.objects_per_class = count_objects(coco, category_ids, names)[1]
     return report
-
-
-def _in_threads(
-    check: Callable[[Any], ImageFindings], is_quick: Callable[[Any], bool], images: Sequence[Any]
-) -> Iterator[ImageFindings]:
-    """What ``check`` finds for each image, of several images together, in their order.
-
-    Decoding runs in threads. Where nothing has to be decoded, they would only wait for each other;
-    the first and last image of each group speak for all.
-    """
-
-    def check_some(start: int) -> ImageFindings:
-        found = ImageFindings()
-        for image in images[start : start + CHUNK]:
-            found.add(check(image))
-        return found
-
-    with ThreadPoolExecutor(max_workers=min(32, os.cpu_count() or 1)) as pool:
-        results: list[Callable[[], ImageFindings]] = []
-        for start in range(0, len(images), CHUNK):
-            group = images[start : start + CHUNK]
-            if is_quick(group[0]) and is_quick(group[-1]):
-                results.append(partial(check_some, start))
-            else:
-                results.append(pool.submit(check_some, start).result)
-        try:
-            for result in results:
-                yield result()
-        except BaseException:  # interrupted: the images that are left are not decoded first
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise

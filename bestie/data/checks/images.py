@@ -78,6 +78,28 @@ class ImageFindings:
             so_far = self.trusted_points.get(folder, 0)
             self.trusted_points[folder] = so_far + other.trusted_points[folder]
 
+    def summary(self) -> dict[str, Any] | None:
+        """The counts, ready for JSON; None if there are problems."""
+        if self.problems:
+            return None
+        return {
+            "map_pixels": _to_list(self.map_pixels),
+            "points_per_class": {k: counts.tolist() for k, counts in self.points_per_class.items()},
+            "objects_per_class": _to_list(self.objects_per_class),
+            "trusted_points": self.trusted_points,
+        }
+
+    @classmethod
+    def of_summary(cls, summary: Mapping[str, Any]) -> "ImageFindings":
+        """The findings that :meth:`summary` came from."""
+        points = summary["points_per_class"]
+        return cls(
+            map_pixels=np.array(summary["map_pixels"], np.int64),
+            points_per_class={k: np.array(counts, np.int64) for k, counts in points.items()},
+            objects_per_class=np.array(summary["objects_per_class"], np.int64),
+            trusted_points=dict(summary["trusted_points"]),
+        )
+
     def error(self, file: str, message: str, line: int | None = None) -> None:
         self.problems.append(Problem("error", file, line, message))
 
@@ -121,11 +143,43 @@ class ImageChecker:
     score_thresh: float
     files: FileFindings
 
-    def is_quick(self, image_id: str) -> bool:
+    def is_known(self, image_id: str) -> bool:
         """Whether no picture has to be decoded, because an earlier check did so."""
         image = find_image(self.root, image_id)
         semantic_map = self._map_file(image_id) if "maps" in self.folders else ""
         return image is not None and self.files.knows(image, semantic_map)
+
+    def files_of(self, image_id: str) -> list[str]:
+        """The files that the check of an image looks at; none if there is no image.
+
+        Those that must exist are among them in any case, others if they do.
+        """
+        image = find_image(self.root, image_id)
+        if image is None:
+            return []
+        needed = [self._map_file(image_id)] if "maps" in self.folders else []
+        needed += [self._points_file(image_id, need) for need in self._point_needs]
+        others = [other] if (other := _unused_png(image)) else []
+        if self.masks:
+            masks = DatasetFolder(self.root).mask_files(image_id)
+            others += masks if all(os.path.isfile(path) for path in masks) else []
+        return [image, *needed, *others]
+
+    def given(self, image_id: str) -> str:
+        """What the findings of an image depend on besides its files and the settings."""
+        tags = None if self.tags is None else self.tags.get(image_id)
+        return f"{image_id} {tags} {self.listed.get(image_id)}"
+
+    @property
+    def settings(self) -> str:
+        """What the findings of all images depend on besides their files."""
+        folders = dict(sorted(self.folders.items()))
+        number, is_tagged = len(self.class_names), self.tags is not None
+        return f"{number} {self.decode} {folders} {is_tagged} {self.masks} {self.score_thresh!r}"
+
+    @property
+    def _point_needs(self) -> list[str]:
+        return [need for need in ("peak_points", "clicks") if need in self.folders]
 
     def __call__(self, image_id: str) -> ImageFindings:
         found = ImageFindings()
@@ -136,10 +190,8 @@ class ImageChecker:
         tags = None if self.tags is None else self.tags.get(image_id)
         if "maps" in self.folders:
             self._check_map(self._map_file(image_id), shape, tags, found)
-        for need in ("peak_points", "clicks"):
-            if need not in self.folders:
-                continue
-            path = os.path.join(self.root, self.folders[need], f"{image_id}.txt")
+        for need in self._point_needs:
+            path = self._points_file(image_id, need)
             points = self._check_points(path, shape, tags, found, clicks=need == "clicks")
             folder = self.folders[need]
             found.points_per_class[folder] = _count_points(points, len(self.class_names))
@@ -151,16 +203,18 @@ class ImageChecker:
     def _map_file(self, image_id: str) -> str:
         return os.path.join(self.root, self.folders["maps"], f"{image_id}.png")
 
+    def _points_file(self, image_id: str, need: str) -> str:
+        return os.path.join(self.root, self.folders[need], f"{image_id}.txt")
+
     def _check_image(self, image_id: str, found: ImageFindings) -> tuple[int, int] | None:
         path = find_image(self.root, image_id)
         if path is None:
             if os.path.isdir(DatasetFolder(self.root).image_folder):
                 found.problems.append(Problem.from_error(missing_image(self.root, image_id)))
             return None
-        stem, suffix = os.path.splitext(path)
-        if suffix != ".png" and os.path.isfile(f"{stem}.png"):
-            name = f"{image_id}{suffix}"
-            found.warning(f"{stem}.png", f"is not used: {name} is the image of this id")
+        if other := _unused_png(path):
+            name = f"{image_id}{os.path.splitext(path)[1]}"
+            found.warning(other, f"is not used: {name} is the image of this id")
         if not self.decode:
             return found.attempt(self.files.image_size, path)
         shape = found.attempt(self.files.image_shape, path)
@@ -246,6 +300,17 @@ class ImageChecker:
     def _name(self, class_id: int) -> str:
         known = class_id < len(self.class_names)
         return f"class {class_id} ({self.class_names[class_id]})" if known else f"class {class_id}"
+
+
+def _unused_png(image: str) -> str:
+    """The PNG beside an image of another suffix; "": there is none."""
+    stem, suffix = os.path.splitext(image)
+    path = f"{stem}.png"
+    return path if suffix != ".png" and os.path.isfile(path) else ""
+
+
+def _to_list(counts: np.ndarray | int) -> list[int] | int:
+    return counts.tolist() if isinstance(counts, np.ndarray) else counts
 
 
 def _count_points(points: Iterable[PointRow], num_classes: int) -> np.ndarray:
