@@ -73,8 +73,8 @@ class Method:
             MODEL.META_ARCHITECTURE first.
         check_config: gives one message per setting that contradicts another one or has no effect.
             It is called with every configuration, so it looks at MODEL.META_ARCHITECTURE first.
-        weights: keys of files that its networks start from, besides MODEL.WEIGHTS and
-            MODEL.TIMM.WEIGHTS; a checkpoint replaces them.
+        weights: key of a file that one of its networks starts from, besides MODEL.WEIGHTS and
+            MODEL.TIMM.WEIGHTS -> where to get the file, for messages. A checkpoint replaces it.
         described_weights: those of them with keys about the labels behind the file, KEY_KIND and
             KEY_LABELS.
         backbone_weights: what the config says of the file that a backbone of the method starts
@@ -92,7 +92,7 @@ class Method:
     accepted: AcceptedValues = AcceptedValues()
     fill_in: Callable[[CfgNode, bool], list[str]] = _nothing_to_fill_in
     check_config: Callable[[CfgNode], list[str]] = _no_problems
-    weights: tuple[str, ...] = ()
+    weights: Mapping[str, str] = field(default_factory=dict)
     described_weights: tuple[str, ...] = ()
     backbone_weights: Callable[[CfgNode], tuple[str, str, str] | None] = _no_weights
     convert_weights: Callable[[Mapping[str, Tensor]], dict[str, Tensor] | None] = _not_mine

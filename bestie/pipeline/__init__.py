@@ -116,7 +116,7 @@ def run_pipeline(
             progress=progress,
         )
         if dry_run:
-            check_settings(configs, [name for name in configs.names if not run.is_replaced(name)])
+            check_settings(configs, run.needed_trainings)
             for name, decision in runner.plan():
                 progress.note(f"{name:<11} {decision.action:<9} {decision.reason}")
             return

@@ -18,6 +18,7 @@ from bestie.data.checks.dataset_report import DatasetReport
 from bestie.data.checks.mixed import check_mixed, needs_of
 from bestie.data.shapes.generator import is_built_in
 from bestie.formats import atomic_write, read_class_names, to_json
+from bestie.method import METHODS
 from bestie.pipeline.configs import TrainingConfigs
 from bestie.pipeline.preset_choice import fitting_preset
 from bestie.pipeline.source import Source
@@ -92,8 +93,16 @@ def check_configs(configs: TrainingConfigs, names: list[str]) -> dict[str, float
 
 
 def check_settings(configs: TrainingConfigs, names: list[str]) -> None:
-    """Check the settings of trainings only, which takes no time; as :func:`check_configs`."""
-    _check_each(names, lambda name: filled_config(configs, name))
+    """Check settings, and whether files to start from exist, which takes no time.
+
+    As :func:`check_configs`, but nothing is built, read or fetched.
+    """
+
+    def check(name: str) -> None:
+        filled_config(configs, name)
+        _check_files(configs, name)
+
+    _check_each(names, check)
 
 
 def _check_each(names: list[str], check: Callable[[str], object]) -> None:
@@ -170,6 +179,15 @@ def filled_config(configs: TrainingConfigs, name: str) -> CfgNode:
     on_labels = any(t.name == name and t.labels for t in configs.recipe.trainings)
     arguments = configs.arguments(name)
     return read_config(str(configs.config_file(name)), arguments, training=not on_labels)
+
+
+def _check_files(configs: TrainingConfigs, name: str) -> None:
+    """Refuse a missing file that a training starts from; "NAME:..." is no file on this machine."""
+    advice = {key: text for method in METHODS.values() for key, text in method.weights.items()}
+    for key, path in configs.given_weights(name).items():
+        is_file = not (configs.is_own(path) or ":" in path or path == "timm")
+        if is_file and not os.path.isfile(path):
+            raise ValueError(f"{key}: {path} is not a file. {advice.get(key, '')}".rstrip())
 
 
 def _check_config(configs: TrainingConfigs, name: str) -> tuple[nn.Module, CfgNode]:

@@ -120,16 +120,16 @@ class TrainingConfigs:
         random weights learns far worse from such parts of a batch, so it gets one process.
         """
         on_cpu = self.cfg[name].MODEL.DEVICE == "cpu"
-        return 1 if on_cpu and not self._given_weights(name) else self.request.num_gpus
+        return 1 if on_cpu and not self.given_weights(name) else self.request.num_gpus
 
     def _weights(self, name: str) -> dict[str, str]:
         """What a training starts from: digests of files, names of what is no file."""
-        given = self._given_weights(name)
+        given = self.given_weights(name)
         # A checkpoint of this run has a fingerprint in the manifest.
         found = {key: path for key, path in given.items() if not self.is_own(path)}
         return {key: _hash_once(path) if isfile(path) else path for key, path in found.items()}
 
-    def _given_weights(self, name: str) -> dict[str, str]:
+    def given_weights(self, name: str) -> dict[str, str]:
         """Key -> value of the weights that a training starts from; empty: random ones."""
         keys = ["MODEL.WEIGHTS", "MODEL.TIMM.WEIGHTS"]
         keys += [key for method in METHODS.values() for key in method.weights]

@@ -31,6 +31,7 @@ from bestie.pipeline.results import USUAL, Results
 from bestie.pipeline.row_data import built_in_root, divided_root
 from bestie.pipeline.shared import TAKEN
 from bestie.pipeline.source import Source
+from bestie.pipeline.stages import Run
 from bestie.pipeline.tables import FromRow, Row, Table
 
 __all__ = ["BUILT_IN", "Order", "reproduce"]
@@ -239,7 +240,7 @@ class _Reproduction:
         self._check_truth(source)
         configs = TrainingConfigs(request, source, request.output)
         try:
-            check_settings(configs, list(configs.names))
+            check_settings(configs, Run(request, source, configs).needed_trainings)
         except ValueError as error:
             raise ValueError(f"row {row.name}: {error}") from error
 

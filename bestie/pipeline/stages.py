@@ -115,6 +115,11 @@ class Run:
         reasons = [self.why_not_needed(self.step(name)) for name in step.serves]
         return ", ".join(reasons) if all(reasons) else ""
 
+    @property
+    def needed_trainings(self) -> list[str]:
+        """Names of the trainings that are not replaced by what is supplied."""
+        return [name for name in self.configs.names if not self.is_replaced(name)]
+
     def is_replaced(self, name: str) -> bool:
         """Whether there is a stage of this name that is not needed."""
         return any(step.name == name and self.why_not_needed(step) for step in self.steps)
@@ -271,8 +276,7 @@ class Check(Step):
             run.note(f"{len(warnings)} warning(s) about the data, all in {output}, the first:")
             run.note(warnings[0])
         run.note(preset_note(run.source, run.configs))
-        needed = [name for name in run.configs.names if not run.is_replaced(name)]
-        if seconds := check_configs(run.configs, needed):
+        if seconds := check_configs(run.configs, run.needed_trainings):
             run.note(time_note(seconds))
         for training in run.recipe.trainings:
             if training.finds_instances:

@@ -45,7 +45,8 @@ def test_a_run_that_names_no_preset_says_which_one_it_takes(root, capsys):
     (root / "shapes.json").write_text("{}")
     TOOL.main([*given, "--dry-run"])
     assert "note: preset quick, for the drawings" in capsys.readouterr().out
-    TOOL.main([*given, "--dry-run", "--preset", "r50", "DEVICE", "cpu"])
+    no_file = ["classifier:MODEL.PAM.VGG_WEIGHTS", ""]
+    TOOL.main([*given, "--dry-run", "--preset", "r50", "DEVICE", "cpu", *no_file])
     assert "note: preset" not in capsys.readouterr().out
 
 
@@ -123,6 +124,18 @@ def test_a_dry_run_refuses_settings_that_the_check_would_refuse(root):
     with pytest.raises(ValueError, match="(?s)classifier: .*MODEL.PAM.ALPHA.*maskrcnn: .*LION"):
         run(root, "--dry-run", *wrong)
     assert not (root.parent / "run").exists()
+
+
+def test_a_dry_run_names_files_that_are_missing_and_fetches_none(root, tmp_path):
+    (tmp_path / "own.pth").touch()
+    given = ["DEVICE", "cpu", "bestie:MODEL.TIMM.WEIGHTS", str(tmp_path / "own.pth")]
+    wrong = ["maskrcnn:MODEL.WEIGHTS", "nowhere.pth"]
+    with pytest.raises(ValueError) as caught:
+        run(root, "--dry-run", "--preset", "r50", *given, *wrong)
+    classifier, maskrcnn = str(caught.value).splitlines()
+    assert classifier.startswith("classifier: MODEL.PAM.VGG_WEIGHTS: ")
+    assert "vgg16-397923af.pth" in classifier
+    assert maskrcnn == "maskrcnn: MODEL.WEIGHTS: nowhere.pth is not a file."
 
 
 def test_missing_weights_are_named_with_the_place_to_get_them(root):

@@ -3,6 +3,7 @@
 from detectron2.config import CfgNode
 
 from bestie.method import Method, register_method
+from bestie.methods.pam.backbone import WHERE_TO_GET_VGG
 from bestie.methods.pam.config import ACCEPTED, add_pam_config, check_pam_config
 from bestie.methods.pam.official_names import convert_official_pam
 
@@ -22,7 +23,7 @@ METHOD = register_method(
         add_config=add_pam_config,
         accepted=ACCEPTED,
         check_config=check_pam_config,
-        weights=("MODEL.PAM.VGG_WEIGHTS",),
+        weights={"MODEL.PAM.VGG_WEIGHTS": WHERE_TO_GET_VGG},
         described_weights=("MODEL.PAM.VGG_WEIGHTS",),
         backbone_weights=_vgg_weights,
         convert_weights=convert_official_pam,

@@ -36,7 +36,7 @@ METHOD = register_method(
         add_config=add_pointwssis_config,
         check_config=_check_config,
         check_evaluation=_check_evaluation,
-        weights=("MODEL.REFINER.WEIGHTS",),
+        weights={"MODEL.REFINER.WEIGHTS": ""},
         backbone_weights=_encoder_weights,
     )
 )
