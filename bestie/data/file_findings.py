@@ -155,12 +155,12 @@ class FileFindings:
         name: str,
         given: str,
     ) -> dict[str, Any] | None:
-        """What was found in the files of a group of images, if they have no problem.
+        """What was found in the files of a group of images, if they have no error.
 
         Args:
             paths: all files that were looked at; of an image comes first.
             images: number of images.
-            find: looks at them; None: there is a problem, so that nothing is remembered.
+            find: looks at them; None: there is an error, so that nothing is remembered.
             name: of what is looked for.
             given: what else the answer depends on.
         """

@@ -139,8 +139,8 @@ def inspect_dataset(
         checker.files_of,
         checker.is_known,
         checker.given,
+        f"{split} {checker.settings}",
         files,
-        name=f"{split} {checker.settings}",
     )(ids)
     report = _summarize(class_names, ids, tags, coco, found)
     if coco is None and masks:
@@ -272,8 +272,8 @@ def inspect_coco(json_file: str | os.PathLike, image_dir: str | os.PathLike) -> 
             lambda image: [path_of(image)],
             lambda image: files.knows(path_of(image)),
             lambda image: str(listed_size(image)),
+            f"{image_dir} {json_file}",
             files,
-            name=os.path.basename(json_file),
         )
         problems += check_all(coco["images"]).problems
     else:

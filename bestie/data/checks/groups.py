@@ -1,10 +1,11 @@
 """Checks of many images: in threads, and by one look at their files where nothing has changed."""
 
+import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from bestie.data.checks.images import ImageFindings
@@ -21,24 +22,24 @@ CHUNK = 64
 class GroupChecker:
     """Checks images in groups, called with all of them.
 
-    A group without a problem is remembered: as long as none of its files changes, nor what else
-    the check depends on, what was found in it is known.
+    A group without an error is remembered: as long as none of its files changes, nor what else the
+    check depends on, what was found in it is known.
 
     Attributes:
         check: finds what there is to say of one image.
         files_of: the files that it looks at, as far as they exist; the image first.
         is_known: whether an earlier check has decoded the pictures of an image.
-        given: text of what the check of an image depends on besides its files.
+        given: text of what the check of an image depends on besides its files and ``settings``.
+        settings: text of what all checks depend on.
         files: remembers.
-        name: of the check, among those of the same images.
     """
 
     check: Callable[[Any], ImageFindings]
     files_of: Callable[[Any], list[str]]
     is_known: Callable[[Any], bool]
     given: Callable[[Any], str]
+    settings: str
     files: FileFindings
-    name: str
 
     def __call__(self, images: Sequence[Any]) -> ImageFindings:
         """What is found for the images, in their order."""
@@ -46,6 +47,11 @@ class GroupChecker:
         for of_group in self._in_threads(images):
             found.add(of_group)
         return found
+
+    @cached_property
+    def _name(self) -> str:
+        """Of the findings, among those of other checks of the same images."""
+        return hashlib.sha256(self.settings.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
     def _in_threads(self, images: Sequence[Any]) -> Iterator[ImageFindings]:
         """What is found for each group.
@@ -82,5 +88,5 @@ class GroupChecker:
             return found
         given = "\n".join(map(self.given, group))
         paths = [path for of_image in files for path in of_image]
-        known = self.files.group(paths, len(group), find, name=self.name, given=given)
+        known = self.files.group(paths, len(group), find, name=self._name, given=given)
         return found if known is None else ImageFindings.of_summary(known)

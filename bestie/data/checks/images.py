@@ -6,7 +6,7 @@ Called by ``data.checks.dataset`` for every image of a split; gives problems and
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -79,10 +79,11 @@ class ImageFindings:
             self.trusted_points[folder] = so_far + other.trusted_points[folder]
 
     def summary(self) -> dict[str, Any] | None:
-        """The counts, ready for JSON; None if there are problems."""
-        if self.problems:
+        """Everything, ready for JSON; None if there are errors."""
+        if any(problem.severity == "error" for problem in self.problems):
             return None
         return {
+            "problems": [astuple(problem) for problem in self.problems],
             "map_pixels": _to_list(self.map_pixels),
             "points_per_class": {k: counts.tolist() for k, counts in self.points_per_class.items()},
             "objects_per_class": _to_list(self.objects_per_class),
@@ -94,6 +95,7 @@ class ImageFindings:
         """The findings that :meth:`summary` came from."""
         points = summary["points_per_class"]
         return cls(
+            [Problem(*problem) for problem in summary["problems"]],
             map_pixels=np.array(summary["map_pixels"], np.int64),
             points_per_class={k: np.array(counts, np.int64) for k, counts in points.items()},
             objects_per_class=np.array(summary["objects_per_class"], np.int64),
@@ -174,8 +176,8 @@ class ImageChecker:
     def settings(self) -> str:
         """What the findings of all images depend on besides their files."""
         folders = dict(sorted(self.folders.items()))
-        number, is_tagged = len(self.class_names), self.tags is not None
-        return f"{number} {self.decode} {folders} {is_tagged} {self.masks} {self.score_thresh!r}"
+        parts = (self.root, self.class_names, self.decode, folders, self.tags is not None)
+        return repr((*parts, self.masks, self.json_file, self.score_thresh))
 
     @property
     def _point_needs(self) -> list[str]:

@@ -136,7 +136,23 @@ def test_only_the_group_with_a_change_is_looked_at(old_root, monkeypatch):
     inspect(old_root)
     assert looked_at == []
     (old_root / "Peak_points/d.txt").write_text("1 1 0 1.0\n")  # class 0 is no tag: a warning
+    for expected in (["c", "d"], []):
+        looked_at.clear()
+        assert "class 0 (disc) is not a tag" in inspect(old_root)
+        assert sorted(looked_at) == expected
+    (old_root / "Peak_points/d.txt").write_text("1 1 9 1.0\n")  # an error
     for _ in range(2):
         looked_at.clear()
-        assert "is not a tag" in inspect(old_root)
+        assert "class 9" in inspect(old_root)
         assert sorted(looked_at) == ["c", "d"]
+
+
+def test_messages_have_the_names_of_now(old_root):
+    (old_root / "Peak_points/d.txt").write_text("1 1 0 1.0\n")
+    inspect(old_root)
+    classes = old_root / "classes.txt"
+    classes.write_text(classes.read_text().replace("disc", "plate"))
+    text = old_root / "image_labels.txt"
+    text.write_text(text.read_text().replace("disc", "plate"))
+    (old_root / "annotations/instances_train.json").unlink()
+    assert "class 0 (plate) is not a tag" in inspect(old_root)
