@@ -18,7 +18,7 @@ from bestie.benchmark.size_rows import (
 def test_every_step_is_measured_at_each_number_of_images(monkeypatch):
     monkeypatch.setenv("BESTIE_CACHE", "/nowhere")
     rows = list(size_rows(Bench(torch.device("cpu"), quick=True)))
-    assert len(rows) == 15 and os.environ["BESTIE_CACHE"] == "/nowhere"
+    assert len(rows) == 16 and os.environ["BESTIE_CACHE"] == "/nowhere"
     *steps, first, later = rows[:-3]
     assert [row.setting for row in rows[-3:]] == ["10 images", "20 images", "60 images"]
     assert all("MiB in the process; each of 2 workers" in row.value for row in rows[-3:])
