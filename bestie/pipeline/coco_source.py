@@ -8,6 +8,7 @@ Called by the pipeline before it looks at its data.
 says how many of them are points and how many are middles of boxes.
 """
 
+import contextlib
 import itertools
 import json
 import os
@@ -29,7 +30,7 @@ from bestie.formats import (
 )
 from bestie.formats.images import IMAGE_SUFFIXES
 from bestie.formats.instances import make_clicks
-from bestie.formats.labels.base import Labels, ReadOptions, read_json
+from bestie.formats.labels.base import Labels, ReadOptions, read_json, size_mistake
 from bestie.formats.labels.coco import CocoId, CocoLabels, parse_coco
 from bestie.formats.ledger import write_ledger_entry
 from bestie.formats.supervision import LabelKind
@@ -95,7 +96,7 @@ def _write_root(
     for split, (json_file, image_dir) in sources.items():
         # Clicks are needed where a model is trained, in the first split; others may have some.
         wanted = (None if classes else True) if clicks else False
-        coco = _read(Path(json_file), options, clicks=wanted)
+        coco = _read(Path(json_file), image_dir, options, clicks=wanted)
         names = list(coco.categories.values())
         if classes and names != classes:
             raise DataError(f"has the categories {names}, the training json {classes}", json_file)
@@ -116,22 +117,43 @@ def _write_root(
         file.writelines(tag_lines)
 
 
-def _read(path: Path, options: ReadOptions, *, clicks: bool | None) -> CocoLabels:
+def _read(path: Path, image_dir: str, options: ReadOptions, *, clicks: bool | None) -> CocoLabels:
     """A COCO json that need not have masks.
 
     Raises:
-        DataError: broken json, or labels that cannot be read in one way only.
+        DataError: broken json, labels that cannot be read in one way only, or images of other
+            sizes than the json states.
     """
     labels = Labels()
     content = read_json(path, labels)
     coco = CocoLabels()
     if content is not None:
         coco = parse_coco(content, path, labels, options, clicks=clicks)
+    if not labels.problems:
+        _check_sizes(coco, path, image_dir, labels)
     if len(labels.problems) > 1:
         raise join_errors(labels.problems)
     if labels.problems:
         raise labels.problems[0]
     return coco
+
+
+def _check_sizes(coco: CocoLabels, path: Path, image_dir: str, labels: Labels) -> None:
+    """Report images of another size than the one that they were labelled at.
+
+    The check of the data names images that are missing or broken.
+    """
+    for image in coco.images.values():
+        name = image["file_name"]
+        with contextlib.suppress(DataError):
+            size = read_image_size(_image_path(image, image_dir))
+            stated = labels.sizes.get((path, name), (None, None))
+            if mistake := size_mistake(name, size, stated):
+                labels.report(mistake, path)
+
+
+def _image_path(image: dict[str, Any], image_dir: str) -> Path:
+    return Path(image_dir, image["file_name"].replace("\\", "/")).absolute()
 
 
 def _link_images(
@@ -145,7 +167,7 @@ def _link_images(
     folder.mkdir(exist_ok=True)
     ids = {}
     for key, image in coco.images.items():
-        path = Path(image_dir, image["file_name"].replace("\\", "/")).absolute()
+        path = _image_path(image, image_dir)
         name = "_".join(path.stem.split()) or "image"
         ids_of_name = (f"{split}_{key}_{name}_{number}" for number in itertools.count(2))
         firsts = (name, f"{split}_{name}", "_".join(f"{split}_{key}_{name}".split()))
@@ -202,9 +224,8 @@ def _write_truth(
     for key, image in coco.images.items():
         suffix = Path(image["file_name"]).suffix
         record = image | {"id": number[key], "file_name": ids[key] + suffix}
-        if not (image.get("height") and image.get("width")):
-            size = read_image_size(os.path.join(image_dir, image["file_name"]))
-            record["height"], record["width"] = size
+        if not all(type(image.get(side)) is int and image[side] for side in ("height", "width")):
+            record["height"], record["width"] = read_image_size(_image_path(image, image_dir))
         images.append(record)
     numbers = [entry.get("id") for _, _, entry in coco.annotations]
     keep_ids = all(type(n) is int for n in numbers) and len(set(numbers)) == len(numbers)

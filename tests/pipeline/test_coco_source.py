@@ -147,3 +147,20 @@ def test_both_sets_have_the_same_categories(tmp_path, images):
     names = {name: f"coco:{tmp_path / name}.json:{images}" for name in ("train", "val")}
     with pytest.raises(ValueError, match="val.json: has the categories .*wolf"):
         convert_coco(names, tmp_path / "root", clicks=False)
+
+
+@pytest.mark.parametrize("size", [{"width": 60}, {"height": "40", "width": "60"}])
+def test_images_have_the_size_that_the_json_states(tmp_path, images, size):
+    content = coco()
+    content["images"][1] = {"id": 7, "file_name": "sub/b.png"} | size
+    with pytest.raises(ValueError, match="train.json: image 'sub/b.png' has 20 x 30 .* x 60"):
+        convert(tmp_path, images, content, clicks=True)
+    assert not (tmp_path / "root").exists()
+
+
+def test_sizes_of_the_truth_are_numbers(tmp_path, images):
+    content = coco(masks=True)
+    content["images"][0] |= {"height": "20", "width": None}
+    root = convert(tmp_path, images, content)
+    kept = json.loads((root / "annotations/instances_train.json").read_text())
+    assert {(image["height"], image["width"]) for image in kept["images"]} == {(20, 30)}

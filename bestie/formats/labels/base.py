@@ -26,6 +26,7 @@ __all__ = [
     "Labels",
     "ReadOptions",
     "Row",
+    "StatedSize",
     "clean_class",
     "decode_text",
     "list_files",
@@ -37,8 +38,12 @@ __all__ = [
     "read_json",
     "report_class_twins",
     "same_name_key",
+    "size_mistake",
     "table_of",
 ]
+
+# (height, width) of an image; None: not stated.
+StatedSize = tuple[int | None, int | None]
 
 # Digits of ASCII only: float() also reads 1_0 and digits of other scripts.
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -107,7 +112,8 @@ class Labels:
     Attributes:
         rows: clicks or tags. An image without objects has a row without classes.
         class_names: in the file's order, where it has one (COCO), else [].
-        sizes: (file, name of an image) -> its (height, width) as the file states it.
+        sizes: (file, name of an image) -> its (height, width) as the file states it; None: a side
+            that it does not state.
         problems: mistakes.
         notes: what was read in a way that a user should know of.
         file_per_image: each image has a file of its own in this format.
@@ -115,7 +121,7 @@ class Labels:
 
     rows: list[Row] = field(default_factory=list)
     class_names: list[str] = field(default_factory=list)
-    sizes: dict[tuple[Path, str], tuple[int, int]] = field(default_factory=dict)
+    sizes: dict[tuple[Path, str], StatedSize] = field(default_factory=dict)
     problems: list[DataError] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     file_per_image: bool = False
@@ -147,12 +153,27 @@ class Labels:
             names = tuple(map(clean_class, classes))
             self.rows.append(Row(image, names, xy, file, line, beside, **details))
 
-    def add_size(self, image: str, height: Any, width: Any, file: Path) -> None:
-        """Note the size of an image, if the file states one."""
-        sides = [parse_number(side) for side in (height, width) if type(side) in (int, float)]
-        known = [side for side in sides if side is not None and side > 0 and side == int(side)]
-        if len(known) == 2:
-            self.sizes[file, image] = (int(known[0]), int(known[1]))
+    def add_size(
+        self, image: str, height: Any, width: Any, file: Path, line: int | None = None
+    ) -> None:
+        """Note the sides of an image that the file states; one that cannot be is a mistake.
+
+        None, an empty text and 0 state nothing: tools write them if they do not know the size.
+        """
+        before = self.sizes.get((file, image), (None, None))
+        sides: list[int | None] = []
+        for name, value, known in zip(("height", "width"), (height, width), before, strict=True):
+            side, stated = parse_number(value), f"{name} {ascii(value)[:40]} of '{image}'"
+            if value is None or value == "" or side == 0:
+                side = None
+            elif side is None or side < 0 or side % 1:
+                self.report(f"{stated} is not a whole number of pixels", file, line)
+                side = None
+            elif known is not None and side != known:
+                self.report(f"{stated} contradicts the {known} stated before", file, line)
+            sides.append(known if side is None else int(side))
+        if any(sides):
+            self.sizes[file, image] = (sides[0], sides[1])
 
     @property
     def clicked(self) -> bool:
@@ -234,6 +255,15 @@ def parse_pair(value: Any) -> tuple[float, float] | None:
     """A list of two finite numbers; None if the value is anything else."""
     numbers = parse_numbers(value)
     return (numbers[0], numbers[1]) if numbers is not None and len(numbers) == 2 else None
+
+
+def size_mistake(image: str, size: tuple[int, int], stated: StatedSize) -> str | None:
+    """Why an image of a size is not the one that was labelled; None: nothing says so."""
+    if all(side in (None, known) for side, known in zip(stated, size, strict=True)):
+        return None
+    labelled = " x ".join("?" if side is None else str(side) for side in stated)
+    found = f"{size[0]} x {size[1]} pixels (height x width)"
+    return f"image '{image}' has {found}, but was labelled at {labelled}"
 
 
 def missing_library(what: str, extra: str, error: ImportError) -> str:

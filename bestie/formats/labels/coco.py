@@ -220,6 +220,7 @@ def _images(
         else:
             path_of_name = PurePosixPath(unicodedata.normalize("NFC", name.replace("\\", "/")))
             names[path_of_name.as_posix()] += 1  # without "./" and doubled slashes
+            labels.add_size(name, entry.get("height"), entry.get("width"), path)
     for name, count in names.items():
         if count > 1:
             labels.report(f"image file_name '{name}' occurs {count} times", path)

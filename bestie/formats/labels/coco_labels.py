@@ -10,7 +10,7 @@ from typing import Any
 
 from bestie.formats.coco import segmentation_rle
 from bestie.formats.coco_check import rle_mistake
-from bestie.formats.labels.base import Labels, ReadOptions, read_json
+from bestie.formats.labels.base import Labels, ReadOptions, StatedSize, read_json
 from bestie.formats.labels.coco import CocoLabels, CocoObject, parse_coco, points_of
 from bestie.formats.labels.objects import Place, add_object
 from bestie.formats.labels.shapes import MAX_PIXELS, Coded, Outline, Shape, parse_flat_ring
@@ -30,7 +30,6 @@ def read_coco_labels(path: Path, labels: Labels, options: ReadOptions) -> None:
     labels.class_names = list(coco.categories.values())
     for image in coco.images.values():
         labels.add(image["file_name"], (), None, path)
-        labels.add_size(image["file_name"], image.get("height"), image.get("width"), path)
     unseen = sum(not _add_object(entry, coco, path, labels, options) for entry in coco.objects)
     used = {entry.category for entry in coco.objects}
     unused = [name for key, name in coco.categories.items() if key not in used]
@@ -51,7 +50,8 @@ def _add_object(
     place = Place(image["file_name"], path, where=entry.name)
     mask = None
     if options.objects_as != "tags":
-        mask = _mask(entry.entry.get("segmentation"), image)
+        size = labels.sizes.get((path, image["file_name"]), (None, None))
+        mask = _mask(entry.entry.get("segmentation"), size)
     if isinstance(mask, str):
         labels.report(f"{entry.name}: {mask}", path)
         return True
@@ -63,7 +63,7 @@ def _add_object(
     return True
 
 
-def _mask(segmentation: Any, image: dict[str, Any]) -> Shape | str | None:
+def _mask(segmentation: Any, stated: StatedSize) -> Shape | str | None:
     """A mask; what is wrong with it; None: there is none."""
     if segmentation in (None, [], "", {}):
         return None
@@ -76,7 +76,7 @@ def _mask(segmentation: Any, image: dict[str, Any]) -> Shape | str | None:
     size = segmentation.get("size") if isinstance(segmentation, dict) else None
     if not isinstance(size, list) or len(size) != 2 or not all(type(n) is int for n in size):
         return "its segmentation is neither polygons nor a run-length code with a size"
-    height, width = image.get("height") or size[0], image.get("width") or size[1]
+    height, width = stated[0] or size[0], stated[1] or size[1]
     if not 0 < size[0] * size[1] <= MAX_PIXELS or min(size) < 1:
         return f"its segmentation has the size {size}"
     if mistake := rle_mistake(segmentation, (height, width)):

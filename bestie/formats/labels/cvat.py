@@ -63,8 +63,8 @@ def _read_image(element: Element, path: Path, labels: Labels, options: ReadOptio
     if not name.strip():
         labels.report("image without a name", path, element.line)
         return
-    height, width = (parse_number(element.attributes.get(side)) for side in ("height", "width"))
-    labels.add_size(name, height, width, path)
+    height, width = (element.attributes.get(side) for side in ("height", "width"))
+    labels.add_size(name, height, width, path, element.line)
     labels.add(name, (), None, path, element.line)
     for child in element.children:
         place = Place(name, path, child.line, where=child.tag)

@@ -19,6 +19,7 @@ from bestie.formats.labels.base import (
     Row,
     name_mistake,
     report_class_twins,
+    size_mistake,
 )
 from bestie.formats.labels.new_root import (
     CLICKS_ONLY,
@@ -246,11 +247,9 @@ def _size(path: Path, source: Labels) -> tuple[int, int]:
 
 
 def _check_size(row: Row, size: tuple[int, int], source: Labels) -> None:
-    stated = source.sizes.get((row.file, row.image), size)
-    if size[0] > 0 and stated != size:
-        found = f"{size[0]} x {size[1]} pixels (height x width)"
-        message = f"image '{row.image}' has {found}, but was labelled at {stated[0]} x {stated[1]}"
-        source.report(message, row.file, row.line)
+    stated = source.sizes.get((row.file, row.image), (None, None))
+    if size[0] > 0 and (mistake := size_mistake(row.image, size, stated)):
+        source.report(mistake, row.file, row.line)
 
 
 def _check_inside(row: Row, size: tuple[int, int], source: Labels) -> None:

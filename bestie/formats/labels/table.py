@@ -68,6 +68,12 @@ BOX_PHRASES = re.compile(
 )
 # These state a box only beside x and y; a table of tags may have them for another reason.
 SIZE_PHRASES = re.compile(r"((object|obj|roi|region|rect|rectangle) )?(w|h|width|height)")
+# These state the size of the image, which is compared with the photo.
+_OF_IMAGE = "(image|img|photo|picture|original|orig)( image)?"
+IMAGE_SIDES = {
+    "image width": re.compile(rf"{_OF_IMAGE} (w|width)"),
+    "image height": re.compile(rf"{_OF_IMAGE} (h|height)"),
+}
 # What pandas, R and spreadsheets write for a value that is missing, or that they cannot calculate.
 MISSING = {"null", "none", "nan", "-nan", "nat", "na", "<na>", "n/a", "#n/a", "#na", "#null!"}
 MISSING |= {"#value!", "#ref!", "#name?", "#div/0!", "#num!"}
@@ -102,8 +108,9 @@ def read_table(path: Path, labels: Labels, options: ReadOptions) -> None:
 def _columns(
     headings: list[str], path: Path, line: int, labels: Labels, options: ReadOptions
 ) -> dict[str, int] | None:
-    """Column (image, class, and x, y or none of these) -> its position; None after a mistake.
+    """Column (image, class, x and y or none of these, sides of the image) -> its position.
 
+    None after a mistake.
     Clicks need no class if ``options`` names the one of all.
     """
     found: dict[str, list[int]] = {}
@@ -112,7 +119,7 @@ def _columns(
     paired = _paired(split)
     for index, (heading, words) in enumerate(zip(headings, split, strict=True)):
         phrase = " ".join(word for word in words if word not in PIXEL_WORDS)
-        name = _column(heading, words)
+        name = _column(heading, words, phrase)
         if name is not None:
             found.setdefault(name, []).append(index)
         elif IMAGE_WORDS & set(words) or {"pixel", "size"} <= set(words):
@@ -142,6 +149,8 @@ def _columns(
             "middle of each box, in pixels, into columns x and y, and remove the columns of the box"
         )
         message += " (to import tags, only remove them)" * ("x" not in found)
+        if set(map(str.lower, boxes)) <= {"width", "height"}:
+            message += "; if they are the size of the image, name them image_width, image_height"
     elif unused and "x" not in found:
         message = (
             f"cannot use the coordinates {', '.join(unused)}: clicks are pixels from the top left "
@@ -158,8 +167,11 @@ def _columns(
     return {name: indices[0] for name, indices in found.items()}
 
 
-def _column(heading: str, words: list[str]) -> str | None:
+def _column(heading: str, words: list[str], phrase: str) -> str | None:
     name = heading.strip().lower()
+    for side, pattern in IMAGE_SIDES.items():
+        if pattern.fullmatch(phrase):
+            return side
     for column, accepted in COLUMNS.items():
         if name in accepted:
             return column
@@ -220,6 +232,7 @@ def _add_row(
     values: dict[str, str], labels: Labels, options: ReadOptions, path: Path, line: int
 ) -> None:
     image, names = values["image"], values.get("class", "")
+    labels.add_size(image, values.get("image height"), values.get("image width"), path, line)
     if not image:
         labels.report("names no image", path, line)
     elif LIST.fullmatch(names):

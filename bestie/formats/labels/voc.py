@@ -42,8 +42,8 @@ def _read_image(
         labels.report(message, path)
         return
     for size in root.all("size"):
-        height, width = (parse_number(size.child_text(side)) for side in ("height", "width"))
-        labels.add_size(image, height, width, path)
+        height, width = (size.child_text(side) for side in ("height", "width"))
+        labels.add_size(image, height, width, path, size.line)
     beside = (path.parent / image,)
     labels.add(image, (), None, path, None, beside)
     for number, element in enumerate(root.all("object"), 1):

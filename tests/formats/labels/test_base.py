@@ -21,6 +21,7 @@ from bestie.formats.labels.base import (
     read_json,
     report_class_twins,
     same_name_key,
+    size_mistake,
     table_of,
 )
 
@@ -150,11 +151,39 @@ def test_rows_with_mistakes_are_reported_and_left_out(labels, tmp_path):
 
 @pytest.mark.parametrize(
     ("height", "width", "size"),
-    [(30, 40.0, (30, 40)), (30.5, 40, None), (0, 40, None), (None, 40, None), ("30", 40, None)],
+    [
+        (30, 40.0, (30, 40)),
+        ("30", " 40 ", (30, 40)),
+        (0, 40, (None, 40)),
+        (30, None, (30, None)),
+        ("", "0", None),
+    ],
 )
-def test_sizes_are_whole_numbers_above_zero(labels, tmp_path, height, width, size):
+def test_sides_of_an_image_are_what_is_stated(labels, tmp_path, height, width, size):
     labels.add_size("a.png", height, width, tmp_path)
     assert labels.sizes == ({} if size is None else {(tmp_path, "a.png"): size})
+    assert labels.problems == []
+
+
+@pytest.mark.parametrize("side", [30.5, -30, "30px", "3,0", [30], True, float("nan"), 10**400])
+def test_a_side_that_cannot_be_is_a_mistake(labels, tmp_path, side):
+    labels.add_size("a.png", 20, side, tmp_path, 7)
+    ((line, message),) = found(labels)
+    assert line == 7 and message.endswith("of 'a.png' is not a whole number of pixels")
+
+
+def test_sides_that_contradict_each_other_are_a_mistake(labels, tmp_path):
+    for width in (40, None, "40", 41):
+        labels.add_size("a.png", 30, width, tmp_path)
+    assert found(labels) == [(None, "width 41 of 'a.png' contradicts the 40 stated before")]
+
+
+def test_an_image_has_the_sides_that_are_stated():
+    assert size_mistake("a", (30, 40), (None, None)) is None
+    assert size_mistake("a", (30, 40), (30, None)) is None
+    assert "30 x 40 pixels (height x width), but was labelled at ? x 80" in size_mistake(
+        "a", (30, 40), (None, 80)
+    )
 
 
 # ---- files, text and json

@@ -276,6 +276,16 @@ def test_broken_image(make, write, photos):
     assert "cat 1.jpg: is " in found
 
 
+@pytest.mark.parametrize("heading", ["image_width", "imageWidth", "img_w", "original width (px)"])
+def test_a_table_may_state_the_size_of_the_image(make, write, heading):
+    rows = "\ncat 1.jpg,3,4,cat,{0}\ncat 1.jpg,5,6,cat,{0}\n"
+    table = write(f"image,x,y,class,{heading}{rows.format(80)}")
+    (mistake,) = str(pytest.raises(formats.DataError, make, table).value).splitlines()[1:]
+    assert "line 2: image 'cat 1.jpg' has 30 x 40 pixels" in mistake
+    assert mistake.endswith("labelled at ? x 80")
+    make(write(f"image,x,y,class,{heading}{rows.format(40)}"))
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -289,6 +299,7 @@ def test_broken_image(make, write, photos):
         (coco({"category_id": 3}, id=5.5), "image number 1: id 5.5 is not an id"),
         (coco() | {"categories": [{"id": i, "name": "cat"} for i in (1, 2)]}, "have the same name"),
         (coco({"category_id": 3, "point": [1, 2]}, height=60, width=80), "labelled at 60 x 80"),
+        (coco({"category_id": 3, "point": [1, 2]}, width="80"), "labelled at ? x 80"),
     ],
 )
 def test_mistakes_in_coco(make, write, content, message):
