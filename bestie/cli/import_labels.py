@@ -50,7 +50,15 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the split (%(default)s)")
     parser.add_argument("--copy", action="store_true", help="copy the images instead of linking")
     parser.add_argument(
-        "--keep-unlabelled", action="store_true", help="images without labels hold no object"
+        "--keep-unlabelled",
+        action="store_true",
+        help="images that the labels do not name hold no object (default: they are left out)",
+    )
+    parser.add_argument(
+        "--skip-empty",
+        action="store_true",
+        help="leave out images that the labels name without any label (default: they hold no "
+        "object)",
     )
     _add_reading_options(parser)
     args = parser.parse_args(argv)
@@ -64,6 +72,7 @@ def main(argv: list[str] | None = None) -> None:
         seed=args.seed,
         copy=args.copy,
         keep_unlabelled=args.keep_unlabelled,
+        skip_empty=args.skip_empty,
         options=ReadOptions(
             args.keypoints,
             args.boxes_as_clicks,

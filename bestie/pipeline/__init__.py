@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from bestie.pipeline.check_stage import check_settings
-from bestie.pipeline.coco_source import convert_coco
+from bestie.pipeline.coco_source import convert_coco, empty_images_note
 from bestie.pipeline.configs import TrainingConfigs
 from bestie.pipeline.derived import root_with_tags_of_clicks
 from bestie.pipeline.fingerprint import FileHashes
@@ -193,7 +193,9 @@ def open_data(request: Request, stack: ExitStack, dry_run: bool) -> Source:
     if request.is_coco:
         names = {request.split: request.data} | ({"val": request.val} if request.val else {})
         convert_coco(names, derived, clicks=clicks, options=request.read)
-        return open_source(request, derived)
+        source = open_source(request, derived)
+        source.notes.extend(empty_images_note(derived, request.split, request.data))
+        return source
     source = open_source(request, root)
     if not clicks or source.has_tags:
         return source

@@ -24,7 +24,10 @@ from bestie.formats import (
     atomic_write,
     hash_file,
     join_errors,
+    read_class_names,
+    read_image_labels,
     read_image_size,
+    read_split,
     write_coco,
     write_points,
 )
@@ -35,7 +38,7 @@ from bestie.formats.labels.coco import CocoId, CocoLabels, parse_coco
 from bestie.formats.ledger import write_ledger_entry
 from bestie.formats.supervision import LabelKind
 
-__all__ = ["RECORD", "convert_coco"]
+__all__ = ["RECORD", "convert_coco", "empty_images_note"]
 
 # What a root was made from; it is made again if that changes.
 RECORD = "source.json"
@@ -77,6 +80,18 @@ def convert_coco(
         json.dump(record, file)
     shutil.rmtree(root, ignore_errors=True)
     build.rename(root)
+
+
+def empty_images_note(root: Path, split: str, name: str) -> list[str]:
+    """A note on the images of a converted split without any object, if there are some."""
+    tags = read_image_labels(root, read_class_names(root))
+    ids = read_split(root, split)
+    count = sum(not tags[image_id] for image_id in ids)
+    if not count:
+        return []
+    found = f"{count} of {len(ids)} images have no object in {parse_name(name)[1]}"
+    advice = "if they are not labelled yet, remove them from it"
+    return [f"{found}; they count as images without objects ({advice})"]
 
 
 def _read_record(path: Path) -> Any:

@@ -8,7 +8,7 @@ from bestie.data.checks.dataset import check_dataset
 from bestie.formats import read_class_names, read_image_labels, read_points, read_split
 from bestie.formats.labels.base import ReadOptions
 from bestie.formats.ledger import read_ledger
-from bestie.pipeline.coco_source import BOXES, KEYPOINTS, convert_coco
+from bestie.pipeline.coco_source import BOXES, KEYPOINTS, convert_coco, empty_images_note
 
 BOXES_TOO = ReadOptions(boxes_as_clicks=True)
 
@@ -164,3 +164,13 @@ def test_sizes_of_the_truth_are_numbers(tmp_path, images):
     root = convert(tmp_path, images, content)
     kept = json.loads((root / "annotations/instances_train.json").read_text())
     assert {(image["height"], image["width"]) for image in kept["images"]} == {(20, 30)}
+
+
+def test_images_without_any_object_are_counted(tmp_path, images):
+    root = convert(tmp_path, images, coco())
+    (note,) = empty_images_note(root, "train", f"coco:{tmp_path}/train.json:{images}")
+    assert note.startswith(f"1 of 3 images have no object in {tmp_path}/train.json; they count as")
+    content = coco()
+    del content["images"][2]
+    root = convert(tmp_path, images, content)
+    assert empty_images_note(root, "train", "coco:a:b") == []

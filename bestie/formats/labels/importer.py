@@ -74,6 +74,7 @@ def import_labels(
     seed: int = 0,
     copy: bool = False,
     keep_unlabelled: bool = False,
+    skip_empty: bool = False,
     options: ReadOptions | None = None,
 ) -> Imported:
     """Make a folder-contract root.
@@ -89,14 +90,17 @@ def import_labels(
         seed: decides which images these are.
         copy: copy the images; else they are linked.
         keep_unlabelled: import images that the labels do not name as images without objects.
+        skip_empty: leave out images that the labels name without any label.
         options: how to read labels that could be read in several ways.
 
     Raises:
-        ValueError: ``val_share`` is out of range (DataError: all mistakes in the labels; the
-            output exists). Nothing is written then.
+        ValueError: ``val_share`` is out of range, or two options contradict each other (DataError:
+            all mistakes in the labels; the output exists). Nothing is written then.
     """
     if not 0 <= val_share < 1:
         raise ValueError(f"--val-share must lie in [0, 1), got {val_share}")
+    if keep_unlabelled and skip_empty:
+        raise ValueError("--keep-unlabelled and --skip-empty contradict each other; give one")
     images, labels, output = Path(images), Path(labels), Path(output)
     if not images.is_dir():
         raise formats.DataError("--images: is not a folder", images)
@@ -114,6 +118,7 @@ def import_labels(
         left = "; ".join(source.notes)
         source.report(f"no label is left, nothing can be learned: {left}", labels)
     left_out = [path for path in finder.photos if path not in items]
+    _settle_empty(source, items, labels, skip_empty)
     if keep_unlabelled:
         items |= {path: Item(path, _size(path, source)) for path in left_out}
         left_out = []
@@ -136,6 +141,24 @@ def import_labels(
     clicks = Counter(name for item in items.values() for _, name in item.clicks)
     masks = Counter(name for item in items.values() for _, name in item.masks)
     return Imported(kind, class_names, splits, tags, clicks, masks, len(left_out), source.notes)
+
+
+def _settle_empty(source: Labels, items: dict[Path, Item], labels: Path, skip: bool) -> None:
+    """Note how many images are named without any label; leave them out if ``skip``.
+
+    Tools list images that nobody has labelled yet, too, and no format can say that they are.
+    """
+    empty = [path for path, item in items.items() if not (item.tags or item.clicks or item.masks)]
+    if not empty:
+        return
+    found = f"{len(empty)} of {len(items)} images have no label in {labels}"
+    if skip:
+        for path in empty:
+            del items[path]
+        source.notes.append(f"{found}; they are left out (--skip-empty)")
+    else:
+        advice = "--skip-empty leaves them out"
+        source.notes.append(f"{found}; they count as images without objects ({advice})")
 
 
 def _kind(source: Labels, items: dict[Path, Item]) -> str:

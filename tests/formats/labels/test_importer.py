@@ -46,8 +46,8 @@ def write(tmp_path):
 def make(photos, tmp_path):
     """Import into a new root; the root and what was made."""
 
-    def make(labels, **options):
-        root = tmp_path / "root"
+    def make(labels, output="root", **options):
+        root = tmp_path / output
         return root, importer.import_labels(photos, labels, root, **options)
 
     return make
@@ -274,6 +274,41 @@ def test_broken_image(make, write, photos):
     (photos / "cat 1.jpg").write_text("hello")
     (found,) = mistakes(make, write(CLICKS))
     assert "cat 1.jpg: is " in found
+
+
+VIA = {
+    name: {"filename": name, "regions": regions}
+    for name, regions in [("cat 1.jpg", []), ("sub/dog.PNG", [])]
+}
+VIA["cat 1.jpg"]["regions"] = [
+    {
+        "shape_attributes": {"name": "point", "cx": 3, "cy": 4},
+        "region_attributes": {"class": "cat"},
+    }
+]
+CVAT = (
+    '<annotations><image name="cat 1.jpg"><points label="cat" points="3,4"/></image>'
+    '<image name="sub/dog.PNG"/></annotations>'
+)
+COCO = coco({"category_id": 3, "point": [3, 4]})
+COCO["images"].append({"id": 6, "file_name": "sub/dog.PNG"})
+
+
+@pytest.mark.parametrize(
+    ("content", "name"), [(COCO, "c.json"), (VIA, "v.json"), (CVAT, "c.xml"), (TAGS, "t.csv")]
+)
+def test_images_named_without_any_label_are_counted(make, write, content, name, tmp_path):
+    path = write(content, name)
+    _, made = make(path)
+    count = "1 of 3" if content is TAGS else "1 of 2"
+    found = f"{count} images have no label in {path}; they"
+    note = f"{found} count as images without objects (--skip-empty leaves them out)"
+    assert note in made.notes and sum(map(len, made.splits.values())) == int(count[-1])
+    made = make(path, output="skipped", skip_empty=True)[1]
+    assert f"{found} are left out (--skip-empty)" in made.notes
+    assert sum(map(len, made.splits.values())) == int(count[-1]) - 1
+    with pytest.raises(ValueError, match="--keep-unlabelled and --skip-empty contradict"):
+        make(path, output="both", skip_empty=True, keep_unlabelled=True)
 
 
 @pytest.mark.parametrize("heading", ["image_width", "imageWidth", "img_w", "original width (px)"])
