@@ -32,6 +32,7 @@ __all__ = [
     "list_files",
     "missing_library",
     "name_mistake",
+    "other_name_mistake",
     "parse_number",
     "parse_numbers",
     "parse_pair",
@@ -255,6 +256,18 @@ def parse_pair(value: Any) -> tuple[float, float] | None:
     """A list of two finite numbers; None if the value is anything else."""
     numbers = parse_numbers(value)
     return (numbers[0], numbers[1]) if numbers is not None and len(numbers) == 2 else None
+
+
+def other_name_mistake(image: str, file: Path) -> str | None:
+    """Why a file about one image may be about another; None: both are called the same.
+
+    The name of the image may lack its suffix, and that of the file may have it ("a.png.json").
+    """
+    names = [Path(image).stem, Path(image).name, file.stem]
+    stem, name, own = (unicodedata.normalize("NFC", text) for text in names)
+    if own in (stem, name):
+        return None
+    return f"is about '{image}', but its own name is another; rename one of the two"
 
 
 def size_mistake(image: str, size: tuple[int, int], stated: StatedSize) -> str | None:

@@ -24,6 +24,7 @@ from bestie.formats.labels.base import (
     ReadOptions,
     list_files,
     name_mistake,
+    other_name_mistake,
     parse_pair,
     read_json,
     table_of,
@@ -80,6 +81,9 @@ def _read_file(content: Any, path: Path, labels: Labels, options: ReadOptions) -
     image = content["imagePath"].replace("\\", "/")
     if "\0" in image or not image.strip("/. "):
         labels.report(f"its imagePath {ascii(image)} is not the name of a file", path)
+        return False
+    if mistake := other_name_mistake(image, path):  # a copy for another photo, most likely
+        labels.report(mistake, path)
         return False
     beside = (path.parent / image, path.parent / Path(image).name)
     labels.add_size(image, content.get("imageHeight"), content.get("imageWidth"), path)

@@ -9,7 +9,13 @@ Source: the development kit of http://host.robots.ox.ac.uk/pascal/VOC/voc2012/
 
 from pathlib import Path
 
-from bestie.formats.labels.base import Labels, ReadOptions, list_files, parse_number
+from bestie.formats.labels.base import (
+    Labels,
+    ReadOptions,
+    list_files,
+    other_name_mistake,
+    parse_number,
+)
 from bestie.formats.labels.objects import Box, Place, add_object
 from bestie.formats.labels.shapes import Outline, Ring, parse_flat_ring
 from bestie.formats.labels.xml_tree import Element, read_xml
@@ -35,11 +41,9 @@ def read_voc(path: Path, labels: Labels, options: ReadOptions) -> None:
 def _read_image(
     root: Element, image: str, path: Path, labels: Labels, options: ReadOptions
 ) -> None:
-    # Some tools write a file name without suffix, or that of the original photo: the name must be
-    # the xml's own, as it is in VOC.
-    if Path(image).stem != path.stem and Path(image).name != path.stem:
-        message = f"is about '{image}', but its own name is another; rename one of the two"
-        labels.report(message, path)
+    # Some tools write the name of the original photo: it must be the xml's own, as it is in VOC.
+    if mistake := other_name_mistake(image, path):
+        labels.report(mistake, path)
         return
     for size in root.all("size"):
         height, width = (size.child_text(side) for side in ("height", "width"))

@@ -3,6 +3,7 @@
 import codecs
 import json
 import unicodedata
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -15,6 +16,7 @@ from bestie.formats.labels.base import (
     list_files,
     missing_library,
     name_mistake,
+    other_name_mistake,
     parse_number,
     parse_numbers,
     parse_pair,
@@ -176,6 +178,21 @@ def test_sides_that_contradict_each_other_are_a_mistake(labels, tmp_path):
     for width in (40, None, "40", 41):
         labels.add_size("a.png", 30, width, tmp_path)
     assert found(labels) == [(None, "width 41 of 'a.png' contradicts the 40 stated before")]
+
+
+@pytest.mark.parametrize(
+    ("image", "file", "is_other"),
+    [
+        ("d/a.png", "a.json", False),
+        ("a.png", "a.png.json", False),
+        ("a", "a.xml", False),
+        ("u\u0308.png", "\u00fc.json", False),
+        ("a.png", "a copy.json", True),
+        ("a.png", "A.json", True),
+    ],
+)
+def test_a_file_about_one_image_is_called_like_it(image, file, is_other):
+    assert (other_name_mistake(image, Path(file)) is not None) == is_other
 
 
 def test_an_image_has_the_sides_that_are_stated():

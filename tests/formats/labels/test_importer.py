@@ -34,7 +34,7 @@ def photos(tmp_path):
 def write(tmp_path):
     def write(content, name="labels.csv"):
         path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         text = content if isinstance(content, str) else json.dumps(content)
         path.write_bytes(text.encode())
         return path
@@ -174,11 +174,11 @@ def test_coco_without_points_gives_tags(make, write):
 
 
 def test_labelme_points_are_clicks_and_flags_are_tags(make, write):
-    path = write(labelme(point("cat", 3, 4), point("dog", 5, 6)), "labelme/a.json")
+    path = write(labelme(point("cat", 3, 4), point("dog", 5, 6)), "labelme/cat 1.json")
     root, made = make(path.parent)
     assert made.kind == "clicks" and made.clicks_per_class == {"cat": 1, "dog": 1}
     (root / "classes.txt").unlink()
-    path = write(labelme(flags={"cat": True, "dog": False}), "flags/a.json")
+    path = write(labelme(flags={"cat": True, "dog": False}), "flags/cat 1.json")
     assert importer.read_labels(path.parent, options=TAGGED).rows[0].classes == ("cat",)
 
 
@@ -220,15 +220,23 @@ def test_name_in_two_folders_is_not_clear(make, write, photos):
     assert "'dog' stands for several: dog.PNG, sub/dog.PNG" in found
 
 
-@pytest.mark.parametrize("names", [("d1/a.json", "d2/a.json"), ("a.json", "a copy.json")])
-def test_an_image_that_two_files_label_is_refused(make, tmp_path, names):
+def test_an_image_that_two_files_label_is_refused(make, tmp_path):
     """They label another image of that name, or one is a copy: nobody knows which is meant."""
-    for name in names:
+    for name in ("d1/cat 1.json", "d2/cat 1.json", "d2/cat 1.jpg.json"):
         path = tmp_path / "labels" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(labelme(point("cat", 3, 2))))
-    (problem,) = mistakes(make, tmp_path / "labels")
-    assert "labels 'cat 1.jpg', which " in problem and "does, too" in problem
+    problems = mistakes(make, tmp_path / "labels")
+    assert len(problems) == 2
+    for problem in problems:
+        assert "labels 'cat 1.jpg', which " in problem and "does, too" in problem
+
+
+def test_a_file_of_labelme_is_about_the_image_of_its_own_name(make, write):
+    """Another name is that of a copy for another photo, which exists, too."""
+    path = write(labelme(point("cat", 3, 2)), "labels/sub/dog.json")
+    (problem,) = mistakes(make, path.parent)
+    assert "dog.json: is about '../my photos/cat 1.jpg', but its own name is another" in problem
 
 
 def test_an_image_may_stand_in_several_files_of_cvat(make, tmp_path):
@@ -354,7 +362,7 @@ def test_mistakes_in_coco(make, write, content, message):
     ],
 )
 def test_mistakes_in_labelme(make, write, content, message):
-    path = write(content, "labelme/a.json")
+    path = write(content, "labelme/cat 1.json")
     found = mistakes(make, path.parent)
     assert any(str(path) in mistake and message in mistake for mistake in found), found
 
