@@ -22,6 +22,8 @@ from bestie.formats.labels.table import CLASS_HEADINGS
 
 __all__ = ["read_via"]
 
+# An image: where it stands and its file_attributes.
+File = tuple[Place, dict[str, Any]]
 # A region: where it stands, its shape_attributes and its region_attributes.
 Region = tuple[Place, dict[str, Any], dict[str, Any]]
 COLUMNS = ("filename", "region_count", "region_shape_attributes", "region_attributes")
@@ -31,22 +33,42 @@ PROJECT_KEY = "_via_img_metadata"
 def read_via(path: Path, labels: Labels, options: ReadOptions) -> None:
     """Read a CSV or json of VIA; see the module."""
     is_csv = path.suffix.lower() == ".csv"
-    regions = (_read_csv if is_csv else _read_json)(path, labels, options)
+    read = _read_csv if is_csv else _read_json
+    files, regions = read(path, labels)
+    mistake = None if labels.problems else _attribute_mistake(files, regions, options)
+    if mistake:
+        labels.report(mistake, path)
+        return
+    for place, of_file in files:
+        _add_file(place, of_file, labels, options)
     _add_regions(path, regions, labels, options)
 
 
-def _read_csv(path: Path, labels: Labels, options: ReadOptions) -> list[Region]:
-    """Add the images; their regions."""
+def _attribute_mistake(
+    files: Sequence[File], regions: Sequence[Region], options: ReadOptions
+) -> str | None:
+    """Why ``options.attribute`` cannot be the class: nothing has it."""
+    known = dict.fromkeys(name for *_, attributes in regions for name in attributes)
+    known = known or dict.fromkeys(name for _, attributes in files for name in attributes)
+    if options.attribute is None or options.attribute in known:
+        return None
+    found = ", ".join(ascii(name)[:40] for name in known) or "none"
+    return f"has no labels of --attribute {ascii(options.attribute)[:40]}; found: {found}"
+
+
+def _read_csv(path: Path, labels: Labels) -> tuple[list[File], list[Region]]:
+    """The images and their regions."""
+    files: list[File] = []
     found: list[Region] = []
     table = read_rows(path, labels)
     if table is None:
-        return found
+        return files, found
     if table.headings:  # older versions write a # in front
         table.headings[0] = table.headings[0].removeprefix("#")
     missing = [name for name in COLUMNS if name not in table.headings]
     if missing:
         labels.report(f"has no column {', '.join(missing)}; VIA's csv is expected", path, 1)
-        return found
+        return files, found
     sizes: dict[str, str] = {}
     for line, values in table.records(path, labels):
         place = Place(values["filename"], path, line)
@@ -69,25 +91,26 @@ def _read_csv(path: Path, labels: Labels, options: ReadOptions) -> list[Region]:
         if len(parts) < 3:
             continue
         file_attributes, shape, attributes = parts
-        _add_file(place, file_attributes, labels, options)
+        files.append((place, file_attributes))
         if shape:
             found.append((place, shape, attributes))
         elif attributes or values["region_count"] not in ("", "0"):
             place.report("has attributes of a region, or counts some, but has no shape", labels)
-    return found
+    return files, found
 
 
-def _read_json(path: Path, labels: Labels, options: ReadOptions) -> list[Region]:
-    """Add the images; their regions."""
+def _read_json(path: Path, labels: Labels) -> tuple[list[File], list[Region]]:
+    """The images and their regions."""
+    files: list[File] = []
     found: list[Region] = []
     content = read_json(path, labels)
     if content is None:
-        return found
+        return files, found
     if isinstance(content, dict) and PROJECT_KEY in content:
         content = content[PROJECT_KEY]
     if not isinstance(content, dict) or not all(isinstance(v, dict) for v in content.values()):
         labels.report("is not an object of files; VIA's json is expected", path)
-        return found
+        return files, found
     keys: dict[str, str] = {}
     for key, entry in content.items():
         place = Place(str(entry.get("filename", "")), path, where=f"file {ascii(key)[:60]}")
@@ -102,7 +125,7 @@ def _read_json(path: Path, labels: Labels, options: ReadOptions) -> list[Region]
         elif not isinstance(regions, list) or not isinstance(file_attributes, dict):
             place.report("has regions that are not a list, or broken file_attributes", labels)
         else:
-            _add_file(place, file_attributes, labels, options)
+            files.append((place, file_attributes))
             for number, region in enumerate(regions, 1):
                 here = place.at(f"{place.where}, region {number}")
                 parts = region if isinstance(region, dict) else {}
@@ -113,7 +136,7 @@ def _read_json(path: Path, labels: Labels, options: ReadOptions) -> list[Region]
                     found.append((here, shape, attributes))
                 else:
                     here.report("has no shape_attributes or no region_attributes", labels)
-    return found
+    return files, found
 
 
 def _add_file(

@@ -71,8 +71,13 @@ def test_the_class_is_the_attribute_that_can_be_it_or_that_is_named(write):
     path = write(POINT, attributes={"species": "cat", "note": "x"})
     assert "--attribute NAME says which one is the class" in mistakes(path)[0]
     assert read(path, attribute="species") == clicks
-    assert "names no class; --class NAME" in mistakes(path, attribute="other")[0]
-    assert read(path, attribute="other", class_name="cat") == clicks
+    for wrong in ("Species", "other"):
+        (mistake,) = mistakes(path, attribute=wrong, class_name="cat")
+        found = f"has no labels of --attribute '{wrong}'; found: 'species', 'note'"
+        assert mistake.endswith(found)
+    path = write(POINT, attributes={"species": "", "note": "x"})
+    assert "names no class; --class NAME" in mistakes(path, attribute="species")[0]
+    assert read(path, attribute="species", class_name="cat") == clicks
     path = write(POINT, attributes={"class": {"cat": True, "dog": True}})
     assert "a class that is not one name" in mistakes(path)[0]
 
