@@ -29,7 +29,7 @@ from bestie.formats.labels.new_root import (
     write_root,
 )
 from bestie.formats.labels.objects import check_kinds, settle_tags
-from bestie.formats.labels.photos import PhotoFinder
+from bestie.formats.labels.photos import PhotoFinder, name_parts
 from bestie.formats.labels.registry import read_labels
 from bestie.formats.labels.shapes import draw_shape
 from bestie.formats.rle import encode_mask
@@ -202,7 +202,7 @@ def _match(
             rows_of[path].append(row)
     for message, file, line in missing:
         source.report(message, file, line)
-    _check_files(source, rows_of)
+    (_check_files if source.file_per_image else _check_names)(source, rows_of)
     check_kinds(source, options, rows_of)
     rows_of = settle_tags(source, options, rows_of)
     known, empty = set(class_names), []
@@ -231,11 +231,23 @@ def _match(
 
 def _check_files(source: Labels, rows_of: dict[Path, list[Row]]) -> None:
     """Report images that several files label: files of two folders, or a copy of one file."""
-    for path, rows in rows_of.items() if source.file_per_image else ():
+    for path, rows in rows_of.items():
         first, *others = dict.fromkeys(row.file for row in rows)
         for file in others:
             message = f"labels '{path.name}', which {first} does, too; keep the one that is meant"
             source.report(message, file)
+
+
+def _check_names(source: Labels, rows_of: dict[Path, list[Row]]) -> None:
+    """Report images that the labels have under several names: two entries, most likely."""
+    for rows in rows_of.values():
+        of_name: dict[tuple[str, ...], Row] = {}
+        for row in rows:
+            of_name.setdefault(name_parts(row.image), row)
+        first, *others = of_name.values()
+        for row in others:
+            message = f"images '{row.image}' and '{first.image}' are one photo; use one name for it"
+            source.report(message, row.file, row.line)
 
 
 def _in_pixels(row: Row, size: tuple[int, int]) -> Row:

@@ -15,7 +15,7 @@ from pathlib import Path
 from bestie.formats.images import PHOTO_SUFFIXES, list_photos, walk_folders
 from bestie.formats.labels.base import Row
 
-__all__ = ["PhotoFinder"]
+__all__ = ["PhotoFinder", "name_parts"]
 
 Parts = tuple[str, ...]
 # An upload of Label Studio; it puts eight hexadecimal digits in front of the name.
@@ -32,8 +32,10 @@ class PhotoFinder:
         """
         self.folder = folder
         self.photos = list_photos(folder)
-        self._relative = {path: _parts(path.relative_to(folder).as_posix()) for path in self.photos}
-        self._above = _parts(os.path.realpath(folder))
+        self._relative = {
+            path: name_parts(path.relative_to(folder).as_posix()) for path in self.photos
+        }
+        self._above = name_parts(os.path.realpath(folder))
         self._by_name: dict[str, list[Path]] = defaultdict(list)
         for path, parts in self._relative.items():
             self._by_name[parts[-1]].append(path)
@@ -58,7 +60,9 @@ class PhotoFinder:
             return self._note_upload(self._find(row), row.image, is_short=False)
         # The name of the upload wins over that of the file that was uploaded.
         exact, short = upload.groups()
-        is_short = bool(not self._by_name[_parts(exact)[-1]] and self._by_name[_parts(short)[-1]])
+        is_short = bool(
+            not self._by_name[name_parts(exact)[-1]] and self._by_name[name_parts(short)[-1]]
+        )
         found = self._find(replace(row, image=short if is_short else exact))
         return self._note_upload(found, row.image, is_short)
 
@@ -72,7 +76,7 @@ class PhotoFinder:
         return found
 
     def _find(self, row: Row) -> Path | str:
-        name = _parts(row.image)
+        name = name_parts(row.image)
         if not name:
             return f"image '{row.image}' is not the name of a file"
         candidates = [path for path in self._by_name[name[-1]] if self._fits(name, path)]
@@ -108,7 +112,7 @@ class PhotoFinder:
 
     def _in_folders_of(self, file: Path, candidates: list[Path]) -> list[Path]:
         """Those whose folders are the last ones of a label file (labels/d1/a.xml, d1/a.png)."""
-        folders = _parts(os.path.realpath(file.parent))
+        folders = name_parts(os.path.realpath(file.parent))
         named = [
             path
             for path in candidates
@@ -158,8 +162,8 @@ class PhotoFinder:
             for name in names:
                 path = Path(place, name)
                 if path not in self._relative:
-                    found.setdefault(_parts(name)[-1], path)
-                    found.setdefault(_stem(_parts(name)[-1]), path)
+                    found.setdefault(name_parts(name)[-1], path)
+                    found.setdefault(_stem(name_parts(name)[-1]), path)
         return found
 
     def _shown(self, path: Path) -> str:
@@ -170,7 +174,7 @@ def _stem(name: str) -> str:
     return Path(name).stem
 
 
-def _parts(name: str) -> Parts:
+def name_parts(name: str) -> Parts:
     """Folders and name, without what says nothing: a drive, ".", "..", doubled slashes."""
     name = unicodedata.normalize("NFC", name).replace("\\", "/")
     return tuple(part for part in name.split("/") if part not in ("", ".", ".."))

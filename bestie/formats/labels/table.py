@@ -13,7 +13,7 @@ pixels) are a mistake: without them, the table would be read as clicks of corner
 import re
 from pathlib import Path
 
-from bestie.formats.labels.base import Labels, ReadOptions, parse_number
+from bestie.formats.labels.base import Labels, ReadOptions, Row, parse_number
 from bestie.formats.labels.objects import Place, add_object
 from bestie.formats.labels.rows import read_rows
 
@@ -103,6 +103,7 @@ def read_table(path: Path, labels: Labels, options: ReadOptions) -> None:
         values = {name: fields[index] for name, index in columns.items()}
         _add_row(values, labels, options, path, line)
     _report_shares(path, labels)
+    _report_contradictions(path, labels)
 
 
 def _columns(
@@ -296,3 +297,21 @@ def _report_shares(path: Path, labels: Labels) -> None:
             )
             labels.report(message, path, row.line)
             return
+
+
+def _report_contradictions(path: Path, labels: Labels) -> None:
+    """Report images with objects and without, and clicks of two classes on one place."""
+    shows: dict[str, Row] = {}
+    clicked: dict[tuple[str, tuple[float, float]], Row] = {}
+    for row in labels.rows:
+        if row.classes:
+            shows.setdefault(row.image, row)
+        if row.xy is not None:
+            first = clicked.setdefault((row.image, row.xy), row)
+            if first.classes != row.classes:
+                names = f"'{row.classes[0]}', and '{first.classes[0]}' in line {first.line}"
+                labels.report(f"the same click is {names}; keep one of them", path, row.line)
+    for row in labels.rows:
+        if not row.classes and row.image in shows:
+            found = f"'{row.image}' has no class here, but one in line {shows[row.image].line}"
+            labels.report(f"{found}; remove one of the two lines", path, row.line)

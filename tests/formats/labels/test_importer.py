@@ -18,6 +18,13 @@ TAGGED = ReadOptions(flags_are_tags=True)
 TAGS = "image,class\ncat 1.jpg,cat\nsub/dog.PNG,dog;cat\nscan.tif,\n"
 CLICKS = "image,x,y,class\ncat 1.jpg,3,4.5,cat\ncat 1.jpg,39,29,cat\nsub/dog.PNG,7,8,dog\n"
 
+VIA_REGIONS = [
+    {
+        "shape_attributes": {"name": "point", "cx": 3, "cy": 4},
+        "region_attributes": {"class": "cat"},
+    }
+]
+
 
 @pytest.fixture
 def photos(tmp_path):
@@ -239,6 +246,40 @@ def test_a_file_of_labelme_is_about_the_image_of_its_own_name(make, write):
     assert "dog.json: is about '../my photos/cat 1.jpg', but its own name is another" in problem
 
 
+def two_names(first, second):
+    images = [{"id": i, "file_name": name} for i, name in enumerate((first, second))]
+    entries = [{"id": i, "image_id": i, "category_id": 1, "point": [i, 4]} for i in (0, 1)]
+    return {
+        "via": {name: {"filename": name, "regions": VIA_REGIONS} for name in (first, second)},
+        "coco": {
+            "images": images,
+            "annotations": entries,
+            "categories": [{"id": 1, "name": "cat"}],
+        },
+        "csv": f"image,x,y,class\n{first},1,4,cat\n{second},2,4,cat\n",
+        "cvat": "<annotations>"
+        + "".join(
+            f'<image name="{name}"><points label="cat" points="3,4"/></image>'
+            for name in (first, second)
+        )
+        + "</annotations>",
+    }
+
+
+@pytest.mark.parametrize("second", ["cat 1.jpg", "cat 1"])
+@pytest.mark.parametrize("format", ["via", "coco", "csv", "cvat"])
+def test_two_names_of_one_photo_are_refused(make, write, format, second):
+    suffix = {"csv": "csv", "cvat": "xml"}.get(format, "json")
+    first = "my photos/cat 1.jpg"
+    path = write(two_names(first, second)[format], f"labels.{suffix}")
+    (problem,) = mistakes(make, path)
+    assert f"images '{second}' and '{first}' are one photo; use one name for it" in problem
+
+
+def test_one_photo_may_be_written_in_two_ways(make, write):
+    make(write("image,x,y,class\nsub/dog.PNG,1,4,dog\n.\\sub\\dog.PNG,2,4,dog\n"))
+
+
 def test_an_image_may_stand_in_several_files_of_cvat(make, tmp_path):
     """One per class, for example."""
     for name, x in (("cat", 3), ("dog", 5)):
@@ -286,14 +327,8 @@ def test_broken_image(make, write, photos):
 
 VIA = {
     name: {"filename": name, "regions": regions}
-    for name, regions in [("cat 1.jpg", []), ("sub/dog.PNG", [])]
+    for name, regions in [("cat 1.jpg", VIA_REGIONS), ("sub/dog.PNG", [])]
 }
-VIA["cat 1.jpg"]["regions"] = [
-    {
-        "shape_attributes": {"name": "point", "cx": 3, "cy": 4},
-        "region_attributes": {"class": "cat"},
-    }
-]
 CVAT = (
     '<annotations><image name="cat 1.jpg"><points label="cat" points="3,4"/></image>'
     '<image name="sub/dog.PNG"/></annotations>'

@@ -248,3 +248,22 @@ def test_columns_that_describe_the_image_do_no_harm(read, more):
     tags = read(f"image,class,{more}\na.png,cat,1,1\n")
     assert clicks == ([("a.png", ("cat",), (3, 4))], [])
     assert tags == ([("a.png", ("cat",), None)], [])
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        ("image,class\na,cat\nb,dog\na,\n", 4, "'a' has no class here, but one in line 2"),
+        ("image,class\na,\na,cat\n", 2, "'a' has no class here, but one in line 3"),
+        (COLUMNS + "a,1,2,cat\na,,,\n", 3, "'a' has no class here, but one in line 2"),
+        (COLUMNS + "a,1,2,cat\na,1.0,2,dog\n", 3, "click is 'dog', and 'cat' in line 2"),
+    ],
+)
+def test_rows_that_contradict_each_other(read, text, line, message):
+    ((found, told),) = read(text)[1]
+    assert found == line and message in told
+
+
+def test_rows_that_say_the_same_twice_do_not_contradict_each_other(read):
+    assert read("image,class\na,cat\na,dog;cat\nb,\nb,\n")[1] == []
+    assert read(COLUMNS + "a,1,2,cat\na,1,2,cat\nb,1,2,dog\n")[1] == []
