@@ -72,8 +72,8 @@ FLAGS = {
     "class_name": "--class",
     "attribute": "--attribute",
 }
-# The first line: a class id and 4 or more numbers.
-YOLO_LINE = r"\A\s*\d+([ \t]+[-+.\deE]+){4,}[ \t]*(\r?\n|\Z)"
+# The first line: a class id and 4 or more numbers, or what should be numbers (0,5 or nan).
+YOLO_LINE = r"(?i)\A[\ufeff\ufffd]*\s*\d+([ \t]+([-+.,\de]+|[-+]?(nan|inf))){4,}[ \t]*(\r?\n|\Z)"
 FORMATS = {
     "csv": Format(
         "a table",
@@ -191,6 +191,8 @@ FALLBACKS = {
     ".zip": "imagej",
     ".roi": "imagej",
 }
+# The same for the files of a folder.
+FOLDER_FALLBACKS = {".json": "labelme", ".txt": "yolo"}
 
 
 def read_labels(
@@ -243,8 +245,9 @@ def _detect(path: Path) -> str:
             found.setdefault(name, file)
     if path.is_dir():
         found = {name: file for name, file in found.items() if FORMATS[name].is_of_folders}
-        if not found and any(file.suffix.lower() == ".json" for file in files):
-            return "labelme"
+        for suffix, name in FOLDER_FALLBACKS.items():
+            if not found and any(file.suffix.lower() == suffix for file in files):
+                return name
     elif not found and (fallback := FALLBACKS.get(path.suffix.lower())):
         return fallback
     if not found:

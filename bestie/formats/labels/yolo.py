@@ -3,7 +3,8 @@
 - detect, ``class x y width height``: boxes;
 - segment, ``class x y x y x y ...``: masks;
 - pose, ``class x y width height`` and x, y (, visibility) of each keypoint, if ``kpt_shape`` of
-  the data.yaml states them: clicks; of several keypoints ``ReadOptions.keypoints`` chooses one;
+  the data.yaml states them: clicks; of several keypoints ``ReadOptions.keypoints`` chooses one.
+  Without it, files whose objects all have as many numbers could be of this kind (a mistake);
 - oriented boxes, ``class`` and four corners: only with ``--format yolo-obb``.
 
 Names of the classes are in data.yaml, classes.txt or obj.names, beside the files or in a folder
@@ -75,8 +76,13 @@ def _read(path: Path, labels: Labels, options: ReadOptions, kind: str) -> None:
     if names is None:
         return
     lines = [(file, *line) for file in files for line in _lines(file, labels)]
-    counts = {len(fields) for *_, fields in lines} - {5}
-    kind = "pose" if names.keypoints else kind or _kind(counts, names, path, labels)
+    if names.keypoints and kind:
+        message = f"its kpt_shape states keypoints, which --format yolo reads, not yolo-{kind}"
+        labels.report(message, names.file)
+    counts = {len(fields) - 1 for *_, fields in lines}
+    kind = "pose" if names.keypoints else kind or _kind(counts, path, labels)
+    if not kind:
+        return
     for file in files:
         labels.add(_image_name(file, path), (), None, file)
     for file, line, fields in lines:
@@ -84,19 +90,26 @@ def _read(path: Path, labels: Labels, options: ReadOptions, kind: str) -> None:
         _read_line(fields, kind, names, place, labels, options)
 
 
-def _kind(counts: set[int], names: _Names, path: Path, labels: Labels) -> str:
-    """ "detect" or "segment"; "" if the files could be something else, too (a mistake)."""
-    if not counts:
+def _kind(counts: set[int], path: Path, labels: Labels) -> str:
+    """ "detect" or "segment"; "" if the files could be something else, too (a mistake).
+
+    Args:
+        counts: of the numbers after the class; objects with keypoints have one number of them.
+        path, labels: for the mistake.
+    """
+    others = counts - {4}
+    if not others:
         return "detect"
-    if counts == {9}:
-        message = "each object has four corners: outlines (--format yolo-segment) or oriented "
-        labels.report(f"{message}boxes (--format yolo-obb)?", path)
-        return ""
-    if len(counts) == 1 and names.file.name in NAME_LISTS and min(counts) >= 7:
-        message = f"each object has {min(counts)} numbers: outlines (--format yolo-segment), or "
-        labels.report(f"{message}keypoints? Those need the data.yaml with kpt_shape", path)
-        return ""
-    return "segment"
+    number = min(others)
+    # Beside boxes, no object has keypoints.
+    if others != {number} or number < 6 or (number != 8 and 4 in counts):
+        return "segment"
+    kinds = "outlines (--format yolo-segment) or "
+    if number == 8:
+        kinds += "oriented boxes (--format yolo-obb) or "
+    message = f"each object has {number} numbers after its class: {kinds * (number % 2 == 0)}"
+    labels.report(f"{message}keypoints? Those need the data.yaml with kpt_shape", path)
+    return ""
 
 
 def _label_files(path: Path) -> list[Path]:
@@ -131,7 +144,8 @@ def _find_names(file: Path, path: Path, labels: Labels) -> _Names | None:
             names = _read_names(found[0], labels)
             return names if names and _agrees(names, found[1:], path, labels) else None
     accepted = ", ".join(NAME_FILES)
-    labels.report(f"names of the classes are missing: none of {accepted} beside the files", path)
+    missing = f"names of the classes are missing: none of {accepted} beside the files"
+    labels.report(f"is read as YOLO, but {missing}", path)
     return None
 
 
@@ -227,7 +241,8 @@ def _read_line(
 ) -> None:
     values = [number for text in fields[1:] if (number := parse_number(text)) is not None]
     if len(values) < len(fields) - 1 or not (fields[0].isascii() and fields[0].isdigit()):
-        place.report(f"'{' '.join(fields)[:60]}' is not a class id and numbers", labels)
+        advice = "; decimals have a point" if any("," in text for text in fields) else ""
+        place.report(f"'{' '.join(fields)[:60]}' is not a class id and numbers{advice}", labels)
         return
     name = names.names.get(int(fields[0][:9]))
     if name is None:

@@ -1,11 +1,14 @@
 """What a reader found, in a form that tests can compare."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from pycocotools import mask as coco_mask
 
+from bestie import formats
 from bestie.formats.labels.base import Labels, ReadOptions
 from bestie.formats.labels.registry import read_labels
 from bestie.formats.labels.shapes import Bitmap, Coded, Outline, draw_shape
@@ -40,9 +43,11 @@ def mistakes(path: Path, format: str | None = None, **options: Any) -> list[str]
     return list(map(str, read_labels(path, format, ReadOptions(**options)).problems))
 
 
-def drawn(path: Path, height: int, width: int, **options: Any) -> list[tuple[str, np.ndarray]]:
+def drawn(
+    path: Path, height: int, width: int, format: str | None = None, **options: Any
+) -> list[tuple[str, np.ndarray]]:
     """Class and pixels of each mask of a label file."""
-    labels = read_labels(path, None, ReadOptions(**options))
+    labels = read_labels(path, format, ReadOptions(**options))
     assert labels.problems == [], list(map(str, labels.problems))
     rows = [row for row in labels.rows if row.mask is not None]
     masks = [
@@ -57,3 +62,10 @@ def box_mask(height: int, width: int, left: int, top: int, right: int, bottom: i
     mask = np.zeros((height, width), bool)
     mask[top:bottom, left:right] = True
     return mask
+
+
+def import_mistakes(make: Callable, labels: Path, **options: Any) -> list[str]:
+    """Mistakes that an import with the fixture ``make`` lists."""
+    with pytest.raises(formats.DataError) as caught:
+        make(labels, **options)
+    return [line.strip() for line in str(caught.value).splitlines()[1:]]

@@ -13,57 +13,11 @@ from bestie.data import survey_data
 from bestie.formats.labels import importer
 from bestie.formats.labels.base import ReadOptions
 from tests.conftest import PROJECT
+from tests.formats.labels.reading import import_mistakes as mistakes
 
 TAGGED = ReadOptions(flags_are_tags=True)
 TAGS = "image,class\ncat 1.jpg,cat\nsub/dog.PNG,dog;cat\nscan.tif,\n"
 CLICKS = "image,x,y,class\ncat 1.jpg,3,4.5,cat\ncat 1.jpg,39,29,cat\nsub/dog.PNG,7,8,dog\n"
-
-VIA_REGIONS = [
-    {
-        "shape_attributes": {"name": "point", "cx": 3, "cy": 4},
-        "region_attributes": {"class": "cat"},
-    }
-]
-
-
-@pytest.fixture
-def photos(tmp_path):
-    folder = tmp_path / "my photos"
-    (folder / "sub").mkdir(parents=True)
-    pixels = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
-    for name in ("cat 1.jpg", "sub/dog.PNG", "scan.tif"):
-        Image.fromarray(pixels).save(folder / name)
-    (folder / "notes.txt").write_text("no image")
-    return folder
-
-
-@pytest.fixture
-def write(tmp_path):
-    def write(content, name="labels.csv"):
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        text = content if isinstance(content, str) else json.dumps(content)
-        path.write_bytes(text.encode())
-        return path
-
-    return write
-
-
-@pytest.fixture
-def make(photos, tmp_path):
-    """Import into a new root; the root and what was made."""
-
-    def make(labels, output="root", **options):
-        root = tmp_path / output
-        return root, importer.import_labels(photos, labels, root, **options)
-
-    return make
-
-
-def mistakes(make, labels, **options):
-    with pytest.raises(formats.DataError) as caught:
-        make(labels, **options)
-    return [line.strip() for line in str(caught.value).splitlines()[1:]]
 
 
 def coco(*annotations, **image):
@@ -246,40 +200,6 @@ def test_a_file_of_labelme_is_about_the_image_of_its_own_name(make, write):
     assert "dog.json: is about '../my photos/cat 1.jpg', but its own name is another" in problem
 
 
-def two_names(first, second):
-    images = [{"id": i, "file_name": name} for i, name in enumerate((first, second))]
-    entries = [{"id": i, "image_id": i, "category_id": 1, "point": [i, 4]} for i in (0, 1)]
-    return {
-        "via": {name: {"filename": name, "regions": VIA_REGIONS} for name in (first, second)},
-        "coco": {
-            "images": images,
-            "annotations": entries,
-            "categories": [{"id": 1, "name": "cat"}],
-        },
-        "csv": f"image,x,y,class\n{first},1,4,cat\n{second},2,4,cat\n",
-        "cvat": "<annotations>"
-        + "".join(
-            f'<image name="{name}"><points label="cat" points="3,4"/></image>'
-            for name in (first, second)
-        )
-        + "</annotations>",
-    }
-
-
-@pytest.mark.parametrize("second", ["cat 1.jpg", "cat 1"])
-@pytest.mark.parametrize("format", ["via", "coco", "csv", "cvat"])
-def test_two_names_of_one_photo_are_refused(make, write, format, second):
-    suffix = {"csv": "csv", "cvat": "xml"}.get(format, "json")
-    first = "my photos/cat 1.jpg"
-    path = write(two_names(first, second)[format], f"labels.{suffix}")
-    (problem,) = mistakes(make, path)
-    assert f"images '{second}' and '{first}' are one photo; use one name for it" in problem
-
-
-def test_one_photo_may_be_written_in_two_ways(make, write):
-    make(write("image,x,y,class\nsub/dog.PNG,1,4,dog\n.\\sub\\dog.PNG,2,4,dog\n"))
-
-
 def test_an_image_may_stand_in_several_files_of_cvat(make, tmp_path):
     """One per class, for example."""
     for name, x in (("cat", 3), ("dog", 5)):
@@ -323,45 +243,6 @@ def test_broken_image(make, write, photos):
     (photos / "cat 1.jpg").write_text("hello")
     (found,) = mistakes(make, write(CLICKS))
     assert "cat 1.jpg: is " in found
-
-
-VIA = {
-    name: {"filename": name, "regions": regions}
-    for name, regions in [("cat 1.jpg", VIA_REGIONS), ("sub/dog.PNG", [])]
-}
-CVAT = (
-    '<annotations><image name="cat 1.jpg"><points label="cat" points="3,4"/></image>'
-    '<image name="sub/dog.PNG"/></annotations>'
-)
-COCO = coco({"category_id": 3, "point": [3, 4]})
-COCO["images"].append({"id": 6, "file_name": "sub/dog.PNG"})
-
-
-@pytest.mark.parametrize(
-    ("content", "name"), [(COCO, "c.json"), (VIA, "v.json"), (CVAT, "c.xml"), (TAGS, "t.csv")]
-)
-def test_images_named_without_any_label_are_counted(make, write, content, name, tmp_path):
-    path = write(content, name)
-    _, made = make(path)
-    count = "1 of 3" if content is TAGS else "1 of 2"
-    found = f"{count} images have no label in {path}; they"
-    note = f"{found} count as images without objects (--skip-empty leaves them out)"
-    assert note in made.notes and sum(map(len, made.splits.values())) == int(count[-1])
-    made = make(path, output="skipped", skip_empty=True)[1]
-    assert f"{found} are left out (--skip-empty)" in made.notes
-    assert sum(map(len, made.splits.values())) == int(count[-1]) - 1
-    with pytest.raises(ValueError, match="--keep-unlabelled and --skip-empty contradict"):
-        make(path, output="both", skip_empty=True, keep_unlabelled=True)
-
-
-@pytest.mark.parametrize("heading", ["image_width", "imageWidth", "img_w", "original width (px)"])
-def test_a_table_may_state_the_size_of_the_image(make, write, heading):
-    rows = "\ncat 1.jpg,3,4,cat,{0}\ncat 1.jpg,5,6,cat,{0}\n"
-    table = write(f"image,x,y,class,{heading}{rows.format(80)}")
-    (mistake,) = str(pytest.raises(formats.DataError, make, table).value).splitlines()[1:]
-    assert "line 2: image 'cat 1.jpg' has 30 x 40 pixels" in mistake
-    assert mistake.endswith("labelled at ? x 80")
-    make(write(f"image,x,y,class,{heading}{rows.format(40)}"))
 
 
 @pytest.mark.parametrize(

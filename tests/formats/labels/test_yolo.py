@@ -50,15 +50,51 @@ def test_keypoints_are_clicks(write):
 def test_what_could_be_outlines_or_keypoints_or_turned_boxes_is_asked(write):
     corners = "0 .1 .1 .5 .1 .5 .5 .1 .5\n"
     path = write(a=corners)
-    assert "--format yolo-segment) or oriented boxes (--format yolo-obb)" in mistakes(path)[0]
+    asked = "(--format yolo-segment) or oriented boxes (--format yolo-obb) or keypoints?"
+    (mistake,) = mistakes(path)
+    assert asked in mistake
     assert read(path, "yolo-segment")[0][2] == "mask"
     assert read(path, "yolo-obb", boxes_as_clicks=True) == [("a", ("cat",), "click", (0.3, 0.3))]
 
 
-def test_without_a_yaml_keypoints_cannot_be_known(write):
-    path = write(None, a="0 .1 .1 .5 .1 .5 .5\n" * 3)
-    assert "keypoints? Those need the data.yaml with kpt_shape" in mistakes(path)[0]
+@pytest.mark.parametrize("yaml", [None, ()])
+def test_without_kpt_shape_keypoints_cannot_be_known(write, yaml):
+    path = write(yaml, a="0 .1 .1 .5 .1 .5 .5\n" * 3)
+    asked = "has 6 numbers after its class: outlines (--format yolo-segment) or keypoints? Those"
+    (mistake,) = mistakes(path)
+    assert asked in mistake
     assert read(path, "yolo-segment")[0][2] == "mask"
+    path = write(yaml, a="0 .5 .5 .2 .2 .4 .45 2\n" * 3)
+    (mistake,) = mistakes(path)
+    assert mistake.endswith(
+        "7 numbers after its class: keypoints? Those need the data.yaml with kpt_shape"
+    )
+
+
+def test_kpt_shape_and_another_format_contradict_each_other(write):
+    path = write({"kpt_shape": [1, 2]}, a="0 .5 .5 .2 .2 .4 .45\n")
+    assert "its kpt_shape states keypoints" in mistakes(path, "yolo-segment")[0]
+
+
+@pytest.mark.parametrize("file", ["labels/a.txt", "labels", ""])
+@pytest.mark.parametrize(
+    ("line", "advice"),
+    [
+        ("0 0,5 0,5 0,1 0,1", "; decimals have a point"),
+        ("0 nan .5 .1 .1", ""),
+        ("0 .5 .5 ? ?", ""),
+    ],
+)
+def test_numbers_of_the_first_line_that_are_none_are_named(write, file, line, advice):
+    path = write(a=f"{line}\n0 .5 .5 .1 .1\n") / file
+    if "?" in line and file.endswith(".txt"):
+        return  # could be a table
+    (mistake,) = mistakes(path)
+    assert mistake.endswith(f"a.txt, line 1: '{line}' is not a class id and numbers{advice}")
+
+
+def test_a_byte_order_mark_is_no_mistake(write):
+    assert len(read(write(a="\ufeff0 .5 .5 .1 .1\n"))) == 1
 
 
 def test_folders_become_folders_of_the_images(write, tmp_path):
@@ -130,7 +166,7 @@ def test_files_of_supervision(tmp_path):
         annotations_directory_path=str(tmp_path / "labels"),
         data_yaml_path=str(tmp_path / "data.yaml"),
     )
-    ((name, found),) = drawn(tmp_path, 30, 40)
+    ((name, found),) = drawn(tmp_path, 30, 40, format="yolo-segment")
     # supervision's outlines pass through the middles of the outer pixels.
     assert name == "dog" and (found & mask).sum() / (found | mask).sum() > 0.6
     boxes = sv.Detections(xyxy=detections.xyxy, class_id=detections.class_id)
