@@ -174,3 +174,10 @@ def test_images_without_any_object_are_counted(tmp_path, images):
     del content["images"][2]
     root = convert(tmp_path, images, content)
     assert empty_images_note(root, "train", "coco:a:b") == []
+
+
+def test_a_click_in_shares_of_the_image_is_refused(tmp_path, images):
+    content = coco(keypoints=[0.25, 0.5, 2])
+    content["annotations"] = content["annotations"][2:]
+    with pytest.raises(ValueError, match="annotation 3: x 0.25, y 0.5: all coordinates lie in"):
+        convert(tmp_path, images, content, clicks=True)

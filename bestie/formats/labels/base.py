@@ -15,6 +15,7 @@ import json
 import math
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ __all__ = [
     "read_json",
     "report_class_twins",
     "same_name_key",
+    "share_mistake",
     "size_mistake",
     "table_of",
 ]
@@ -277,6 +279,22 @@ def size_mistake(image: str, size: tuple[int, int], stated: StatedSize) -> str |
     labelled = " x ".join("?" if side is None else str(side) for side in stated)
     found = f"{size[0]} x {size[1]} pixels (height x width)"
     return f"image '{image}' has {found}, but was labelled at {labelled}"
+
+
+def share_mistake(points: Sequence[tuple[float, float]]) -> tuple[int, str] | None:
+    """Which point shows that all of a file are shares of the image, not pixels, and the message.
+
+    That is the first one with a fraction, if all points lie in [0, 1]; None: there is no such one.
+    """
+    if not all(0 <= side <= 1 for point in points for side in point):
+        return None
+    for index, (x, y) in enumerate(points):
+        if x % 1 or y % 1:
+            return index, (
+                f"x {x:g}, y {y:g}: all coordinates lie in [0, 1]; pixels are expected, not shares "
+                "of the image: multiply x by the width and y by the height"
+            )
+    return None
 
 
 def missing_library(what: str, extra: str, error: ImportError) -> str:

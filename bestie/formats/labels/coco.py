@@ -27,6 +27,7 @@ from bestie.formats.labels.base import (
     parse_numbers,
     parse_pair,
     same_name_key,
+    share_mistake,
     table_of,
 )
 
@@ -169,6 +170,9 @@ def _read_objects(
         coco.unseen += coco.clicked and click is None and needs_click
         is_box = click is not None and not _visible(points_of(entry))
         coco.objects.append(CocoObject(name, image, category, click, is_box, entry))
+    clicked = [(entry.name, entry.click) for entry in coco.objects if entry.click is not None]
+    if found := share_mistake([click for _, click in clicked]):
+        labels.report(f"{clicked[found[0]][0]}: {found[1]}", path)
     wants_masks = masks and options.objects_as == "masks"
     if coco.clicked and objects and coco.unseen == len(objects) and not wants_masks:
         labels.report("no annotation has a visible keypoint", path)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bestie.formats.base import DataError
 from bestie.formats.images import walk_folders
-from bestie.formats.labels.base import Labels, ReadOptions
+from bestie.formats.labels.base import Labels, ReadOptions, share_mistake
 from bestie.formats.labels.coco_labels import read_coco_labels
 from bestie.formats.labels.cvat import read_cvat
 from bestie.formats.labels.imagej import read_imagej
@@ -42,6 +42,8 @@ class Format:
         is_of_folders: whether a folder of such files is read, too.
         is_found: whether it is recognized at all; others need to be named.
         file_per_image: each image has a file of its own.
+        is_in_pixels: a click of its files is in pixels from the top left corner: not in shares or
+            percent of the image, nor counted from the center of the first pixel.
         options: attributes of ReadOptions that matter to it, besides ``objects_as``.
     """
 
@@ -53,6 +55,7 @@ class Format:
     is_of_folders: bool = True
     is_found: bool = True
     file_per_image: bool = False
+    is_in_pixels: bool = True
     options: tuple[str, ...] = ()
 
     def matches(self, suffix: str, text: str) -> bool:
@@ -113,6 +116,7 @@ FORMATS = {
         ("annotation_id", "annotator", "lead_time"),
         is_of_folders=False,
         options=("boxes_as_clicks", "class_name", "attribute"),
+        is_in_pixels=False,
     ),
     "via": Format(
         "VIA",
@@ -138,6 +142,7 @@ FORMATS = {
         (YOLO_LINE,),
         options=("keypoints", "boxes_as_clicks"),
         file_per_image=True,
+        is_in_pixels=False,
     ),
     "yolo-segment": Format(
         "YOLO's outlines",
@@ -145,6 +150,7 @@ FORMATS = {
         read_yolo_segment,
         is_found=False,
         file_per_image=True,
+        is_in_pixels=False,
     ),
     "yolo-obb": Format(
         "YOLO's oriented boxes",
@@ -153,6 +159,7 @@ FORMATS = {
         is_found=False,
         options=("boxes_as_clicks",),
         file_per_image=True,
+        is_in_pixels=False,
     ),
     "qupath": Format(
         "QuPath's GeoJSON",
@@ -178,6 +185,7 @@ FORMATS = {
         ("index", "axis-0"),
         options=("class_name",),
         file_per_image=True,
+        is_in_pixels=False,
     ),
 }
 # What a file is taken for whose content matches no format, by its suffix: its reader's message then
@@ -221,9 +229,19 @@ def read_labels(
     _require_effect(options, reader, path)
     labels = Labels(file_per_image=reader.file_per_image)
     reader.read(path, labels, options)
+    if reader.is_in_pixels:
+        _report_shares(labels)
     if not labels.rows and not labels.problems:
         labels.report("holds no label", path)
     return labels
+
+
+def _report_shares(labels: Labels) -> None:
+    """Report clicks that are all shares of the image."""
+    clicks = [(row, row.xy) for row in labels.rows if row.xy is not None]
+    if found := share_mistake([xy for _, xy in clicks]):
+        row = clicks[found[0]][0]
+        labels.report(f"{row.where} {found[1]}".strip(), row.file, row.line)
 
 
 def _require_effect(options: ReadOptions, reader: Format, path: Path) -> None:

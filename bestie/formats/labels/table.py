@@ -102,7 +102,6 @@ def read_table(path: Path, labels: Labels, options: ReadOptions) -> None:
             continue
         values = {name: fields[index] for name, index in columns.items()}
         _add_row(values, labels, options, path, line)
-    _report_shares(path, labels)
     _report_contradictions(path, labels)
 
 
@@ -282,21 +281,6 @@ def _add_click(
     else:
         place = Place(values["image"], path, line)
         add_object(labels, options, place, name or None, point=(x, y))
-
-
-def _report_shares(path: Path, labels: Labels) -> None:
-    """Clicks that all lie in the first pixel are not in pixels, most likely."""
-    clicks = [(row, row.xy) for row in labels.rows if row.xy is not None]
-    if not all(0 <= value <= 1 for _, xy in clicks for value in xy):
-        return
-    for row, (x, y) in clicks:
-        if x % 1 or y % 1:
-            message = (
-                f"x {x:g}, y {y:g}: all coordinates lie in [0, 1]; pixels are expected, not shares "
-                "of the image: multiply x by the width and y by the height"
-            )
-            labels.report(message, path, row.line)
-            return
 
 
 def _report_contradictions(path: Path, labels: Labels) -> None:

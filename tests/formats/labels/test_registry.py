@@ -69,3 +69,45 @@ def test_an_option_without_effect_is_refused(options, message, tmp_path):
     (tmp_path / "a.csv").write_text("image,x,y,class\na.png,1,2,cat\n")
     with pytest.raises(ValueError, match=message):
         read_labels(tmp_path / "a.csv", None, options)
+
+
+def clicks_in(format, clicks):
+    """A file of clicks on one image."""
+    coco = {
+        "images": [{"id": 1, "file_name": "a.png"}],
+        "categories": [{"id": 1, "name": "cat"}],
+        "annotations": [{"image_id": 1, "category_id": 1, "point": list(xy)} for xy in clicks],
+    }
+    shapes = [{"label": "cat", "shape_type": "point", "points": [list(xy)]} for xy in clicks]
+    regions = [
+        {
+            "shape_attributes": {"name": "point", "cx": x, "cy": y},
+            "region_attributes": {"class": "cat"},
+        }
+        for x, y in clicks
+    ]
+    points = "".join(f'<points label="cat" points="{x},{y}"/>' for x, y in clicks)
+    return {
+        "csv": "image,x,y,class\n" + "".join(f"a.png,{x},{y},cat\n" for x, y in clicks),
+        "coco": json.dumps(coco),
+        "labelme": json.dumps({"imagePath": "a.png", "shapes": shapes}),
+        "via": json.dumps({"a.png": {"filename": "a.png", "regions": regions}}),
+        "cvat": f'<annotations><image name="a.png">{points}</image></annotations>',
+    }[format]
+
+
+@pytest.mark.parametrize("format", ["csv", "coco", "labelme", "via", "cvat"])
+def test_shares_of_the_image_are_no_pixels(format, tmp_path):
+    path = tmp_path / f"a{FORMATS[format].suffixes[0]}"
+    for shares in ([(0.25, 0.5)], [(0, 1), (0.5, 0.5)]):
+        path.write_text(clicks_in(format, shares))
+        (mistake,) = map(str, read_labels(path).problems)
+        assert f"x {shares[-1][0]}, y 0.5: all coordinates lie in [0, 1]; pixels are" in mistake
+    for pixels in ([(0, 0)], [(1, 1)], [(0, 1), (1, 0)], [(0.5, 0.5), (1.5, 0)]):
+        path.write_text(clicks_in(format, pixels))
+        assert read_labels(path).problems == []
+
+
+@pytest.mark.parametrize("name", ["yolo", "napari", "label-studio"])
+def test_a_click_on_the_first_pixel_is_one_where_files_have_no_pixels(name):
+    assert not FORMATS[name].is_in_pixels

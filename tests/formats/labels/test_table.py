@@ -165,17 +165,6 @@ def test_a_missing_value_is_no_class(read, name):
     assert "an image without objects has empty cells" in message
 
 
-@pytest.mark.parametrize("rows", ["a,0,1,cat\nb,.25,1,cat\n", "a,1,1,cat\nb,0.5,0.5,dog\n"])
-def test_shares_of_the_image_are_no_pixels(read, rows):
-    ((line, message),) = read(COLUMNS + rows)[1]
-    assert line == 3 and "all coordinates lie in [0, 1]; pixels are expected" in message
-
-
-@pytest.mark.parametrize("rows", ["a,0,1,cat\n", "a,.5,.5,cat\nb,1.5,0,cat\n"])
-def test_clicks_near_the_corner_are_pixels(read, rows):
-    assert read(COLUMNS + rows)[1] == []
-
-
 def test_a_row_with_an_image_only_says_that_it_shows_no_object(read):
     assert read(COLUMNS + "a.png,,,\n") == ([("a.png", (), None)], [])
 
