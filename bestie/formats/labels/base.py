@@ -120,6 +120,7 @@ class Labels:
         problems: mistakes.
         notes: what was read in a way that a user should know of.
         file_per_image: each image has a file of its own in this format.
+        has_choice: an object has several points, so that ``ReadOptions.keypoints`` matters.
     """
 
     rows: list[Row] = field(default_factory=list)
@@ -128,6 +129,7 @@ class Labels:
     problems: list[DataError] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     file_per_image: bool = False
+    has_choice: bool = False
 
     def report(self, message: str, file: Path, line: int | None = None) -> None:
         """Add a mistake."""

@@ -159,16 +159,18 @@ def _read_objects(
     has_points = [any(entry.get(key) for key in POINT_KEYS) for *_, entry in objects]
     coco.clicked = (any(has_points) or options.boxes_as_clicks) if clicks is None else clicks
     for name, image, category, entry in objects:
+        points = points_of(entry)
+        labels.has_choice |= isinstance(points, list) and len(points) > 1
         click: tuple[float, float] | str | None = None
         has_mask = masks and bool(entry.get("segmentation"))
-        needs_click = not has_mask or options.boxes_as_clicks or points_of(entry) is not None
+        needs_click = not has_mask or options.boxes_as_clicks or points is not None
         if coco.clicked and needs_click:
             click = _click(entry, coco.category_entries[category], options)
         if isinstance(click, str):
             labels.report(f"{name}{click}", path)
             continue
         coco.unseen += coco.clicked and click is None and needs_click
-        is_box = click is not None and not _visible(points_of(entry))
+        is_box = click is not None and not _visible(points)
         coco.objects.append(CocoObject(name, image, category, click, is_box, entry))
     clicked = [(entry.name, entry.click) for entry in coco.objects if entry.click is not None]
     if found := share_mistake([click for _, click in clicked]):

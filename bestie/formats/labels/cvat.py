@@ -78,12 +78,13 @@ def _read_shape(element: Element, place: Place, labels: Labels, options: ReadOpt
     label = element.attributes.get("label", "")
     if element.tag in ("points", "skeleton"):
         points = _keypoints(element)
+        names = [child.attributes.get("label", "") for child in element.all("points")]
+        labels.has_choice |= len(names) > 1 or (isinstance(points, dict) and len(points) > 1)
         if points == {}:
             message = "the skeleton has no visible point and gives no click"
             labels.notes.append(f"{place.file.name}, line {element.line}: {message}")
             labels.add(place.image, (label,), None, place.file, place.line, is_object=True)
             return
-        names = [child.attributes.get("label", "") for child in element.all("points")]
         point = points if isinstance(points, str) else _choose(points, names, options)
         if point is None:
             message = f"the point {options.keypoints} of the skeleton is not visible: no click"

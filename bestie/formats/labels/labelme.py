@@ -128,6 +128,7 @@ def _add_group(
     boxes = [shape.box for shape in shapes if shape.box is not None]
     rings = [shape.ring for shape in shapes if shape.ring is not None]
     bitmaps = [shape.bitmap for shape in shapes if shape.bitmap is not None]
+    labels.has_choice |= len(points) > 1
     point = choose_point(points, options) if points else None
     if isinstance(point, str):
         place.report(point, labels)

@@ -218,7 +218,7 @@ def read_labels(
 
     Raises:
         DataError: the file does not exist, or its format is not known, or could be several.
-        ValueError: an option that has no effect on this format.
+        ValueError: an option that has no effect on this format, or on these labels.
     """
     options = options or ReadOptions()
     if not path.exists():
@@ -231,6 +231,8 @@ def read_labels(
     reader.read(path, labels, options)
     if reader.is_in_pixels:
         _report_shares(labels)
+    if options.keypoints is not None and not labels.has_choice and not labels.problems:
+        raise ValueError(f"--keypoints has no effect: no object of {path} has several points")
     if not labels.rows and not labels.problems:
         labels.report("holds no label", path)
     return labels

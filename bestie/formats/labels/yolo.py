@@ -76,6 +76,7 @@ def _read(path: Path, labels: Labels, options: ReadOptions, kind: str) -> None:
     if names is None:
         return
     lines = [(file, *line) for file in files for line in _lines(file, labels)]
+    labels.has_choice = names.keypoints is not None and names.keypoints[0] > 1
     if names.keypoints and kind:
         message = f"its kpt_shape states keypoints, which --format yolo reads, not yolo-{kind}"
         labels.report(message, names.file)

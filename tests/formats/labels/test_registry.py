@@ -111,3 +111,12 @@ def test_shares_of_the_image_are_no_pixels(format, tmp_path):
 @pytest.mark.parametrize("name", ["yolo", "napari", "label-studio"])
 def test_a_click_on_the_first_pixel_is_one_where_files_have_no_pixels(name):
     assert not FORMATS[name].is_in_pixels
+
+
+@pytest.mark.parametrize("choice", ["first", "mean", "nose"])
+@pytest.mark.parametrize("format", ["coco", "labelme", "cvat"])
+def test_keypoints_need_an_object_of_several_points(format, choice, tmp_path):
+    path = tmp_path / f"a{FORMATS[format].suffixes[0]}"
+    path.write_text(clicks_in(format, [(3, 4), (5, 6)]))
+    with pytest.raises(ValueError, match="--keypoints has no effect: no object of .* several"):
+        read_labels(path, None, ReadOptions(keypoints=choice))
