@@ -93,3 +93,13 @@ def test_masks_and_clicks_say_what_comes_next(folder, capsys):
     assert "cat: 1 images, 0 clicks, 1 masks" in text
     assert "bestie check mixed --supervision masks+clicks\n" in text
     assert "--supervision masks+clicks --output output/run" in text
+
+
+def test_images_without_any_label_are_counted_or_left_out(folder, capsys):
+    (folder / "tags.csv").write_text("image,class\n1.png,cat\n2.png,\n")
+    command = ["--images", "photos", "--labels", "tags.csv", "--output"]
+    import_labels.main([*command, "all"])
+    found = "note: 1 of 2 images have no label in tags.csv; they"
+    assert f"{found} count as images without objects" in capsys.readouterr().out
+    import_labels.main([*command, "some", "--skip-empty"])
+    assert f"{found} are left out (--skip-empty)" in capsys.readouterr().out
