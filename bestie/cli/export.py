@@ -24,8 +24,15 @@ import argparse
 from pathlib import Path
 
 from bestie.cli.arguments import named_dataset, process_parser
-from bestie.cli.export_files import add_arguments, convert_predictions, export_files, is_of_files
-from bestie.formats.export.registry import COCO
+from bestie.cli.export_files import (
+    add_arguments,
+    convert_predictions,
+    dataset_paths,
+    export_files,
+    is_of_files,
+)
+from bestie.data import register_dataset
+from bestie.formats.export.registry import COCO, require_apart
 from bestie.method import METHODS
 from bestie.training import merge_config, setup
 from bestie.training.export import export_pseudo_labels
@@ -87,6 +94,8 @@ def work(args: argparse.Namespace) -> None:
     if args.format == COCO and args.output.is_dir():
         raise ValueError(f"--output: {args.output} is a folder; the COCO json to write is expected")
     name = named_dataset(args, merge_config(args.config_file, args.opts))
+    register_dataset(name)
+    require_apart(args.output, args.format, dataset_paths(name))
     # Only this data set is needed; its classes are compared with those of the training.
     args.opts = [*args.opts, "DATASETS.TEST", str((name,))]
     if args.format == COCO and args.images is None:

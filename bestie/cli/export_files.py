@@ -12,11 +12,17 @@ from bestie.data import register_dataset
 from bestie.data.registration import parse_name
 from bestie.formats import DatasetFolder
 from bestie.formats.export.base import ExportOptions, LabelSet
-from bestie.formats.export.registry import COCO, FORMATS, require_free, write_labels
+from bestie.formats.export.registry import (
+    COCO,
+    FORMATS,
+    require_apart,
+    require_free,
+    write_labels,
+)
 from bestie.formats.export.source import Selection, read_label_set
 from bestie.training.run_files import find_run_files
 
-__all__ = ["add_arguments", "convert_predictions", "export_files", "is_of_files"]
+__all__ = ["add_arguments", "convert_predictions", "dataset_paths", "export_files", "is_of_files"]
 
 # Options of checkpoints -> the value that they have if they are not given.
 OF_CHECKPOINTS: dict[str, Any] = {
@@ -84,17 +90,23 @@ def export_files(args: argparse.Namespace) -> None:
         raise ValueError(f"{shown} has no effect with --labels, --data or --run: no model is used")
     options = _options(args)
     labels, data, split = args.labels, args.data, args.split
+    sources: list[Path] = []
     if args.run is not None:
         run = find_run_files(args.run)
         if labels is None and not run.labels:
-            raise ValueError(f"{args.run} holds no finished labels yet")
+            raise ValueError(f"{args.run} holds no finished labels: stage {run.labels_missing}")
         labels = labels or Path(run.labels)
         if run.dataset:
+            sources.append(Path(parse_name(run.dataset)[1]))
             data = data or _folder_of_photos(run.dataset)
         elif run.root:
             data = data or Path(DatasetFolder(run.root).image_folder)
+        if run.root:
+            sources.append(Path(run.root))
     if labels is not None and split is not None:
         raise ValueError("--split has no effect with --labels or --run")
+    sources += [path for path in (labels, data) if path is not None]
+    require_apart(args.output, args.format, sources)
     _convert(args, options, labels, data, split or "train")
 
 
@@ -138,6 +150,12 @@ def _options(args: argparse.Namespace) -> ExportOptions:
     if args.tolerance is not None and not has_outlines:
         raise ValueError("--tolerance has no effect: no polygons are written")
     return ExportOptions(args.masks or "rle", args.tolerance or 0.0, args.copy)
+
+
+def dataset_paths(dataset: str) -> list[Path]:
+    """Root, json and folder of images of a registered data set, as far as it has them."""
+    metadata = MetadataCatalog.get(dataset).as_dict()
+    return [Path(metadata[key]) for key in ("root", "json_file", "image_root") if key in metadata]
 
 
 def _folder_of_photos(dataset: str) -> Path:

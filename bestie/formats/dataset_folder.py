@@ -30,6 +30,7 @@ __all__ = [
     "CLASS_MASKS",
     "CLICKS",
     "CUES",
+    "IMAGES",
     "INSTANCE_MASKS",
     "LISTS",
     "MAPS",
@@ -50,7 +51,11 @@ CUES, CLICKS, MAPS = "Peak_points", "Center_points", "WSSS_maps"
 # Names of the classes; the tools of YOLO write a list of the same name.
 CLASSES_FILE = "classes.txt"
 INSTANCE_MASKS, CLASS_MASKS = "SegmentationObject", "SegmentationClass"
-LISTS, ANNOTATIONS = "ImageSets", "annotations"
+LISTS, ANNOTATIONS, XML_TAGS = "ImageSets", "annotations", "Annotations"
+FOLDERS = (
+    *(IMAGES, CUES, CLICKS, MAPS, INSTANCE_MASKS, CLASS_MASKS),
+    *(LISTS, ANNOTATIONS, XML_TAGS),
+)
 # Supervision -> folder of its points: cues of a classifier, clicks.
 POINT_FOLDERS = {"tags": CUES, "clicks": CLICKS}
 
@@ -69,6 +74,24 @@ class DatasetFolder:
         """A path under the root."""
         return os.path.join(self.root, *names)
 
+    @classmethod
+    def around(cls, path: str | os.PathLike) -> "DatasetFolder | None":
+        """The root that a path names or lies in; None: it lies in no root with splits."""
+        path = Path(path).absolute()
+        found = (cls(place) for place in (path, *path.parents))
+        return next((folder for folder in found if os.path.isdir(folder.split_folder)), None)
+
+    def folder_of(self, path: str | os.PathLike) -> str | None:
+        """The folder of the contract that a path names or lies in; "": the root itself.
+
+        None: the path lies outside of the root, or in a part of it that is not of the contract.
+        """
+        path = Path(path).resolve()
+        if path == Path(self.root).resolve():
+            return ""
+        owned = (name for name in FOLDERS if path.is_relative_to(Path(self.path(name)).resolve()))
+        return next(owned, None)
+
     @property
     def classes_file(self) -> str:
         """Class names, one per line."""
@@ -81,7 +104,7 @@ class DatasetFolder:
 
     @property
     def xml_folder(self) -> str:
-        return self.path("Annotations")
+        return self.path(XML_TAGS)
 
     @property
     def image_folder(self) -> str:

@@ -29,8 +29,11 @@ class RunFiles:
         dataset: name of the training data; "" if the training on points and maps has not started.
         points, maps: folders of the points and semantic maps that training reads, made by the run
             or supplied; "" if they do not exist yet.
-        labels: COCO JSON of the labels that the last training reads; "" if they do not exist yet.
+        labels: COCO JSON of the labels that the last training reads; "" if the stage that makes
+            them has not finished.
         root: folder of the data; "" if the data is a COCO json.
+        labels_missing: stage that should have made the labels, and what became of it ("labels
+            failed: out of memory"); "" if they exist.
         point_score: confidence above which points train; None if it is unknown.
     """
 
@@ -40,6 +43,7 @@ class RunFiles:
     labels: str = ""
     point_score: float | None = None
     root: str = ""
+    labels_missing: str = ""
 
 
 def find_checkpoint(source: str | os.PathLike) -> tuple[Path, Path]:
@@ -110,7 +114,11 @@ def find_run_files(folder: str | os.PathLike) -> RunFiles:
     # A run that refines its labels has a stage for the rough ones of its refiner. A later run in
     # the same folder may have gone without: entries of stages stay, so the names say which it has.
     refines = {"rough", "refined"} & set(manifest.get("stage_names", manifest["stages"]))
-    labels = folder / ("refined" if refines else "labels") / "labels.json"
+    labeler = "refined" if refines else "labels"
+    labels = folder / labeler / "labels.json"
+    missing = _why_unfinished(labeler, manifest["stages"].get(labeler))
+    if not (missing or labels.is_file()):
+        missing = f"{labeler} is done, but {labels} has been removed"
     data = str(manifest.get("data", ""))
     dataset, score = "", None
     if (folder / "bestie/config.yaml").is_file():
@@ -124,7 +132,23 @@ def find_run_files(folder: str | os.PathLike) -> RunFiles:
         dataset,
         str(points) if points.is_dir() else "",
         str(maps) if maps.is_dir() else "",
-        str(labels) if labels.is_file() else "",
+        "" if missing else str(labels),
         score,
         "" if data.startswith("coco:") else data,
+        missing,
     )
+
+
+def _why_unfinished(stage: str, entry: Any) -> str:
+    """What became of a stage that has not finished; "" if it has.
+
+    One that finished and was skipped later keeps its outputs; one that started has none until it
+    is done.
+    """
+    if not isinstance(entry, dict):
+        return f"{stage} has not run"
+    status, reason = entry.get("status"), entry.get("reason", "")
+    if status == "done" or entry.get("outputs"):
+        return ""
+    what = {"failed": "failed", "running": "has not finished"}.get(str(status), "was skipped")
+    return f"{stage} {what}{f': {reason}' if reason and status != 'running' else ''}"

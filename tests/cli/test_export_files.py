@@ -114,3 +114,70 @@ def test_predictions_are_converted(scene, monkeypatch):
     with pytest.raises(DataError, match="exists already"):
         run(scene, *arguments)
     assert sorted(path.name for path in scene.iterdir()) == ["labels.json", "out", "photos"]
+
+
+def own_root(scene):
+    """A root whose true masks are PNGs, with a json of the same beside it."""
+    of_labels(scene, "--data", scene / "photos", "--format", "masks")
+    root = (scene / "out").rename(scene / "root")
+    run(scene, "--data", root, "--split", "train_s", "--output", scene / "true.json")
+    return root
+
+
+@pytest.mark.parametrize(
+    ("format", "place"),
+    [
+        ("masks", ""),
+        ("yolo", "."),
+        ("coco", "annotations/instances_train_s.json"),
+        ("labelme", "ImageSets/new"),
+        ("cvat", "JPEGImages"),
+    ],
+)
+def test_the_data_set_that_is_exported_is_not_written_into(scene, format, place):
+    root = own_root(scene)
+    before = sorted(scene.rglob("*"))
+    output = ("--output", root / place, "--format", format, "--overwrite")
+    for source in (["--split", "train_s"], ["--labels", scene / "true.json"]):
+        with pytest.raises(DataError, match="the data set that is exported, whose own files"):
+            run(scene, "--data", root, *source, *output)
+    with pytest.raises(DataError, match="the data set that is exported"):
+        photos = ("--data", root / "JPEGImages")
+        run(scene, *photos, "--labels", scene / "true.json", *output)
+    assert sorted(scene.rglob("*")) == before
+
+
+def test_labels_may_be_written_beside_the_photos_and_the_own_folders_of_a_root(scene):
+    root = own_root(scene)
+    arguments = ("--data", root, "--split", "train_s", "--format", "labelme", "--overwrite")
+    run(scene, *arguments, "--output", root / "JPEGImages")
+    assert len(READERS["labelme"](root / "JPEGImages", None)) == 2
+    run(scene, *arguments, "--output", root / "to_correct")
+
+
+def test_the_labels_that_are_exported_are_not_replaced(scene):
+    before = (scene / "labels.json").read_text()
+    with pytest.raises(DataError, match="is the file that is exported"):
+        of_labels(scene, "--output", scene / "labels.json", "--overwrite")
+    assert (scene / "labels.json").read_text() == before
+
+
+def test_predictions_do_not_replace_the_truth_of_their_data_set(scene):
+    root = own_root(scene)
+    config = ("--config-file", PROJECT / "configs/Base-BESTIE.yaml")
+    for dataset, output in (
+        (f"folder:{root}:train_s", root / "annotations/instances_train_s.json"),
+        (f"coco:{scene / 'true.json'}:{scene / 'photos'}", scene / "true.json"),
+    ):
+        with pytest.raises(SystemExit, match="is exported"):
+            run(scene, "--dataset", dataset, "--output", output, *config)
+
+
+def test_a_run_without_finished_labels_is_refused(scene):
+    folder = scene / "run"
+    (folder / "labels").mkdir(parents=True)
+    (folder / "labels/labels.json").write_text("{}")
+    stages = {"labels": {"status": "failed", "reason": "no labels"}}
+    (folder / "manifest.json").write_text(json.dumps({"stages": stages}))
+    with pytest.raises(ValueError, match="no finished labels: stage labels failed: no labels"):
+        run(scene, "--run", folder, "--output", scene / "out.json")

@@ -74,7 +74,7 @@ def test_of_a_run_that_refines_labels_only_the_refined_ones_count(tmp_path):
     (tmp_path / "labels/labels.json").write_text("{}")
     write_manifest(tmp_path, "check", "labels")
     assert find_run_files(tmp_path).labels == str(tmp_path / "labels/labels.json")
-    write_manifest(tmp_path, "check", "rough", "labels")
+    write_manifest(tmp_path, "check", "rough", "labels", "refined")
     assert find_run_files(tmp_path).labels == ""
     (tmp_path / "refined/labels.json").write_text("{}")
     assert find_run_files(tmp_path).labels == str(tmp_path / "refined/labels.json")
@@ -89,3 +89,23 @@ def test_the_root_of_a_run_is_that_of_its_manifest(tmp_path):
     for data, root in (("a/b", "a/b"), ("coco:a.json:photos", "")):
         (tmp_path / "manifest.json").write_text(json.dumps({"data": data, "stages": {}}))
         assert find_run_files(tmp_path).root == root
+
+
+@pytest.mark.parametrize(
+    ("entry", "missing"),
+    [
+        (None, "labels has not run"),
+        ({"status": "running", "reason": "not done yet"}, "labels has not finished"),
+        ({"status": "failed", "reason": "no labels"}, "labels failed: no labels"),
+        ({"status": "skipped", "reason": "replaced"}, "labels was skipped: replaced"),
+        ({"status": "skipped", "outputs": {"labels/labels.json": {}}}, ""),
+        ({"status": "done"}, ""),
+    ],
+)
+def test_labels_of_a_stage_that_has_not_finished_do_not_count(tmp_path, entry, missing):
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels/labels.json").write_text("{}")
+    stages = {} if entry is None else {"labels": entry}
+    (tmp_path / "manifest.json").write_text(json.dumps({"stages": stages}))
+    found = find_run_files(tmp_path)
+    assert found.labels_missing == missing and bool(found.labels) == (not missing)

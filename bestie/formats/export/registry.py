@@ -4,10 +4,11 @@ import os
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from bestie.formats.base import DataError
+from bestie.formats.dataset_folder import IMAGES, DatasetFolder
 from bestie.formats.export.base import ExportOptions, LabelSet, Package
 from bestie.formats.export.coco import write_coco_labels
 from bestie.formats.export.cvat import write_cvat
@@ -16,7 +17,7 @@ from bestie.formats.export.labelme import write_labelme
 from bestie.formats.export.masks import write_mask_root
 from bestie.formats.export.yolo import write_yolo
 
-__all__ = ["COCO", "FORMATS", "require_free", "write_labels"]
+__all__ = ["COCO", "FORMATS", "require_apart", "require_free", "write_labels"]
 
 COCO = "coco"
 # Formats that are a folder with photos. COCO is one json, which names the photos only.
@@ -83,6 +84,30 @@ def require_free(output: Path, format: str, overwrite: bool) -> None:
             raise DataError(f"--output of --format {format} must be a folder", output)
         if any(output.iterdir()) and not overwrite:
             raise DataError("--output exists already; name a new folder, or --overwrite", output)
+
+
+def require_apart(output: Path, format: str, sources: Iterable[Path]) -> None:
+    """Raise a DataError if an output would replace files of what is exported.
+
+    Labels of LabelMe may be written beside the photos, where that tool expects them.
+
+    Args:
+        output: json to write, or folder to make.
+        format: one of FORMATS.
+        sources: files and folders that the export reads; a root counts as a whole.
+    """
+    for source in sources:
+        if source.is_file() and output.resolve() == source.resolve():
+            raise DataError("--output is the file that is exported; name another one", output)
+        root = DatasetFolder.around(source)
+        place = None if root is None else root.folder_of(output)
+        if place is None or (place == IMAGES and format == "labelme"):
+            continue
+        raise DataError(
+            f"--output {'lies in' if place else 'is'} the data set that is exported, whose own "
+            f"files it could replace; name a place outside of {place or 'it'}",
+            output,
+        )
 
 
 def _move(build: Path, output: Path) -> None:
