@@ -2,6 +2,8 @@
 
 import importlib.util
 import json
+import re
+import textwrap
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from bestie.training import export_model as module
 from bestie.training.export_model import export_model
 from bestie.training.predict import demo_overrides
 from bestie.training.setup import load_model, read_config
+from tests.conftest import PROJECT
 from tests.training.test_export import BESTIE, MASK_RCNN
 from tests.training.test_predict import checkpoint
 
@@ -72,6 +75,30 @@ def test_torchscript_finds_what_the_model_finds(tmp_path):
     torch.testing.assert_close(scores, expected.scores, atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(masks, expected.pred_masks, atol=1e-4, rtol=1e-3)
     assert classes.tolist() == expected.pred_classes.tolist()
+
+
+def test_masks_of_the_documented_program_are_those_of_the_model(tmp_path, monkeypatch):
+    """The program of docs/deployment.md, as it stands there, on a photo that has to be resized."""
+    cfg = config(tmp_path / "run", MASK_RCNN, "TEST.DETECTIONS_PER_IMAGE", "10")
+    export_model(cfg, photos(tmp_path / "photos"), tmp_path / "output/deploy")
+    (path,) = photos(tmp_path / "more", [(90, 133)])
+    Image.open(path).save(tmp_path / "photo.jpg")
+    (program,) = re.findall(
+        r"(?:^    .*\n|^\n)*^    import json, (?:.*\n)(?:^    .*\n|^\n)*",
+        (PROJECT / "docs/deployment.md").read_text(),
+        flags=re.M,
+    )
+    monkeypatch.chdir(tmp_path)
+    found: list[torch.Tensor] = []
+    scope = {"print": lambda *words: found.append(scope["mask"])}
+    exec(textwrap.dedent(program), scope)
+    record = {"file_name": str(tmp_path / "photo.jpg"), "height": 90, "width": 133}
+    with torch.no_grad():
+        (expected,) = load_model(cfg)([build_mapper(cfg, is_train=False)(record)])
+    masks = torch.as_tensor(np.asarray(expected["instances"].pred_masks))
+    assert len(found) == len(masks) > 3 and masks.any()
+    for mask, wanted in zip(found, masks, strict=True):
+        assert (mask & wanted).sum() >= 0.999 * (mask | wanted).sum()
 
 
 @pytest.mark.parametrize(
