@@ -24,10 +24,12 @@ from bestie.visualization import (
     LAYERS,
     LayerSettings,
     choose_images,
+    labelled_records,
     name_label_files,
     results_sheet,
     save_png,
     with_label_folders,
+    with_true_masks,
 )
 
 __all__ = ["main", "parse_arguments"]
@@ -54,7 +56,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         nargs="+",
         choices=LAYERS,
         metavar="LAYER",
-        help=f"columns, of {', '.join(LAYERS)}; default: all that the data set has",
+        help=f"columns, of {', '.join(LAYERS)}; default: all that one of the images has",
     )
     parser.add_argument(
         "--labels",
@@ -123,10 +125,15 @@ def main(arguments: list[str] | None = None) -> None:
     apply_run(args)
     register_dataset(args.dataset)
     all_records = DatasetCatalog.get(args.dataset)
-    records = choose_images(all_records, args.ids, args.number)
+    label_files = name_label_files(args.labels)
+    candidates = all_records if args.ids else labelled_records(all_records, label_files.values())
+    records = choose_images(candidates, args.ids, args.number)
     is_of_root = args.points in POINT_FOLDERS.values()
     records = with_label_folders(records, "" if is_of_root else args.points, args.maps)
     metadata = MetadataCatalog.get(args.dataset)
+    to_class = metadata.thing_dataset_id_to_contiguous_id
+    if hasattr(metadata, "json_file"):
+        records = with_true_masks(records, metadata.json_file, to_class)
     settings = LayerSettings(
         class_names=metadata.thing_classes,
         side=args.side,
@@ -138,9 +145,9 @@ def main(arguments: list[str] | None = None) -> None:
     sheet = results_sheet(
         records,
         settings,
-        label_files=name_label_files(args.labels),
+        label_files=label_files,
         layers=args.layers,
-        category_to_class=metadata.thing_dataset_id_to_contiguous_id,
+        category_to_class=to_class,
         all_dicts=all_records,
     )
     save_png(args.output, sheet)

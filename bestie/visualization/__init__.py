@@ -8,7 +8,13 @@ finds the annotations of an image in a JSON, ``contact_sheet`` places many image
 
 from bestie.visualization.canvas import save_png
 from bestie.visualization.contact_sheet import choose_evenly, contact_sheet, results_sheet
-from bestie.visualization.layers import LAYERS, LayerSettings, with_label_folders
+from bestie.visualization.label_file import labelled_records
+from bestie.visualization.layers import (
+    LAYERS,
+    LayerSettings,
+    with_label_folders,
+    with_true_masks,
+)
 from bestie.visualization.plots import plot_bars, plot_curves, plot_histogram, read_metrics
 from bestie.visualization.selection import choose_images, name_label_files
 
@@ -18,6 +24,7 @@ __all__ = [
     "choose_evenly",
     "choose_images",
     "contact_sheet",
+    "labelled_records",
     "name_label_files",
     "plot_bars",
     "plot_curves",
@@ -26,4 +33,5 @@ __all__ = [
     "results_sheet",
     "save_png",
     "with_label_folders",
+    "with_true_masks",
 ]

@@ -12,7 +12,13 @@ import numpy as np
 
 from bestie.visualization.canvas import add_title, tile
 from bestie.visualization.label_file import LabelFile, read_label_file
-from bestie.visualization.layers import ImageLayers, LayerSettings, available_layers
+from bestie.visualization.layers import (
+    LAYERS,
+    ImageLayers,
+    LayerSettings,
+    MissingLayer,
+    available_layers,
+)
 
 __all__ = ["choose_evenly", "contact_sheet", "results_sheet"]
 
@@ -50,33 +56,72 @@ def results_sheet(
         dataset_dicts: of the images to show.
         settings: sizes and thresholds.
         label_files: title -> COCO JSON (ground truth or exported labels) or list of COCO results.
-        layers: names of :data:`bestie.visualization.layers.LAYERS`, in order; those that the first
-            image has, if omitted.
+        layers: names of :data:`bestie.visualization.layers.LAYERS`, in order; those that one of
+            the images has, if omitted. An image that lacks a layer says so in its panel.
         category_to_class: category ids of result lists -> classes; id = class + 1, if omitted.
         all_dicts: those of the whole data set, from which titles and names in label files must
             tell the shown images apart; ``dataset_dicts``, if omitted.
 
     Raises:
-        ValueError: unknown layer, no image, or a label file that holds none of the images.
+        ValueError: unknown layer, one that all images lack, no image, or a label file that holds
+            no image of the data set.
         DataError: a file that is missing or malformed.
     """
     if not dataset_dicts:
         raise ValueError("No image to show.")
     if layers is None:
-        layers = available_layers(dataset_dicts[0])
-    columns: dict[str, LabelFile] = {}
+        layers = _layers_of_any(dataset_dicts)
+    label_columns: dict[str, LabelFile] = {}
     for title, path in (label_files or {}).items():
-        columns[title] = read_label_file(
+        label_columns[title] = read_label_file(
             path, dataset_dicts, settings.class_names, category_to_class, all_dicts
         )
-    rows = []
-    for number, record in enumerate(dataset_dicts):
-        drawer = ImageLayers(record, settings, shown_name(record, all_dicts or dataset_dicts))
-        row = [drawer.draw(layer) for layer in layers]
-        for title, labels in columns.items():
-            row.append((title, drawer.draw_annotations(labels.of(record))))
-        rows.append([(title if number == 0 else "", panel) for title, panel in row])
-    return contact_sheet(rows)
+    drawers = [
+        ImageLayers(record, settings, shown_name(record, all_dicts or dataset_dicts))
+        for record in dataset_dicts
+    ]
+    columns = [_layer_column(drawers, layer) for layer in layers]
+    columns += [_label_column(drawers, title, labels) for title, labels in label_columns.items()]
+    return contact_sheet(list(zip(*columns, strict=True)))
+
+
+def _layers_of_any(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    found = {layer for record in records for layer in available_layers(record)}
+    # The panel of the tags shows the image, too.
+    return [name for name in LAYERS if name in found and (name != "image" or "tags" not in found)]
+
+
+def _layer_column(drawers: Sequence[ImageLayers], layer: str) -> list[tuple[str, np.ndarray]]:
+    """Titled panels of a layer; only the first has a title.
+
+    Raises:
+        MissingLayer: no image has the layer.
+    """
+    title, missing = "", None
+    panels = []
+    for drawer in drawers:
+        try:
+            found, panel = drawer.draw(layer)
+            title = title or found
+        except MissingLayer as error:
+            missing = missing or error
+            panel = drawer.draw_absence("none of this image")
+        panels.append(panel)
+    if missing is not None and not title:
+        raise missing
+    return [(title, panels[0]), *(("", panel) for panel in panels[1:])]
+
+
+def _label_column(
+    drawers: Sequence[ImageLayers], title: str, labels: LabelFile
+) -> list[tuple[str, np.ndarray]]:
+    panels = [
+        drawer.draw_annotations(labels.of(drawer.record))
+        if labels.holds(drawer.record)
+        else drawer.draw_absence("not in this file")
+        for drawer in drawers
+    ]
+    return [(title, panels[0]), *(("", panel) for panel in panels[1:])]
 
 
 def shown_name(record: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> str:

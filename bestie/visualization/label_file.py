@@ -6,14 +6,14 @@ foreground class ids.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from bestie import formats
 
-__all__ = ["LabelFile", "read_label_file"]
+__all__ = ["LabelFile", "labelled_records", "read_label_file"]
 
 
 @dataclass(frozen=True)
@@ -25,10 +25,17 @@ class LabelFile:
             polygons), ``class_id`` in [0, C) and ``score`` (float, or None where the file has no
             scores).
         by_name: the keys are files of images, not image ids.
+        images: the keys of the chosen images that the file lists, with or without annotations;
+            None: a list of results, where an image without any has no entry.
     """
 
     annotations: Mapping[Any, list[dict[str, Any]]]
     by_name: bool
+    images: frozenset[Any] | None = None
+
+    def holds(self, record: Mapping[str, Any]) -> bool:
+        """Whether the file says what is in the image of a dataset dict, be it nothing."""
+        return self.images is None or record["file_name"] in self.images
 
     def of(self, record: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Annotations of the image of a dataset dict; empty if the file has none."""
@@ -70,12 +77,15 @@ def read_label_file(
         rows = content["annotations"]
     else:
         to_class = category_to_class or {k + 1: k for k in range(len(class_names))}
-        ids = {record["image_id"] for record in records}
+        ids = {record["image_id"] for record in all_records or records}
         keys = {row["image_id"]: row["image_id"] for row in content if row["image_id"] in ids}
         rows = content
-    if not keys and (is_coco or rows):  # results of a model that found nothing are an empty list
+    whole = all_records or records
+    # Results of a model that found nothing are an empty list.
+    is_other = not _listed(content, whole) if isinstance(content, dict) else bool(rows)
+    if not keys and is_other:
         raise formats.DataError(
-            f"holds none of the {len(records)} chosen images; is it of another data set or split, "
+            f"holds none of the {len(whole)} images; is it of another data set, "
             "or do its file names have other folders?",
             path,
         )
@@ -94,7 +104,34 @@ def read_label_file(
                 "score": row.get("score"),
             }
         )
-    return LabelFile(dict(annotations), by_name=is_coco)
+    images = frozenset(keys.values()) if is_coco else None
+    return LabelFile(dict(annotations), is_coco, images)
+
+
+def labelled_records(
+    records: Sequence[dict[str, Any]], paths: Iterable[str | Path]
+) -> list[dict[str, Any]]:
+    """The records that all label files list; all records where the files have none in common.
+
+    A list of results lists every image.
+    """
+    chosen = list(records)
+    for path in paths:
+        content = formats.read_coco_or_results(path)
+        if isinstance(content, dict):
+            chosen = _listed(content, chosen)
+    return chosen or list(records)
+
+
+def _listed(coco: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """The records whose files a COCO JSON seems to list: one of its names ends their paths."""
+    names = {_parts(image["file_name"]) for image in coco["images"]}
+    lengths = sorted({len(name) for name in names})
+    return [
+        record
+        for record in records
+        if any(_parts(record["file_name"])[-length:] in names for length in lengths)
+    ]
 
 
 def _files_of(

@@ -24,10 +24,22 @@ from bestie.visualization.draw import (
     draw_semantic_map,
 )
 
-__all__ = ["LAYERS", "ImageLayers", "LayerSettings", "available_layers", "with_label_folders"]
+__all__ = [
+    "LAYERS",
+    "ImageLayers",
+    "LayerSettings",
+    "MissingLayer",
+    "available_layers",
+    "with_label_folders",
+    "with_true_masks",
+]
 
 # In the order in which they are shown.
 LAYERS = ("image", "tags", "points", "map", "pseudo", "gt")
+
+
+class MissingLayer(formats.DataError):
+    """An image does not have what a layer shows; the files that it has are in order."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +95,32 @@ def with_label_folders(
     return changed
 
 
+def with_true_masks(
+    records: Sequence[Mapping[str, Any]], json_file: str, category_to_class: Mapping[int, int]
+) -> list[dict[str, Any]]:
+    """Dataset dicts of a root with the true masks of its COCO json, where they have no others.
+
+    Args:
+        records: dataset dicts, whose image ids are those of the json.
+        json_file: ``annotations/instances_<split>.json``.
+        category_to_class: category ids of the json -> classes.
+    """
+    without = [r["image_id"] for r in records if not {"instance_file", "annotations"} & r.keys()]
+    if not without:
+        return [dict(record) for record in records]
+    found: dict[Any, list[dict[str, Any]]] = {image_id: [] for image_id in without}
+    for entry in formats.read_coco(json_file)["annotations"]:
+        if entry["image_id"] in found:
+            class_id = category_to_class[entry["category_id"]]
+            found[entry["image_id"]].append({**entry, "category_id": class_id})
+    return [
+        {**record, "annotations": found[record["image_id"]]}
+        if record["image_id"] in found
+        else dict(record)
+        for record in records
+    ]
+
+
 def available_layers(record: Mapping[str, Any]) -> list[str]:
     """The layers that the files of this image can fill, in order; tags include the image."""
     has_map = Path(record.get("semantic_map_file", "")).is_file()
@@ -121,7 +159,8 @@ class ImageLayers:
 
         Raises:
             ValueError: the layer is none of :data:`LAYERS`.
-            DataError: the files of this image lack what the layer shows.
+            MissingLayer: the files of this image lack what the layer shows.
+            DataError: they are broken.
         """
         draw = {
             "image": self._draw_image,
@@ -134,6 +173,10 @@ class ImageLayers:
         if layer not in draw:
             raise ValueError(f"'{layer}' is not a layer; the layers are {', '.join(LAYERS)}.")
         return draw[layer]()
+
+    def draw_absence(self, what: str) -> np.ndarray:
+        """Panel of the photo that says what it does not have."""
+        return add_legend(dim(self.photo, 0.2), [(what, None)])
 
     def draw_annotations(self, annotations: Sequence[Mapping[str, Any]]) -> np.ndarray:
         """Panel of annotations: dicts with ``segmentation``, ``class_id``, ``score`` (or None)."""
@@ -205,7 +248,7 @@ class ImageLayers:
             masks = self._decode([a["segmentation"] for a in annotations])
             classes = np.array([a["category_id"] for a in annotations], np.int64)
         else:
-            raise formats.DataError(
+            raise MissingLayer(
                 "the image has no ground truth (SegmentationObject and SegmentationClass, or the "
                 "annotations of a COCO json)",
                 self.record["file_name"],
@@ -241,14 +284,14 @@ class ImageLayers:
                 points = formats.read_points(paths[folder])
                 self._check_classes(points.classes, paths[folder])
                 return folder, points
-        raise formats.DataError(
+        raise MissingLayer(
             f"the image has no points in {' or '.join(folders)}", self.record["file_name"]
         )
 
     def _read_map(self) -> np.ndarray:
         path = self.record.get("semantic_map_file")
-        if path is None:
-            raise formats.DataError("the image has no weak semantic map", self.record["file_name"])
+        if path is None or not Path(path).is_file():
+            raise MissingLayer("the image has no weak semantic map", self.record["file_name"])
         semantic_map = formats.read_semantic_map(path)
         self._check_size(semantic_map, path)
         self._check_classes(semantic_map[(semantic_map > 0) & (semantic_map < 255)] - 1, path)
@@ -269,7 +312,7 @@ class ImageLayers:
 
     def _tags(self) -> list[int]:
         if "image_labels" not in self.record:
-            raise formats.DataError("the image has no tags", self.record["file_name"])
+            raise MissingLayer("the image has no tags", self.record["file_name"])
         return self.record["image_labels"]
 
     def _decode(self, segmentations: Sequence[Any]) -> np.ndarray:

@@ -181,3 +181,48 @@ def test_images_of_one_name_in_two_folders_stay_apart(tmp_path, monkeypatch):
     bare = write_labels(tmp_path / "bare.json", "a.png")
     with pytest.raises(ValueError, match="'a.png' stands for several"):
         run(*options, "--labels", f"x={bare}", "--ids", "d1/a")
+
+
+def test_true_masks_of_a_json_are_shown(dataset, tmp_path, monkeypatch):
+    root, output = Path(dataset.split(":")[1]), tmp_path / "sheet.png"
+    for name in ("SegmentationObject", "SegmentationClass"):
+        shutil.rmtree(root / name, ignore_errors=True)
+    assert (root / f"annotations/instances_{dataset.split(':')[2]}.json").is_file()
+    drawn = []
+    monkeypatch.setattr(
+        "bestie.visualization.layers.draw_instances",
+        lambda image, masks, texts: drawn.append(len(masks)) or image,
+    )
+    run("--dataset", dataset, "--output", output, "--side", 64, "--layers", "gt")
+    assert drawn == [len(objects) for objects in OBJECTS]
+
+
+def test_images_that_lack_a_layer_say_so(dataset, tmp_path):
+    """As after ``bestie split``, where only the weak images have points."""
+    root, output = Path(dataset.split(":")[1]), tmp_path / "sheet.png"
+    options = ("--dataset", dataset, "--output", output, "--side", 64)
+    for image in ("img0", "img3"):
+        (root / f"Center_points/{image}.txt").unlink()
+    (root / "WSSS_maps/img1.png").unlink()
+    run(*options)
+    assert columns(output) == 5  # tags, points, map, pseudo labels, ground truth
+    shutil.rmtree(root / "WSSS_maps")
+    run(*options)
+    assert columns(output) == 3
+    with pytest.raises(ValueError, match="the image has no weak semantic map"):
+        run(*options, "--layers", "map")
+
+
+def test_images_are_chosen_among_those_of_the_label_files(dataset, tmp_path, monkeypatch):
+    output, labels = tmp_path / "sheet.png", tmp_path / "labels.json"
+    write_coco(labels, coco_of(["img3"], OBJECTS[3:4]))
+    shown = []
+    monkeypatch.setattr(
+        ImageLayers,
+        "draw_annotations",
+        lambda self, found: shown.append((self.name, len(found))) or self.photo,
+    )
+    options = ("--dataset", dataset, "--output", output, "--labels", labels, "--number", "2")
+    run(*options)
+    run(*options, "--ids", "img0", "img3")  # img0 is not in the file
+    assert shown == [("img3", 2), ("img3", 2)]

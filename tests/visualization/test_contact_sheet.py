@@ -86,10 +86,10 @@ def test_crowd_regions_are_left_out(records, tmp_path):
 
 def test_file_of_other_images_is_named(records, tmp_path):
     write_coco(tmp_path / "a.json", coco_of(["elsewhere"], OBJECTS[:1]))
-    with pytest.raises(DataError, match=r"a\.json: holds none of the 5 chosen images"):
+    with pytest.raises(DataError, match=r"a\.json: holds none of the 5 images"):
         read_label_file(tmp_path / "a.json", records, CLASS_NAMES)
     write_results(tmp_path / "b.json", coco_of(["elsewhere"], OBJECTS[:1], first_id=901))
-    with pytest.raises(DataError, match=r"b\.json: holds none of the 5 chosen images"):
+    with pytest.raises(DataError, match=r"b\.json: holds none of the 5 images"):
         read_label_file(tmp_path / "b.json", records, CLASS_NAMES)
 
 

@@ -54,7 +54,7 @@ def test_files_of_other_data_are_refused(tmp_path):
     path = write_coco(tmp_path / "a.json", annotation(1, 1, 1), names=("dog", "fox"))
     with pytest.raises(DataError, match="categories that the data set does not have: fox"):
         read_label_file(path, RECORDS, ["cat", "dog"])
-    with pytest.raises(DataError, match="holds none of the 1 chosen images"):
+    with pytest.raises(DataError, match="holds none of the 1 images"):
         read_label_file(path, RECORDS[:1], ["dog", "fox"])
 
 
@@ -66,7 +66,7 @@ def test_a_model_that_found_nothing_leaves_an_empty_list(tmp_path):
 def test_results_of_other_images_are_refused(tmp_path):
     row = {"image_id": 4, "category_id": 1, "score": 0.5, "segmentation": SQUARE}
     (tmp_path / "r.json").write_text(json.dumps([row]))
-    with pytest.raises(DataError, match="holds none of the 2 chosen images"):
+    with pytest.raises(DataError, match="holds none of the 2 images"):
         read_label_file(tmp_path / "r.json", RECORDS, ["cat"])
 
 
@@ -94,7 +94,7 @@ def test_images_of_the_same_name_in_two_folders_stay_apart(tmp_path):
         read_label_file(in_folders(path, "a.png"), records, ["c1"])
     with pytest.raises(DataError, match="several of its images for /photos/d1/a.png"):
         read_label_file(in_folders(path, "d1/a.png", "d1/a.jpg"), records[:1], ["c1", "c2"])
-    with pytest.raises(DataError, match="holds none of the 1 chosen images"):
+    with pytest.raises(DataError, match="holds none of the 1 images"):
         read_label_file(in_folders(path, "d2/a.png"), records[:1], ["c1"])
 
 
