@@ -137,6 +137,11 @@ def import_labels(
         seed=seed,
         copy=copy,
     )
+    if "val" in splits and sum(item.has_objects for item in items.values()) == 1:
+        source.notes.append(
+            "only one image shows an object, so train or val has none, which bestie check and "
+            "bestie run refuse; label more images"
+        )
     tags = Counter(name for item in items.values() for name in item.tags)
     clicks = Counter(name for item in items.values() for _, name in item.clicks)
     masks = Counter(name for item in items.values() for _, name in item.masks)

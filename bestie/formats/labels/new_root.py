@@ -43,6 +43,11 @@ class Item:
     clicks: list[tuple[tuple[float, float], str]] = field(default_factory=list)
     masks: list[tuple[dict[str, Any], str]] = field(default_factory=list)
 
+    @property
+    def has_objects(self) -> bool:
+        """Whether its labels say that it shows any object."""
+        return bool(self.tags or self.clicks or self.masks)
+
 
 def write_root(
     output: Path,
@@ -140,6 +145,9 @@ def draw_splits(
     the weak ones ("train_w"); "val" is then drawn from the images with masks, which can be
     evaluated.
 
+    Of two images with objects or more, each of the two splits gets one: a split without any object
+    could be neither trained on nor evaluated.
+
     Args:
         items: id -> image.
         kind: see :func:`write_root`.
@@ -154,7 +162,14 @@ def draw_splits(
     count = round(val_share * len(drawn))
     if val_share > 0 and len(drawn) > 1:
         count = min(max(count, 1), len(drawn) - 1)
-    val = set(random.Random(seed).sample(drawn, count))
+    generator = random.Random(seed)
+    val = set(generator.sample(drawn, count))
+    filled = {key for key in drawn if items[key].has_objects}
+    if len(filled) > 1 and val and not val & filled:
+        val = val - {generator.choice(sorted(val))} | {generator.choice(sorted(filled))}
+    elif len(filled) > 1 and filled <= val:
+        others = sorted(set(drawn) - val)
+        val = val - {generator.choice(sorted(filled))} | {generator.choice(others)}
     train = [key for key in drawn if key not in val]
     splits = {"train_s" if kind == MASKS_AND_CLICKS else "train": train} | splits
     return splits | ({"val": sorted(val)} if val else {})

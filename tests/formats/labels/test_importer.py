@@ -339,3 +339,13 @@ def test_paths_may_be_text(photos, write, tmp_path):
         str(photos), str(write(CLICKS)), str(tmp_path / "root"), classes=str(classes)
     )
     assert made.kind == "clicks" and made.class_names == ["dog", "cat"]
+
+
+def test_a_split_that_has_to_be_without_objects_is_noted(tmp_path):
+    for number in range(3):
+        path = tmp_path / f"photos/{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.new("RGB", (8, 8)).save(path)
+    (tmp_path / "tags.csv").write_text("image,class\n0.png,cat\n1.png,\n2.png,\n")
+    made = importer.import_labels(tmp_path / "photos", tmp_path / "tags.csv", tmp_path / "root")
+    assert any("only one image shows an object" in note for note in made.notes)

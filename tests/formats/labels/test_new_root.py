@@ -32,3 +32,18 @@ def test_strong_and_weak_images_are_apart():
     assert splits["train_w"] == ["i00", "i02", "i04", "i06", "i08", "i09"]
     assert len(splits["val"]) == 1
     assert sorted(splits["train_s"] + splits["val"]) == ["i01", "i03", "i05", "i07"]
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("share", [0.01, 0.9])
+def test_both_splits_show_objects(seed, share):
+    splits = draw_splits(items(10, masked={2, 7}), "masks", share, seed)
+    assert sorted(splits["train"] + splits["val"]) == sorted(items(10))
+    assert len(splits["val"]) == (1 if share < 0.5 else 9)
+    for ids in splits.values():
+        assert {"i02", "i07"} & set(ids)
+
+
+def test_a_single_image_with_objects_stays_where_it_is_drawn():
+    splits = draw_splits(items(10, masked={2}), "masks", 0.1, 0)
+    assert len(splits["val"]) == 1 and len(splits["train"]) == 9
