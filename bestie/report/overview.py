@@ -59,11 +59,11 @@ def data_section(run: RunFolder) -> Section:
     splits = {name: split for name, split in checked.items() if "images" in split}
     if not splits:
         return Section("Data", [Paragraph(run.absence("check"), "warn")])
-    counts = {name: split.get("images_per_class", {}) for name, split in splits.items()}
+    counts = {name: split.get("images_per_class") or {} for name, split in splits.items()}
     classes = dict.fromkeys(name for of_split in counts.values() for name in of_split)
     rows = [["all images", *(split["images"] for split in splits.values())]]
     rows += [[name, *(of_split.get(name) for of_split in counts.values())] for name in classes]
-    return Section("Data", [Table(["Images tagged with", *splits], rows)])
+    return Section("Data", [Table(["Images with", *splits], rows)])
 
 
 def stages_section(run: RunFolder) -> Section:

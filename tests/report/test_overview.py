@@ -74,7 +74,7 @@ def test_images_of_each_split_and_class(tmp_path):
         },
     )
     (table,) = tables(data_section(run))
-    assert table.headers == ["Images tagged with", "train", "val"]
+    assert table.headers == ["Images with", "train", "val"]
     assert table.rows == [
         ["all images", 5, 4],
         ["cat", 2, None],

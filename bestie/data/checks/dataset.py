@@ -372,14 +372,17 @@ def _summarize(
     found: ImageFindings,
 ) -> DatasetReport:
     """The counts; the problems are to be added."""
-    report = DatasetReport([], class_names, len(ids), np.zeros(len(class_names), np.int64))
-    for classes in (tags or {}).values():
-        report.images_per_class[classes] += 1
+    report = DatasetReport([], class_names, len(ids), None)
     report.map_pixels += found.map_pixels
     report.points_per_class.update(found.points_per_class)
     if coco is not None:
         category_ids = list(range(1, len(class_names) + 1))
         by_name = images_by_name(coco)
         names = {by_name[image_id]["file_name"] for image_id in ids if image_id in by_name}
-        report.objects_per_class = count_objects(coco, category_ids, names)[1]
+        counts = count_objects(coco, category_ids, names)
+        report.images_per_class, report.objects_per_class = counts
+    if tags is not None:
+        report.images_per_class = np.zeros(len(class_names), np.int64)
+        for classes in tags.values():
+            report.images_per_class[classes] += 1
     return report

@@ -25,8 +25,8 @@ class DatasetReport:
         problems: everything found, in the order of the files.
         class_names: C names.
         num_images: ids in the split.
-        images_per_class (ndarray): (C,) int64, images tagged with the class (of a COCO json:
-            images with an object of it).
+        images_per_class (ndarray | None): (C,) int64, images tagged with the class; where tags are
+            not needed, images that the COCO json shows an object of it in; None: neither was read.
         map_pixels (ndarray): (256,) int64, pixels of the weak maps per value (0 background,
             class + 1, 255 ignore).
         points_per_class: folder -> (C,) int64, points in it.
@@ -37,7 +37,7 @@ class DatasetReport:
     problems: list[Problem]
     class_names: list[str]
     num_images: int
-    images_per_class: np.ndarray
+    images_per_class: np.ndarray | None
     map_pixels: np.ndarray = field(default_factory=lambda: np.zeros(256, np.int64))
     points_per_class: dict[str, np.ndarray] = field(default_factory=dict)
     objects_per_class: np.ndarray | None = None
@@ -48,7 +48,8 @@ class DatasetReport:
 
     def columns(self) -> dict[str, np.ndarray]:
         """Heading -> (C,) counts of a class."""
-        columns = {"images": self.images_per_class, **self.points_per_class}
+        columns = {} if self.images_per_class is None else {"images": self.images_per_class}
+        columns |= self.points_per_class
         if self.map_pixels.any():
             columns["map pixels"] = self.map_pixels[1 : len(self.class_names) + 1]
         if self.objects_per_class is not None:

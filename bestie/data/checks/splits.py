@@ -63,7 +63,8 @@ class SplitChecker:
     def _nothing_to_learn(
         self, report: DatasetReport, trusted: Mapping[str, int]
     ) -> Iterator[tuple[str, str]]:
-        if self.tagged and not report.images_per_class.any():
+        images = report.images_per_class
+        if self.tagged and images is not None and not images.any():
             yield self._label_file(), "no image has a tag"
         for need, folder in self.folders.items():
             if need == "maps":
@@ -87,8 +88,10 @@ class SplitChecker:
                 yield self._problem("warning", file, message, line)
 
     def _absent_classes(self, report: DatasetReport) -> Iterator[Problem]:
+        if not self.tagged or report.images_per_class is None:
+            return
         absent = np.flatnonzero(report.images_per_class == 0)
-        if self.tagged and 0 < len(absent) < len(report.class_names):
+        if 0 < len(absent) < len(report.class_names):
             names = ", ".join(report.class_names[i] for i in absent[:10])
             message = (
                 f"{len(absent)} of the classes have no image in the split '{self.split}': "
@@ -97,7 +100,7 @@ class SplitChecker:
             yield self._problem("warning", self._label_file(), message)
 
     def _constant_classes(self, report: DatasetReport) -> Iterator[Problem]:
-        if not self.tagged or "maps" in self.folders:
+        if not self.tagged or report.images_per_class is None or "maps" in self.folders:
             return
         for class_id in np.flatnonzero(report.images_per_class == report.num_images):
             message = (

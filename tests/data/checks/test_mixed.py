@@ -124,3 +124,11 @@ def test_a_survey_needs_both_kinds_of_splits(mixed):
     (mixed / W).unlink()
     with pytest.raises(DataError, match="no split that ends in _w, but train, train_s; bestie"):
         survey_data(str(mixed), [], "masks+clicks")
+
+
+def test_images_are_counted_from_masks_where_tags_are_not_needed(mixed):
+    reports = survey_data(str(mixed), ["train_s", "train_w"], "masks+clicks")
+    assert reports["train_s"].images_per_class.tolist() == [1, 2, 0]
+    assert reports["train_w"].images_per_class is None  # clicks only: nothing says it
+    assert "images" not in reports["train_w"].table()
+    assert reports["train_w"].as_dict()["images_per_class"] is None
