@@ -300,9 +300,10 @@ def _labels_by_image(
         raise DataError(
             f"has categories {unknown} that data set '{dataset_name}' does not have", path
         )
+    folder = MetadataCatalog.get(dataset_name).get("image_root", "")
     for image in coco["images"]:
         record = truth.records.get(image["id"])
-        if record is None or _stem(record["file_name"]) != _stem(image["file_name"]):
+        if record is None or not _same_image(record["file_name"], image["file_name"], folder):
             found = "no such id" if record is None else record["file_name"]
             raise DataError(
                 f"image id {image['id']} is {image['file_name']}, in data set '{dataset_name}' "
@@ -326,8 +327,20 @@ def _labels_by_image(
     }
 
 
-def _stem(file_name: str) -> str:
-    return os.path.splitext(os.path.basename(file_name))[0]
+def _same_image(path: str, name: str, folder: str) -> bool:
+    """Whether a name can be that of an image: suffixes may differ, and one may have more folders.
+
+    Args:
+        path: of the image.
+        name: file name in the json of the labels.
+        folder: of the images, in which the folders of a name begin.
+    """
+    relative = os.path.relpath(path, folder) if folder else os.path.basename(path)
+    ours, theirs = (
+        os.path.splitext(text.replace("\\", "/"))[0].split("/") for text in (relative, name)
+    )
+    common = min(len(ours), len(theirs))
+    return ours[-common:] == theirs[-common:]
 
 
 def _coco_results(

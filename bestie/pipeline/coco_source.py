@@ -126,7 +126,7 @@ def _write_root(
             tag_lines.append(" ".join(map(str, [image_id, *sorted(tags[key])])) + "\n")
         if coco.clicked:
             _write_clicks(root, split, ids, coco, class_of)
-        _write_truth(root, split, coco, ids, class_of, image_dir)
+        _write_truth(root, split, coco, ids, class_of, (json_file, image_dir))
     folder.write_class_names(classes)
     with atomic_write(folder.tags_file) as file:
         file.writelines(tag_lines)
@@ -227,9 +227,13 @@ def _write_truth(
     coco: CocoLabels,
     ids: dict[CocoId, str],
     class_of: dict[CocoId, int],
-    image_dir: str,
+    source: tuple[str, str],
 ) -> None:
-    """Keep the masks of the json, if all annotations have one, for the evaluation."""
+    """Keep the masks of the json, if all annotations have one, for the evaluation.
+
+    Raises:
+        DataError: masks that cannot be read; it names the user's json, not the one to be written.
+    """
     if not coco.annotations or not all(e.get("segmentation") for _, _, e in coco.annotations):
         return
     # Ids of images may be text; pycocotools wants integers.
@@ -240,7 +244,7 @@ def _write_truth(
         suffix = Path(image["file_name"]).suffix
         record = image | {"id": number[key], "file_name": ids[key] + suffix}
         if not all(type(image.get(side)) is int and image[side] for side in ("height", "width")):
-            record["height"], record["width"] = read_image_size(_image_path(image, image_dir))
+            record["height"], record["width"] = read_image_size(_image_path(image, source[1]))
         images.append(record)
     numbers = [entry.get("id") for _, _, entry in coco.annotations]
     keep_ids = all(type(n) is int for n in numbers) and len(set(numbers)) == len(numbers)
@@ -259,4 +263,7 @@ def _write_truth(
         for key, name in coco.categories.items()
     ]
     content = {"images": images, "annotations": annotations, "categories": categories}
-    write_coco(ground_truth_json(str(root), split), content)
+    try:
+        write_coco(ground_truth_json(str(root), split), content)
+    except DataError as error:
+        raise DataError(error.message, source[0]) from None

@@ -4,7 +4,7 @@ import math
 import pytest
 
 from bestie.evaluation import evaluate_labels, measure_label_quality
-from bestie.evaluation.label_quality import match_labels
+from bestie.evaluation.label_quality import _same_image, match_labels
 from bestie.formats import write_coco
 from tests.evaluation.tiny_data import OBJECTS, coco_of, labels_of, write_root
 
@@ -127,3 +127,17 @@ def test_labels_of_another_data_set_are_refused(tmp_path):
     coco["categories"][0]["name"] = "lion"
     with pytest.raises(ValueError, match=r"categories \['lion'\]"):
         evaluate_labels(coco, name)
+
+
+@pytest.mark.parametrize(
+    ("name", "same"),
+    [
+        ("a.png", True),
+        ("d1/a.jpg", True),
+        ("photos/d1/a.png", True),
+        ("d2/a.png", False),
+        ("d1/b.png", False),
+    ],
+)
+def test_an_image_is_known_by_its_name_and_folders(name, same):
+    assert _same_image("/data/photos/d1/a.png", name, "/data/photos") == same

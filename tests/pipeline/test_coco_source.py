@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from bestie.data.checks.dataset import check_dataset
-from bestie.formats import read_class_names, read_image_labels, read_points, read_split
+from bestie.formats import DataError, read_class_names, read_image_labels, read_points, read_split
 from bestie.formats.labels.base import ReadOptions
 from bestie.formats.ledger import read_ledger
 from bestie.pipeline.coco_source import BOXES, KEYPOINTS, convert_coco, empty_images_note
@@ -181,3 +181,11 @@ def test_a_click_in_shares_of_the_image_is_refused(tmp_path, images):
     content["annotations"] = content["annotations"][2:]
     with pytest.raises(ValueError, match="annotation 3: x 0.25, y 0.5: all coordinates lie in"):
         convert(tmp_path, images, content, clicks=True)
+
+
+def test_masks_that_cannot_be_read_name_the_json_of_the_user(images, tmp_path):
+    path = tmp_path / "user.json"
+    path.write_text(json.dumps(coco(masks=True, segmentation=[[1, 1, 2, 2]])))
+    with pytest.raises(DataError, match="annotation 3: segmentation is neither") as error:
+        convert_coco({"train": f"coco:{path}:{images}"}, tmp_path / "root", clicks=False)
+    assert error.value.file == str(path)

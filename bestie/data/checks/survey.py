@@ -6,6 +6,8 @@ Gives a report for each split. ``bestie check`` uses it; a run checks what its c
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 from bestie.data.checks.dataset import inspect_coco, inspect_dataset
 from bestie.data.checks.dataset_report import DatasetReport
@@ -14,6 +16,8 @@ from bestie.data.checks.mixed import check_mixed, needs_of
 from bestie.data.checks.splits import shared_ids
 from bestie.data.registration import BUILTIN_DATASETS, ground_truth_json, parse_name
 from bestie.formats import DataError, DatasetFolder, list_splits, read_split
+from bestie.formats.labels.base import Labels, ReadOptions, read_json
+from bestie.formats.labels.coco import parse_coco
 from bestie.formats.supervision import MIXED, LabelKind, Supervision
 
 __all__ = ["SUPERVISIONS", "survey_data"]
@@ -54,8 +58,27 @@ def survey_data(
         raise ValueError(f"'{data}' names its images itself; splits go with a root")
     kind, first, second = parse_name(data)
     if kind == "coco":
-        return {data: inspect_coco(first, second)}
+        return {data: _survey_coco(first, second)}
     return {data: _survey_root(first, [second], supervision)[second]}
+
+
+def _survey_coco(json_file: str, image_dir: str) -> DatasetReport:
+    """What is wrong for a training on masks; whether it is enough for a run is said with it."""
+    report = inspect_coco(json_file, image_dir)
+    if report.class_names or not report.problems:
+        return report
+    labels = Labels()
+    content = read_json(Path(json_file), labels)
+    if content is not None:
+        parse_coco(content, Path(json_file), labels, ReadOptions(), clicks=False)
+    if content is not None and not labels.problems:
+        first = report.problems[0]
+        message = (
+            f"{first.message}. bestie train and bestie evaluate need this; "
+            "bestie run --data coco:... needs only the classes of each image, or its clicks"
+        )
+        report.problems[0] = replace(first, message=message)
+    return report
 
 
 def _survey_root(

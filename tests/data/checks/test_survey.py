@@ -1,5 +1,7 @@
 """A survey checks what is there, and what a training would need."""
 
+import json
+
 import pytest
 
 from bestie.data import survey_data
@@ -109,3 +111,17 @@ def test_a_class_in_every_image_teaches_a_classifier_nothing(root):
     remove("WSSS_maps")(root)
     found = [text for text in messages(survey_data(str(root))) if "every image" in text]
     assert len(found) == 3 and "class 1 (square)" in found[1]
+
+
+def test_a_json_without_masks_says_which_commands_need_them(root):
+    content = json.loads((root / JSON).read_text())
+    for entry in content["annotations"]:
+        for key in ("segmentation", "area", "iscrowd"):
+            entry.pop(key, None)
+    (root / JSON).write_text(json.dumps(content))
+    name = f"coco:{root / JSON}:{root / 'JPEGImages'}"
+    (message,) = messages(survey_data(name))
+    assert "has no 'area'" in message and "bestie run --data coco:... needs only" in message
+    (root / JSON).write_text("{}")
+    (message,) = messages(survey_data(name))
+    assert "bestie run" not in message
