@@ -164,9 +164,15 @@ class FileFindings:
             name: of what is looked for.
             given: what else the answer depends on.
         """
-        before = self._groups.remembered
-        found = self._groups.of(paths, find, name=name, given=given)
-        self._unchanged += images * (self._groups.remembered - before)
+        looked: list[str] = []
+
+        def look() -> dict[str, Any] | None:
+            looked.extend(paths)
+            return find()
+
+        found = self._groups.of(paths, look, name=name, given=given)
+        if not looked:
+            self._unchanged += images
         return found
 
     def save(self) -> None:
