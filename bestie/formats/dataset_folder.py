@@ -15,7 +15,10 @@ from pathlib import Path
 from bestie.formats.base import DataError, atomic_write
 from bestie.formats.images import IMAGE_SUFFIXES
 from bestie.formats.text import (
+    MAX_CLASSES,
     Points,
+    check_class_names,
+    check_ids,
     read_class_file,
     read_ids,
     read_points,
@@ -173,23 +176,40 @@ class DatasetFolder:
         return read_points(self.points_file(image_id, folder))
 
     def write_points(self, image_id: str, points: Points, folder: str = CLICKS) -> None:
-        """Write the points of an image; ``folder``: CUES or CLICKS."""
-        write_points(self.points_file(image_id, folder), points)
+        """Write the points of an image; ``folder``: CUES or CLICKS.
+
+        Raises:
+            DataError: an id or a point that the readers would refuse, such as a class that the
+                root does not have.
+        """
+        path = self.points_file(image_id, folder)
+        check_ids([image_id], path)
+        self._check_classes({image_id: points.classes.tolist()}, path)
+        write_points(path, points)
 
     def write_class_names(self, class_names: Sequence[str]) -> None:
         """Write the class names.
 
         Raises:
-            DataError: the file is there already, with other names.
+            DataError: the file is there already, with other names; or names that cannot be read
+                again, such as one that is given twice.
         """
         path = self.classes_file
+        check_class_names(class_names, path)
         if os.path.isfile(path) and read_class_file(path) != list(class_names):
             raise DataError(f"holds other classes than {', '.join(class_names)}", path)
         _write_lines(path, class_names)
 
     def write_split(self, split: str, ids: Iterable[str]) -> None:
-        """Write the ids of a split."""
-        _write_lines(self.split_file(split), ids)
+        """Write the ids of a split.
+
+        Raises:
+            DataError: an id that the readers would refuse: with a folder, a blank, or given twice.
+        """
+        ids, path = list(ids), self.split_file(split)
+        check_ids([split], path)
+        check_ids(ids, path)
+        _write_lines(path, ids)
 
     def add_tags(self, tags: Mapping[str, Iterable[int]], overwrite: bool = False) -> None:
         """Add tags (image id -> class ids) to the file of the tags, sorted by id.
@@ -197,12 +217,29 @@ class DatasetFolder:
         Args:
             tags: of the images to add. The class names are written before.
             overwrite: replace the tags of images that the file names already; otherwise these stay.
+
+        Raises:
+            DataError: an id or a class that the readers would refuse.
         """
         path, known = self.tags_file, {}
+        added = {image_id: list(classes) for image_id, classes in tags.items()}
+        check_ids(added, path)
+        self._check_classes(added, path)
         if os.path.isfile(path):
             known = read_tag_lines(path, read_class_file(self.classes_file))
-        tags = {**known, **tags} if overwrite else {**tags, **known}
-        _write_lines(path, (" ".join([key, *map(str, sorted(tags[key]))]) for key in sorted(tags)))
+        merged = {**known, **added} if overwrite else {**added, **known}
+        lines = (" ".join([key, *map(str, sorted(merged[key]))]) for key in sorted(merged))
+        _write_lines(path, lines)
+
+    def _check_classes(self, of_images: Mapping[str, Iterable[int]], path: str) -> None:
+        """Raise a DataError about a class that the root does not have, as far as it has names."""
+        is_named = os.path.isfile(self.classes_file)
+        number = len(self.read_class_names()) if is_named else MAX_CLASSES
+        for image_id, classes in of_images.items():
+            if wrong := [c for c in classes if int(c) != c or not 0 <= c < number]:
+                raise DataError(
+                    f"image '{image_id}': class {wrong[0]}; 0 to {number - 1} are expected", path
+                )
 
 
 def _write_lines(path: str, lines: Iterable[str]) -> None:

@@ -5,6 +5,7 @@ A path gives lists, dicts and :class:`Points`.
 
 import math
 import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from xml.parsers import expat
@@ -16,6 +17,8 @@ from bestie.formats.base import DataError, atomic_write, read_lines, reporter
 __all__ = [
     "MAX_CLASSES",
     "Points",
+    "check_class_names",
+    "check_ids",
     "read_class_file",
     "read_ids",
     "read_points",
@@ -84,6 +87,40 @@ def read_class_file(path: str | os.PathLike, problems: list[DataError] | None = 
     if len(names) > MAX_CLASSES:
         report(f"{len(names)} classes; a semantic map holds at most {MAX_CLASSES}")
     return names
+
+
+def check_class_names(names: Sequence[str], path: str | os.PathLike) -> None:
+    """Raise a DataError if class names would not be read again as they are.
+
+    Args:
+        names: to be written, one a line.
+        path: the file that would be written.
+    """
+    report = reporter(Path(path), None)
+    for position, name in enumerate(names):
+        if len(name.splitlines()) > 1 or "\0" in name or not name or name != name.strip():
+            report(f"class name {name!r}: a line of text without blanks around it is expected")
+        if name in names[:position]:
+            report(f"class name '{name}' is given twice")
+    if not 0 < len(names) <= MAX_CLASSES:
+        report(f"{len(names)} class names; 1 to {MAX_CLASSES} are expected")
+
+
+def check_ids(ids: Iterable[str], path: str | os.PathLike) -> None:
+    """Raise a DataError if image ids would not be read again as they are.
+
+    Args:
+        ids: to be written.
+        path: the file that would be written.
+    """
+    report = reporter(Path(path), None)
+    known = set()
+    for image_id in ids:
+        if mistake := "is empty or holds blanks" * (image_id.split() != [image_id]):
+            report(f"id {image_id!r} {mistake}")
+        if mistake := _id_mistake(image_id) or "is given twice" * (image_id in known):
+            report(f"id {image_id!r} {mistake}")
+        known.add(image_id)
 
 
 def read_ids(
@@ -265,7 +302,22 @@ def _point_mistake(fields: list[str]) -> str | None:
 
 
 def write_points(path: str | os.PathLike, points: Points) -> None:
-    """Write ``x y class confidence`` a line, atomically."""
+    """Write ``x y class confidence`` a line, atomically.
+
+    Raises:
+        DataError: a point that would not be read again, or lies left of or above every image.
+    """
+    scores = np.asarray(points.scores, np.float32)
+    wrong = ~np.isfinite(points.yx).all(axis=1) | (points.yx < 0).any(axis=1)
+    wrong |= (points.classes < 0) | ~((scores >= 0) & (scores <= 1))
+    if wrong.any():
+        index = int(np.flatnonzero(wrong)[0])
+        (y, x), class_id, score = points.yx[index], points.classes[index], scores[index]
+        raise DataError(
+            f"point {index + 1}: x {x:g}, y {y:g}, class {class_id}, confidence {score:g}; x and y "
+            "of 0 or more, a class id (0, 1, ...) and a confidence in [0, 1] are expected",
+            path,
+        )
     rows = zip(points.yx, points.classes, points.scores, strict=True)
     with atomic_write(path) as file:
         for (y, x), class_id, score in rows:

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from bestie import formats
@@ -37,3 +38,53 @@ def test_all_missing_files_are_counted_and_the_first_named(tmp_path):
     names = ["there", *(f"f{i}" for i in range(12))]
     with pytest.raises(formats.DataError, match=r"12 file\(s\) missing: f0, .*f9, \.\.\.\. Get it"):
         require_files(tmp_path, names, "Get it")
+
+
+@pytest.mark.parametrize("names", [["a\nb"], ["a", "a"], [" a"], [""], [], ["c"] * 300])
+def test_class_names_that_cannot_be_read_again_are_refused(tmp_path, names):
+    with pytest.raises(formats.DataError, match="class name"):
+        DatasetFolder(tmp_path).write_class_names(names)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("image_id", ["d/a", "a b", "", "..", "a\n"])
+def test_ids_that_cannot_be_read_again_are_refused(tmp_path, image_id):
+    folder = DatasetFolder(tmp_path)
+    no_points = formats.Points(np.zeros((0, 2)), np.zeros(0, np.int64), np.zeros(0, np.float32))
+    for write in (
+        lambda: folder.write_split("train", ["x", image_id]),
+        lambda: folder.write_split("train", ["x", "x"]),
+        lambda: folder.add_tags({image_id: [0]}),
+        lambda: folder.write_points(image_id, no_points),
+    ):
+        with pytest.raises(formats.DataError, match="id '"):
+            write()
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("yx", "class_id", "score"),
+    [
+        ((-1, 0), 0, 1),
+        ((0, float("nan")), 0, 1),
+        ((0, 0), 2, 1),
+        ((0, 0), -1, 1),
+        ((0, 0), 0, 1.5),
+        ((0, 0), 0, float("nan")),
+    ],
+)
+def test_points_that_cannot_be_read_again_are_refused(tmp_path, yx, class_id, score):
+    folder = DatasetFolder(tmp_path)
+    folder.write_class_names(["cat", "dog"])
+    points = formats.Points(np.array([yx], float), np.array([class_id]), np.array([score]))
+    with pytest.raises(formats.DataError, match="class"):
+        folder.write_points("a", points)
+    assert [path.name for path in tmp_path.iterdir()] == ["classes.txt"]
+
+
+def test_tags_of_classes_that_are_not_there_are_refused(tmp_path):
+    folder = DatasetFolder(tmp_path)
+    folder.write_class_names(["cat", "dog"])
+    for classes in ([2], [-1], [0.5]):
+        with pytest.raises(formats.DataError, match="image 'a': class .*; 0 to 1 are expected"):
+            folder.add_tags({"a": classes})
