@@ -76,7 +76,8 @@ def count_unpaired(
     """
     paired = read_coco(pairs)["annotations"]
     masks = sum(len(read_coco(path)["annotations"]) for path in rough)
-    small = int((mask_util.area([entry["rough"] for entry in paired]) < min_area).sum())
+    # One at a time: of more than 255 at once, pycocotools 2.0.11 cannot tell the areas.
+    small = sum(int(mask_util.area(entry["rough"])) < min_area for entry in paired)
     return {
         "rough masks of strong images without a true instance": masks - len(paired),
         "pairs under MODEL.REFINER.MIN_AREA": small,

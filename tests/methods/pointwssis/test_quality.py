@@ -101,5 +101,7 @@ def test_what_is_left_out_is_counted_by_its_reason(tmp_path):
     rough = [encode_mask(one), encode_mask(two)]
     pairs = write_labels(tmp_path / "c.json", [(two, {"rough": code}) for code in rough])
     assert list(count_unpaired([labels, refined], pairs, 2).values()) == [2, 1]
+    many = write_labels(tmp_path / "g.json", [(two, {"rough": rough[0]})] * 300)
+    assert list(count_unpaired([many], many, 2).values()) == [0, 300]
     plain = write_labels(tmp_path / "d.json", [(one, {})])
     assert count_served(6, plain) == {}
