@@ -39,22 +39,25 @@ def network_hint(in_file: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> st
     )
 
 
-def model_hint(missing: Iterable[str], unexpected: Iterable[str]) -> str:
+def model_hint(in_file: Iterable[str], own: Iterable[str]) -> str:
     """The likely cause if the parts of a file are those of another model; else "".
 
     Args:
-        missing: names in the model that are missing in the file.
-        unexpected: names in the file that the model does not have.
+        in_file: names in the file.
+        own: names in the model.
     """
+    theirs, ours = list(in_file), list(own)
     # Parts are heads, layers of one head, or stages of a backbone.
     for depth in (1, 2, 3):
-        ours, theirs = ({_part(name, depth) for name in names} for names in (missing, unexpected))
-        if ours - theirs and theirs - ours:
-            here, there = (_list(parts) for parts in (ours - theirs, theirs - ours))
+        there, here = ({_part(name, depth) for name in names} for names in (theirs, ours))
+        common = there & here
+        if there - common and here - common:
+            parts, own_parts = _list(there - common), _list(here - common)
             return (
-                f"the file is of another model, which has {there} where this one has {here}: take "
-                "the config of that model, or another file"
+                f"the file looks like one of another model, which has {parts} where this one has "
+                f"{own_parts}: take the config of that model, or another file"
             )
+        theirs, ours = ([n for n in names if _part(n, depth) in common] for names in (theirs, ours))
     return ""
 
 

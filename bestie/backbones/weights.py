@@ -192,7 +192,7 @@ def check_incompatible(
     if not (missing or unexpected or mismatched):
         return
     network = network_hint(state or {}, model.state_dict())
-    cause = network or _class_hint(mismatched) or model_hint(missing, unexpected)
+    cause = network or _class_hint(mismatched) or model_hint(state or {}, model.state_dict())
     if not mismatched and set(missing) == needed_names(model):
         # Nothing in the file has a name of the model.
         is_model = any(name.startswith("backbone.") for name in unexpected)

@@ -57,7 +57,8 @@ def _maker() -> str:
 @cache
 def _checker() -> str:
     """Version of the checks of images."""
-    return hash_file(Path(__file__).parent / "checks/images.py")
+    sources = sorted((Path(__file__).parent / "checks").glob("*.py"))
+    return hashlib.sha256("".join(map(hash_file, sources)).encode()).hexdigest()
 
 
 class PointRow(NamedTuple):

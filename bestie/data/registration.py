@@ -13,7 +13,7 @@ paths). Accepted names:
 import logging
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import islice
 from math import ceil
@@ -203,20 +203,29 @@ def _open_coco(name: str, json_file: str, image_root: str) -> tuple[Callable, di
     return partial(_load_coco, name, json_file, image_root), metadata
 
 
-def sample_dicts(name: str, number: int) -> list[dict[str, Any]]:
-    """Dataset dicts of at most ``number`` images of a registered data set, evenly spaced.
+def sample_dicts(names: Sequence[str], number: int) -> list[dict[str, Any]]:
+    """Dataset dicts of about ``number`` images of registered data sets, evenly spaced.
 
-    Of a root in the folder contract, only these are made.
+    Of roots in the folder contract, only these are made.
 
     Raises:
         DataError: as for :func:`load_folder`.
     """
-    metadata = MetadataCatalog.get(name)
-    if hasattr(metadata, "split"):
-        every = ceil(len(read_split(metadata.root, metadata.split)) / number)
-        return load_folder(metadata.root, metadata.split, every)
-    dicts = DatasetCatalog.get(name)
-    return dicts[:: ceil(len(dicts) / number)]
+    roots: dict[str, tuple[str, str]] = {}
+    others: dict[str, list[dict[str, Any]]] = {}
+    for name in names:
+        metadata = MetadataCatalog.get(name)
+        if hasattr(metadata, "root") and hasattr(metadata, "split"):
+            roots[name] = metadata.root, metadata.split
+        else:
+            others[name] = DatasetCatalog.get(name)
+    total = sum(len(read_split(*root)) for root in roots.values()) + sum(map(len, others.values()))
+    every = max(1, ceil(total / number))
+    return [
+        record
+        for name in names
+        for record in (load_folder(*roots[name], every) if name in roots else others[name][::every])
+    ]
 
 
 def load_folder(root: str, split: str, every: int = 1) -> list[dict[str, Any]]:

@@ -183,11 +183,18 @@ def filled_config(configs: TrainingConfigs, name: str) -> CfgNode:
 
 def _check_files(configs: TrainingConfigs, name: str) -> None:
     """Refuse a missing file that a training starts from; "NAME:..." is no file on this machine."""
-    advice = {key: text for method in METHODS.values() for key, text in method.weights.items()}
-    for key, path in configs.given_weights(name).items():
+    cfg = configs.cfg[name]
+    advice = {"MODEL.WEIGHTS": ""}
+    if "timm" in cfg.MODEL.BACKBONE.NAME:
+        advice["MODEL.TIMM.WEIGHTS"] = ""
+    for method in METHODS.values():
+        if method.backbone_weights(cfg) is not None:  # it builds the backbone
+            advice |= method.weights
+    for key, given in configs.given_weights(name).items():
+        path = given.partition("?")[0]  # as Detectron2 reads it
         is_file = not (configs.is_own(path) or ":" in path or path == "timm")
-        if is_file and not os.path.isfile(path):
-            raise ValueError(f"{key}: {path} is not a file. {advice.get(key, '')}".rstrip())
+        if key in advice and is_file and not os.path.isfile(path):
+            raise ValueError(f"{key}: {path} is not a file. {advice[key]}".rstrip())
 
 
 def _check_config(configs: TrainingConfigs, name: str) -> tuple[nn.Module, CfgNode]:

@@ -38,6 +38,8 @@ __all__ = ["BUILT_IN", "Order", "reproduce"]
 
 # In place of a root: the built-in data, which is made.
 BUILT_IN = "built-in"
+# Key of the number of a training's steps.
+STEPS = "SOLVER.MAX_ITER"
 # Built-in data on which settings are checked.
 SAMPLE = Settings(train=2, val=1)
 
@@ -94,13 +96,15 @@ class Order:
     def all_options(self) -> tuple[str, ...]:
         """KEY VALUE ... of every row: the options, and what the table sets in this preset besides.
 
-        An option replaces a setting of the table with its key.
+        An option replaces a setting of the table with its key, and the number of a training's steps
+        all that the table sets of that training, which is its schedule.
         """
-        settings = {
-            key: value
-            for key, value in self.table.preset_settings.get(self.preset, {}).items()
-            if not any(_is_same_key(key, given) for given in self.options[::2])
-        }
+        given = self.options[::2]
+        settings = {}
+        for key, value in self.table.preset_settings.get(self.preset, {}).items():
+            steps = f"{key.partition(':')[0]}:{STEPS}" if ":" in key else STEPS
+            if not any(_is_same_key(option, one) for option in given for one in (key, steps)):
+                settings[key] = value
         return (*(part for pair in settings.items() for part in pair), *self.options)
 
     @property

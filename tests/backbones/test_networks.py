@@ -33,9 +33,15 @@ def test_only_two_known_networks_that_differ_are_worth_a_sentence():
 
 
 def test_another_model_is_known_by_the_parts_that_differ():
-    ours, theirs = ["backbone.a", "mask.x"], ["backbone.b", "head.y", "box.z"]
+    theirs, ours = ["backbone.b", "head.y", "box.z"], ["backbone.a", "mask.x"]
     expected = "another model, which has box, head where this one has mask: take"
-    assert expected in model_hint(ours, theirs)
-    assert "has h.0 where this one has h.fc: take" in model_hint(["h.fc.w"], ["h.0.w"])
-    assert "has h.s.0 where this one has h.s.1" in model_hint(["h.s.1.w"], ["h.s.0.w"])
+    assert expected in model_hint(theirs, ours)
+    assert "has h.0 where this one has h.fc: take" in model_hint(["h.0.w"], ["h.fc.w"])
+    assert "has h.s.0 where this one has h.s.1" in model_hint(["h.s.0.w"], ["h.s.1.w"])
     assert model_hint(["a.b"], []) == model_hint([], ["a.b"]) == model_hint(["a.b"], ["a.b"]) == ""
+
+
+def test_a_file_that_lacks_a_part_or_has_one_more_is_not_called_another_model():
+    ours = ["backbone.a", "head.a.w", "head.d.w"]
+    assert model_hint(["backbone.a", "head.a.w", "average.decay"], ours) == ""
+    assert model_hint(["backbone.a", "head.a.w"], ours) == ""

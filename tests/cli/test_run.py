@@ -136,6 +136,9 @@ def test_a_dry_run_names_files_that_are_missing_and_fetches_none(root, tmp_path)
     assert classifier.startswith("classifier: MODEL.PAM.VGG_WEIGHTS: ")
     assert "vgg16-397923af.pth" in classifier
     assert maskrcnn == "maskrcnn: MODEL.WEIGHTS: nowhere.pth is not a file."
+    # Another backbone does not read VGG16's file.
+    other = ["classifier:MODEL.BACKBONE.NAME", "build_timm_backbone"]
+    run(root, "--dry-run", "--preset", "r50", *given, *other)
 
 
 def test_missing_weights_are_named_with_the_place_to_get_them(root):

@@ -4,6 +4,7 @@ import pytest
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from bestie.data import register_builtin_datasets, register_dataset
+from bestie.data.registration import load_folder, sample_dicts
 from bestie.formats import DataError, read_coco, write_coco
 
 
@@ -166,3 +167,18 @@ def test_builtin_names_resolve_under_detectron2_datasets(root, registered, monke
     assert "voc2012_wsis_val" not in DatasetCatalog.list()
     metadata, dicts = registered("voc2012_wsis_train")
     assert len(dicts) == 4 and metadata.split == "train_aug"
+
+
+def test_a_sample_is_drawn_from_all_sets_in_proportion(root):
+    names = [f"folder:{root}:train", "of_a_user"]
+    register_dataset(names[0])
+    DatasetCatalog.register("of_a_user", lambda: [{"image_id": index} for index in range(12)])
+    MetadataCatalog.get("of_a_user").set(split="train")  # as Detectron2's sets of VOC have one
+    try:
+        sample = sample_dicts(names, 4)
+    finally:
+        DatasetCatalog.remove("of_a_user")
+        MetadataCatalog.remove("of_a_user")
+    assert [record.get("image_name") for record in sample] == ["a", None, None, None]
+    assert [record["image_id"] for record in sample[1:]] == [0, 4, 8]
+    assert sample[0] == load_folder(str(root), "train")[0]

@@ -257,14 +257,18 @@ def test_rows_may_have_settings_of_one_preset_and_images_of_another_split(order)
 
 @pytest.mark.parametrize("key", ["", "SOLVER.MAX_ITER", "classifier:SOLVER.MAX_ITER"])
 def test_a_table_may_have_settings_of_one_preset_which_options_replace(order, key):
-    settings = {"classifier:SOLVER.MAX_ITER": "3000", "SOLVER.BASE_LR": "0.5"}
+    settings = {"classifier:SOLVER.MAX_ITER": "3000", "classifier:SOLVER.BASE_LR": "0.5"}
     table = replace(TABLE, rows=(Row("ten", "10"),), preset_settings={"quick": settings})
     order = replace(order, table=table, seeds=(0,), options=(key, "900") if key else ())
     used = (key, "900") if key else ("classifier:SOLVER.MAX_ITER", "3000")
     results, _ = run(order)
     assert results.values["ten"][0] == {"number": 3 * float(used[1])}
-    assert "SOLVER.BASE_LR 0.5" in results.markdown() and " ".join(used) in results.markdown()
-    assert set(order.all_options) == {"SOLVER.BASE_LR", "0.5", *used}
+    # The steps of the table go with the rest of its schedule.
+    schedule = () if key else ("classifier:SOLVER.BASE_LR", "0.5")
+    assert " ".join([*used, *schedule]) in results.markdown()
+    assert set(order.all_options) == {*schedule, *used}
+    rate = replace(order, options=("SOLVER.BASE_LR", "0.1")).all_options
+    assert rate == ("classifier:SOLVER.MAX_ITER", "3000", "SOLVER.BASE_LR", "0.1")
     assert replace(order, preset="small").all_options == order.options
 
 

@@ -139,8 +139,9 @@ def inspect_dataset(
         checker.files_of,
         checker.is_known,
         checker.given,
-        f"{split} {checker.settings}",
+        checker.settings,
         files,
+        name=f"{split} {' '.join(sorted({*folders, *needs}))}",
     )(ids)
     report = _summarize(class_names, ids, tags, coco, found)
     if coco is None and masks:
@@ -274,6 +275,7 @@ def inspect_coco(json_file: str | os.PathLike, image_dir: str | os.PathLike) -> 
             lambda image: str(listed_size(image)),
             f"{image_dir} {json_file}",
             files,
+            name="json",
         )
         problems += check_all(coco["images"]).problems
     else:

@@ -1,11 +1,10 @@
 """Checks of many images: in threads, and by one look at their files where nothing has changed."""
 
-import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 from bestie.data.checks.images import ImageFindings
@@ -30,8 +29,9 @@ class GroupChecker:
         files_of: the files that it looks at, as far as they exist; the image first.
         is_known: whether an earlier check has decoded the pictures of an image.
         given: text of what the check of an image depends on besides its files and ``settings``.
-        settings: text of what all checks depend on.
+        settings: text of what the checks of all images depend on.
         files: remembers.
+        name: of the check. Findings with other settings replace those of its name.
     """
 
     check: Callable[[Any], ImageFindings]
@@ -40,6 +40,7 @@ class GroupChecker:
     given: Callable[[Any], str]
     settings: str
     files: FileFindings
+    name: str
 
     def __call__(self, images: Sequence[Any]) -> ImageFindings:
         """What is found for the images, in their order."""
@@ -47,11 +48,6 @@ class GroupChecker:
         for of_group in self._in_threads(images):
             found.add(of_group)
         return found
-
-    @cached_property
-    def _name(self) -> str:
-        """Of the findings, among those of other checks of the same images."""
-        return hashlib.sha256(self.settings.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
     def _in_threads(self, images: Sequence[Any]) -> Iterator[ImageFindings]:
         """What is found for each group.
@@ -86,7 +82,7 @@ class GroupChecker:
         if not all(files):  # an image is missing
             find()
             return found
-        given = "\n".join(map(self.given, group))
+        given = "\n".join([self.settings, *map(self.given, group)])
         paths = [path for of_image in files for path in of_image]
-        known = self.files.group(paths, len(group), find, name=self._name, given=given)
+        known = self.files.group(paths, len(group), find, name=self.name, given=given)
         return found if known is None else ImageFindings.of_summary(known)

@@ -147,6 +147,8 @@ class ImageChecker:
 
     def is_known(self, image_id: str) -> bool:
         """Whether no picture has to be decoded, because an earlier check did so."""
+        if not self.decode and "maps" not in self.folders:
+            return True
         image = find_image(self.root, image_id)
         semantic_map = self._map_file(image_id) if "maps" in self.folders else ""
         return image is not None and self.files.knows(image, semantic_map)

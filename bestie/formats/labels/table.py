@@ -232,7 +232,10 @@ def _add_row(
     values: dict[str, str], labels: Labels, options: ReadOptions, path: Path, line: int
 ) -> None:
     image, names = values["image"], values.get("class", "")
-    labels.add_size(image, values.get("image height"), values.get("image width"), path, line)
+    if "x" in values:  # tags do not depend on the size
+        sides = (values.get(f"image {side}", "") for side in ("height", "width"))
+        height, width = ("" if side.casefold() in MISSING else side for side in sides)
+        labels.add_size(image, height, width, path, line)
     if not image:
         labels.report("names no image", path, line)
     elif LIST.fullmatch(names):

@@ -81,7 +81,10 @@ def _read(path: Path, labels: Labels, options: ReadOptions, kind: str) -> None:
         message = f"its kpt_shape states keypoints, which --format yolo reads, not yolo-{kind}"
         labels.report(message, names.file)
     counts = {len(fields) - 1 for *_, fields in lines}
-    kind = "pose" if names.keypoints else kind or _kind(counts, path, labels)
+    if names.keypoints:
+        kind = "pose"
+    elif not kind:
+        kind = "tags" if options.objects_as == "tags" else _kind(counts, path, labels)
     if not kind:
         return
     for file in files:
@@ -108,7 +111,8 @@ def _kind(counts: set[int], path: Path, labels: Labels) -> str:
     kinds = "outlines (--format yolo-segment) or "
     if number == 8:
         kinds += "oriented boxes (--format yolo-obb) or "
-    message = f"each object has {number} numbers after its class: {kinds * (number % 2 == 0)}"
+    which = "each object that is no box" if 4 in counts else "each object"
+    message = f"{which} has {number} numbers after its class: {kinds * (number % 2 == 0)}"
     labels.report(f"{message}keypoints? Those need the data.yaml with kpt_shape", path)
     return ""
 
@@ -261,7 +265,9 @@ def _read_line(
 def _parts(
     values: list[float], kind: str, names: _Names, options: ReadOptions
 ) -> dict | str | None:
-    """Point, box or mask of a line; what is wrong with it; None: it has no visible keypoint."""
+    """Point, box or mask of a line; what is wrong with it; None: no visible keypoint, or a tag."""
+    if kind == "tags":  # whatever the numbers say
+        return None
     if kind == "pose" and names.keypoints:
         number, size = names.keypoints
         if len(values) != 4 + number * size:

@@ -26,7 +26,7 @@ __all__ = ["ObjectSizes", "measure_objects", "scale_lengths"]
 
 # Models that have these lengths.
 MODELS = ("BESTIE", "RefinedLabels")
-# Images of a data set whose labels are read, at most; components that a median needs.
+# Images whose labels are read, about; components that a median needs.
 SAMPLE, MIN_OBJECTS = 300, 10
 # Shortest lengths, pixels: the network's maps have a quarter of the resolution, and this is
 # the smallest window.
@@ -129,7 +129,7 @@ def _some_dicts(cfg: CfgNode) -> list[dict]:
     """Images of the training sets that are registered; none if one of them cannot be read."""
     registered = [name for name in cfg.DATASETS.TRAIN if name in DatasetCatalog.list()]
     try:
-        return [record for name in registered for record in sample_dicts(name, SAMPLE)]
+        return sample_dicts(registered, SAMPLE)
     except DataError:  # a check of the data reports it
         return []
 

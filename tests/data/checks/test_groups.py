@@ -6,8 +6,9 @@ import shutil
 import pytest
 from PIL import Image
 
-from bestie.data import inspect_dataset
+from bestie.data import file_findings, inspect_dataset
 from bestie.data.checks import groups
+from bestie.data.checks.dataset import inspect_coco
 from bestie.data.checks.images import ImageChecker
 from bestie.formats import file_memory, write_coco
 from tests.data.conftest import ground_truth, write_image
@@ -145,6 +146,42 @@ def test_only_the_group_with_a_change_is_looked_at(old_root, monkeypatch):
         looked_at.clear()
         assert "class 9" in inspect(old_root)
         assert sorted(looked_at) == ["c", "d"]
+
+
+def test_groups_of_a_json_are_known_until_a_file_or_a_size_changes(old_root, monkeypatch):
+    json_file, folder = old_root / "annotations/instances_train.json", old_root / "JPEGImages"
+    assert not inspect_coco(json_file, folder).problems
+    assert not inspect_coco(json_file, folder).problems
+    (old_root / "JPEGImages/b.png").write_bytes(b"")
+    (problem,) = inspect_coco(json_file, folder).problems
+    assert problem.file == str(old_root / "JPEGImages/b.png")
+    write_image(old_root, "b", [])
+    assert not inspect_coco(json_file, folder).problems
+    change_listed_size(old_root)
+    (problem,) = inspect_coco(json_file, folder).problems
+    assert problem.file == str(old_root / "JPEGImages/d.png")
+
+
+def test_other_code_of_the_checks_asks_again(old_root, monkeypatch):
+    inspect(old_root)
+    monkeypatch.setattr(file_findings, "_checker", lambda: "another version")
+    looked_at = []
+    check = ImageChecker.__call__
+    monkeypatch.setattr(
+        ImageChecker, "__call__", lambda self, i: looked_at.append(i) or check(self, i)
+    )
+    inspect(old_root)
+    assert sorted(looked_at) == ["a", "b", "c", "d"]
+
+
+def test_the_log_counts_each_image_once(old_root, caplog, monkeypatch):
+    monkeypatch.setattr(groups, "CHUNK", 1)
+    monkeypatch.setattr(ImageChecker, "is_known", lambda self, image_id: False)  # all in threads
+    caplog.set_level("INFO")
+    for _ in range(3):
+        inspect(old_root)
+    lines = [r.message for r in caplog.records if r.message.startswith("Read ")]
+    assert all(": 4 images with all of their files" in line for line in lines[1:])
 
 
 def test_messages_have_the_names_of_now(old_root):

@@ -83,9 +83,11 @@ def test_a_comma_is_part_of_the_class_of_a_click(read):
         "ROI",
         "box_id",
     ]
-    + ["mask quality", "width px,height px", "image_width,image_height", "toy", "image quality"],
+    + ["mask quality", "width px,height px", "image_width,image_height", "toy", "image quality"]
+    + ["original_width,original_height", "photo height"],
 )
 def test_columns_beside_tags_that_state_no_place(read, headings):
+    """Among them sizes of images: tags do not depend on them."""
     cells = ",1" * len(headings.split(","))
     assert read(f"image,class,{headings}\na,cat{cells}\n") == ([("a", ("cat",), None)], [])
 

@@ -54,7 +54,10 @@ def test_what_could_be_outlines_or_keypoints_or_turned_boxes_is_asked(write):
     (mistake,) = mistakes(path)
     assert asked in mistake
     assert read(path, "yolo-segment")[0][2] == "mask"
+    assert read(path, objects_as="tags")[0][1] == ("cat",)  # which are read in any case
     assert read(path, "yolo-obb", boxes_as_clicks=True) == [("a", ("cat",), "click", (0.3, 0.3))]
+    (mistake,) = mistakes(write(a=f"{corners}0 .5 .5 .1 .1\n"))
+    assert "each object that is no box has 8 numbers" in mistake
 
 
 @pytest.mark.parametrize("yaml", [None, ()])
