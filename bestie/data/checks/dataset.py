@@ -134,15 +134,7 @@ def inspect_dataset(
         score_thresh=score_thresh,
         files=files,
     )
-    found = GroupChecker(
-        checker,
-        checker.files_of,
-        checker.is_known,
-        checker.given,
-        checker.settings,
-        files,
-        name=f"{split} {' '.join(sorted({*folders, *needs}))}",
-    )(ids)
+    found = _check_images(checker, ids, f"{split} {' '.join(sorted(needs))}")
     report = _summarize(class_names, ids, tags, coco, found)
     if coco is None and masks:
         report.objects_per_class = np.zeros(len(class_names), np.int64)
@@ -286,6 +278,20 @@ def inspect_coco(json_file: str | os.PathLike, image_dir: str | os.PathLike) -> 
     files.log()
     files.save()
     return DatasetReport(problems, names, len(coco["images"]), images, objects_per_class=objects)
+
+
+def _check_images(checker: ImageChecker, ids: list[str], name: str) -> ImageFindings:
+    """What is found for all images; ``name``: of this check."""
+    check_all = GroupChecker(
+        checker,
+        checker.files_of,
+        checker.is_known,
+        checker.given,
+        checker.settings,
+        checker.files,
+        name,
+    )
+    return check_all(ids)
 
 
 def _folder_exists(path: str, errors: list[DataError]) -> bool:

@@ -102,10 +102,7 @@ def import_labels(
     if keep_unlabelled and skip_empty:
         raise ValueError("--keep-unlabelled and --skip-empty contradict each other; give one")
     images, labels, output = Path(images), Path(labels), Path(output)
-    if not images.is_dir():
-        raise formats.DataError("--images: is not a folder", images)
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise formats.DataError("--output exists already; name a new folder", output)
+    _check_folders(images, output)
     options = options or ReadOptions()
     source = read_labels(labels, format, options)
     class_names = _class_names(source, labels, None if classes is None else Path(classes))
@@ -232,6 +229,13 @@ def _match(
         message = "masks cover no pixel and are left out, the first being"
         source.notes.append(f"{len(empty)} {message} {first}")
     return items
+
+
+def _check_folders(images: Path, output: Path) -> None:
+    if not images.is_dir():
+        raise formats.DataError("--images: is not a folder", images)
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise formats.DataError("--output exists already; name a new folder", output)
 
 
 def _check_files(source: Labels, rows_of: dict[Path, list[Row]]) -> None:

@@ -5,7 +5,7 @@ from bestie.training.setup import merge_config
 
 def test_it_is_registered_with_the_weights_of_the_refiner():
     assert METHODS["pointwssis"] is METHOD
-    assert METHOD.weights == ("MODEL.REFINER.WEIGHTS",)
+    assert list(METHOD.weights) == ["MODEL.REFINER.WEIGHTS"]
 
 
 def test_keys_are_checked_for_its_own_networks_only():
