@@ -159,20 +159,21 @@ class FileFindings:
         """What was found in the files of a group of images, if they have no error.
 
         Args:
-            paths: all files that were looked at; of an image comes first.
+            paths: all files that ``find`` looks at, an image first.
             images: number of images.
             find: looks at them; None: there is an error, so that nothing is remembered.
             name: of what is looked for.
             given: what else the answer depends on.
         """
-        looked: list[str] = []
+        is_known = True
 
         def look() -> dict[str, Any] | None:
-            looked.extend(paths)
+            nonlocal is_known
+            is_known = False
             return find()
 
         found = self._groups.of(paths, look, name=name, given=given)
-        if not looked:
+        if is_known:
             self._unchanged += images
         return found
 

@@ -55,10 +55,8 @@ CUES, CLICKS, MAPS = "Peak_points", "Center_points", "WSSS_maps"
 CLASSES_FILE = "classes.txt"
 INSTANCE_MASKS, CLASS_MASKS = "SegmentationObject", "SegmentationClass"
 LISTS, ANNOTATIONS, XML_TAGS = "ImageSets", "annotations", "Annotations"
-FOLDERS = (
-    *(IMAGES, CUES, CLICKS, MAPS, INSTANCE_MASKS, CLASS_MASKS),
-    *(LISTS, ANNOTATIONS, XML_TAGS),
-)
+# All folders of a root.
+FOLDERS = (IMAGES, CUES, CLICKS, MAPS, INSTANCE_MASKS, CLASS_MASKS, LISTS, ANNOTATIONS, XML_TAGS)
 # Supervision -> folder of its points: cues of a classifier, clicks.
 POINT_FOLDERS = {"tags": CUES, "clicks": CLICKS}
 

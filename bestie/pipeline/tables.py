@@ -107,7 +107,7 @@ class Table:
         read: reads the values of a row from the folder of its run.
         setting: the paper's setting, in words.
         preset: the preset that is the paper's setting; "": there is none.
-        preset_settings: preset -> settings of all rows in it; those of a call come before them.
+        preset_settings: preset -> settings of all rows in it; settings of the command replace them.
         source: where the published numbers are stated.
         note: what else one has to know to compare.
         shared_maps: the weak maps of all rows, where the data has none; None: each makes its own.

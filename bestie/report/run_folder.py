@@ -16,7 +16,7 @@ import yaml
 from detectron2.config import CfgNode
 
 from bestie.formats import DataError
-from bestie.training.run_files import MANIFEST
+from bestie.training.run_files import MANIFEST, stage_state
 from bestie.training.setup import default_config
 from bestie.visualization import read_metrics
 
@@ -130,17 +130,8 @@ class RunFolder:
 
     def absence(self, stage: str) -> str:
         """Why there is nothing of a stage: one sentence."""
-        record = self.stages.get(stage, {})
-        status, reason = record.get("status", "never started"), record.get("reason", "")
-        what = {
-            "done": "left nothing to show",
-            "skipped": "was skipped",
-            "failed": "failed",
-            "running": "has not finished",
-        }.get(status, "did not run")
-        return (
-            f"Nothing here: the stage “{self.title(stage)}” {what}{': ' if reason else ''}{reason}."
-        )
+        what = stage_state(self.stages.get(stage, {})) or "left nothing to show"
+        return f"Nothing here: the stage “{self.title(stage)}” {what}."
 
     def title(self, stage: str) -> str:
         """What people call a stage; its name if the recipe does not know it."""

@@ -6,6 +6,7 @@ rest.
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from bestie.data.registration import parse_name
 from bestie.formats import DataError
 from bestie.training.setup import merge_config
 
-__all__ = ["MANIFEST", "RunFiles", "find_checkpoint", "find_run_files"]
+__all__ = ["MANIFEST", "RunFiles", "find_checkpoint", "find_run_files", "stage_state"]
 
 # Of the folder of a run; the config and the last checkpoint of the folder of a training.
 MANIFEST, CONFIG, WEIGHTS = "manifest.json", "config.yaml", "model_final.pth"
@@ -145,10 +146,20 @@ def _why_unfinished(stage: str, entry: Any) -> str:
     One that finished and was skipped later keeps its outputs; one that started has none until it
     is done.
     """
-    if not isinstance(entry, dict):
-        return f"{stage} has not run"
+    entry = entry if isinstance(entry, dict) else {}
+    state = "" if entry.get("outputs") else stage_state(entry)
+    return f"{stage} {state}" if state else ""
+
+
+def stage_state(entry: Mapping[str, Any]) -> str:
+    """What became of a stage, by its entry in the manifest; "" if it is done.
+
+    "did not run", "has not finished", "failed: out of memory", "was skipped: maps are given".
+    """
     status, reason = entry.get("status"), entry.get("reason", "")
-    if status == "done" or entry.get("outputs"):
+    if status == "done":
         return ""
-    what = {"failed": "failed", "running": "has not finished"}.get(str(status), "was skipped")
-    return f"{stage} {what}{f': {reason}' if reason and status != 'running' else ''}"
+    if status == "running":
+        return "has not finished"
+    what = {"failed": "failed", "skipped": "was skipped"}.get(str(status))
+    return f"{what}{f': {reason}' if reason else ''}" if what else "did not run"

@@ -68,19 +68,18 @@ def read_label_file(
             stands for several images, or no chosen image in the file.
     """
     content = formats.read_coco_or_results(path)
-    is_coco = isinstance(content, dict)
+    is_coco, whole = isinstance(content, dict), all_records or records
     to_class: Mapping[int, int]
     keys: dict[Any, Any]
     if isinstance(content, dict):
         to_class = _classes_by_name(path, content["categories"], class_names)
-        keys = _files_of(path, content["images"], records, all_records or records)
+        keys = _files_of(path, content["images"], records, whole)
         rows = content["annotations"]
     else:
         to_class = category_to_class or {k + 1: k for k in range(len(class_names))}
-        ids = {record["image_id"] for record in all_records or records}
+        ids = {record["image_id"] for record in whole}
         keys = {row["image_id"]: row["image_id"] for row in content if row["image_id"] in ids}
         rows = content
-    whole = all_records or records
     # Results of a model that found nothing are an empty list.
     is_other = not _listed(content, whole) if isinstance(content, dict) else bool(rows)
     if not keys and is_other:

@@ -94,7 +94,7 @@ def test_the_root_of_a_run_is_that_of_its_manifest(tmp_path):
 @pytest.mark.parametrize(
     ("entry", "missing"),
     [
-        (None, "labels has not run"),
+        (None, "labels did not run"),
         ({"status": "running", "reason": "not done yet"}, "labels has not finished"),
         ({"status": "failed", "reason": "no labels"}, "labels failed: no labels"),
         ({"status": "skipped", "reason": "replaced"}, "labels was skipped: replaced"),

@@ -16,13 +16,13 @@ import numpy as np
 from detectron2.config import CfgNode
 
 from bestie.data.checks.dataset_report import DatasetReport
-from bestie.data.checks.groups import GroupChecker
+from bestie.data.checks.groups import check_images
 from bestie.data.checks.images import (
     NEEDED_FOLDERS,
+    CocoImageChecker,
     ImageChecker,
     ImageFindings,
     Problem,
-    size_mismatch,
 )
 from bestie.data.checks.splits import SplitChecker, shared_ids
 from bestie.data.file_findings import FileFindings, count_objects
@@ -134,7 +134,7 @@ def inspect_dataset(
         score_thresh=score_thresh,
         files=files,
     )
-    found = _check_images(checker, ids, f"{split} {' '.join(sorted(needs))}")
+    found = check_images(checker, ids, f"{split} {' '.join(sorted(needs))}")
     report = _summarize(class_names, ids, tags, coco, found)
     if coco is None and masks:
         report.objects_per_class = np.zeros(len(class_names), np.int64)
@@ -246,30 +246,9 @@ def inspect_coco(json_file: str | os.PathLike, image_dir: str | os.PathLike) -> 
         message = "has no annotation that is not a crowd; there is nothing to learn or to evaluate"
         problems.append(Problem("error", json_file, None, message))
 
-    def path_of(image: dict[str, Any]) -> str:
-        return os.path.join(image_dir, image["file_name"])
-
-    def listed_size(image: dict[str, Any]) -> tuple[int, int]:
-        return image["height"], image["width"]
-
-    def check(image: dict[str, Any]) -> ImageFindings:
-        found = ImageFindings()
-        shape = found.attempt(files.image_shape, path_of(image))
-        if shape is not None and shape != listed_size(image):
-            found.error(path_of(image), size_mismatch(shape, json_file, listed_size(image)))
-        return found
-
     if os.path.isdir(image_dir):
-        check_all = GroupChecker(
-            check,
-            lambda image: [path_of(image)],
-            lambda image: files.knows(path_of(image)),
-            lambda image: str(listed_size(image)),
-            f"{image_dir} {json_file}",
-            files,
-            name="json",
-        )
-        problems += check_all(coco["images"]).problems
+        checker = CocoImageChecker(json_file, os.fspath(image_dir), files)
+        problems += check_images(checker, coco["images"], "json").problems
     else:
         problems.append(Problem("error", os.fspath(image_dir), None, "folder does not exist"))
     categories = sorted(coco["categories"], key=lambda category: category["id"])
@@ -278,20 +257,6 @@ def inspect_coco(json_file: str | os.PathLike, image_dir: str | os.PathLike) -> 
     files.log()
     files.save()
     return DatasetReport(problems, names, len(coco["images"]), images, objects_per_class=objects)
-
-
-def _check_images(checker: ImageChecker, ids: list[str], name: str) -> ImageFindings:
-    """What is found for all images; ``name``: of this check."""
-    check_all = GroupChecker(
-        checker,
-        checker.files_of,
-        checker.is_known,
-        checker.given,
-        checker.settings,
-        checker.files,
-        name,
-    )
-    return check_all(ids)
 
 
 def _folder_exists(path: str, errors: list[DataError]) -> bool:

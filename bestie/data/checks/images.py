@@ -22,7 +22,14 @@ from bestie.formats import (
 from bestie.formats.dataset_folder import MAPS
 from bestie.regions import IGNORE
 
-__all__ = ["NEEDED_FOLDERS", "ImageChecker", "ImageFindings", "Problem", "size_mismatch"]
+__all__ = [
+    "NEEDED_FOLDERS",
+    "CocoImageChecker",
+    "ImageChecker",
+    "ImageFindings",
+    "Problem",
+    "size_mismatch",
+]
 
 # What a stage may need -> folder in the root.
 NEEDED_FOLDERS = {
@@ -304,6 +311,49 @@ class ImageChecker:
     def _name(self, class_id: int) -> str:
         known = class_id < len(self.class_names)
         return f"class {class_id} ({self.class_names[class_id]})" if known else f"class {class_id}"
+
+
+@dataclass(frozen=True)
+class CocoImageChecker:
+    """Checks the image of an entry of a COCO json, called with the entry.
+
+    Attributes:
+        json_file: the json.
+        image_dir: folder of its images.
+        files: reads them.
+    """
+
+    json_file: str
+    image_dir: str
+    files: FileFindings
+
+    @property
+    def settings(self) -> str:
+        """What the findings of all images depend on besides their files."""
+        return repr((self.image_dir, self.json_file))
+
+    def is_known(self, image: Mapping[str, Any]) -> bool:
+        """Whether an earlier check has decoded the image."""
+        return self.files.knows(*self.files_of(image))
+
+    def files_of(self, image: Mapping[str, Any]) -> list[str]:
+        """The image's path."""
+        return [os.path.join(self.image_dir, image["file_name"])]
+
+    def given(self, image: Mapping[str, Any]) -> str:
+        """The size that the json lists."""
+        return str((image["height"], image["width"]))
+
+    def __call__(self, image: Mapping[str, Any]) -> ImageFindings:
+        found = ImageFindings()
+        (path,) = self.files_of(image)
+        shape, listed = (
+            found.attempt(self.files.image_shape, path),
+            (image["height"], image["width"]),
+        )
+        if shape is not None and shape != listed:
+            found.error(path, size_mismatch(shape, self.json_file, listed))
+        return found
 
 
 def _unused_png(image: str) -> str:

@@ -110,7 +110,7 @@ def import_labels(
     if not finder.photos:
         raise formats.DataError(f"--images: holds no images ({', '.join(PHOTO_SUFFIXES)})", images)
     items = _match(source, finder, class_names, options)
-    if not source.problems and not any(i.tags or i.clicks or i.masks for i in items.values()):
+    if not source.problems and not any(item.has_objects for item in items.values()):
         # Masks without a pixel, and tags that the user gives up, are left out: nothing may remain.
         left = "; ".join(source.notes)
         source.report(f"no label is left, nothing can be learned: {left}", labels)
@@ -150,7 +150,7 @@ def _settle_empty(source: Labels, items: dict[Path, Item], labels: Path, skip: b
 
     Tools list images that nobody has labelled yet, too, and no format can say that they are.
     """
-    empty = [path for path, item in items.items() if not (item.tags or item.clicks or item.masks)]
+    empty = [path for path, item in items.items() if not item.has_objects]
     if not empty:
         return
     found = f"{len(empty)} of {len(items)} images have no label in {labels}"

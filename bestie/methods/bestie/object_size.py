@@ -26,7 +26,7 @@ __all__ = ["ObjectSizes", "measure_objects", "scale_lengths"]
 
 # Models that have these lengths.
 MODELS = ("BESTIE", "RefinedLabels")
-# Images whose labels are read, about; components that a median needs.
+# About how many images are read; how many components a median needs.
 SAMPLE, MIN_OBJECTS = 300, 10
 # Shortest lengths, pixels: the network's maps have a quarter of the resolution, and this is
 # the smallest window.
